@@ -1,0 +1,1 @@
+//! Ouli: a record/replay proxy.
