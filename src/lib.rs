@@ -1,1 +1,22 @@
 //! Ouli: a record/replay proxy.
+//!
+//! The map. Arrows go one way: `cli → server → http1 → http → record, replay → tape, cassette,
+//! matching, redact → exchange`. ARCHITECTURE.md tells the three roads through it.
+
+pub mod cassette;
+pub mod cli;
+pub mod coding;
+pub mod config;
+pub mod exchange;
+pub mod http;
+pub mod http1;
+pub mod matching;
+pub mod net;
+pub mod record;
+pub mod redact;
+pub mod replay;
+pub mod seal;
+pub mod server;
+pub mod session;
+pub mod tape;
+pub mod telemetry;

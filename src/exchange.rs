@@ -1,0 +1,293 @@
+//! The domain nouns: what one request and its answer are, whatever road they came.
+//!
+//! Pure data, shared by the codec, the tape, the cassette and replay. Owns no bytes of a large
+//! body: those are named by their digest. Field order, case and repetition are kept as they came.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// Position of a request among all requests of a recording run: taken when its head is complete,
+/// shared by all runtimes, so it is also the order of occurrence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(pub u64);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Version {
+    Http10,
+    Http11,
+    Http2,
+}
+
+impl Version {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+            Version::Http2 => "HTTP/2",
+        }
+    }
+}
+
+/// One header field as it stood on the wire.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    pub name: &'a [u8],
+    pub value: &'a [u8],
+}
+
+impl Field<'_> {
+    /// Whether the field has this name; case doesn't count (RFC 9110 section 5.1).
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+}
+
+impl fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name.escape_ascii(), self.value.escape_ascii())
+    }
+}
+
+/// Header or trailer fields in the order, case and repetition of the wire.
+///
+/// All text lies in one buffer, so that a list costs two allocations, and none when it is used
+/// again after `clear`.
+#[derive(Clone, Default)]
+pub struct Fields {
+    text: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+#[derive(Clone, Copy)]
+struct Span {
+    start: u32,
+    name_len: u32,
+    value_len: u32,
+}
+
+impl Fields {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.spans.clear();
+    }
+
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Bytes of all names and values together.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Bytes this list keeps allocated, used or not.
+    pub fn capacity_bytes(&self) -> usize {
+        self.text.capacity() + self.spans.capacity() * size_of::<Span>()
+    }
+
+    pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        self.spans.push(Span {
+            start: self.text.len() as u32,
+            name_len: name.len() as u32,
+            value_len: value.len() as u32,
+        });
+        self.text.extend_from_slice(name);
+        self.text.extend_from_slice(value);
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Field<'_>> + Clone {
+        self.spans.iter().map(|span| {
+            let name_end = span.start as usize + span.name_len as usize;
+            Field {
+                name: &self.text[span.start as usize..name_end],
+                value: &self.text[name_end..name_end + span.value_len as usize],
+            }
+        })
+    }
+
+    /// The first value under this name.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.get_all(name).next()
+    }
+
+    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.iter().filter(move |field| field.is(name)).map(|field| field.value)
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+}
+
+impl PartialEq for Fields {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Fields {}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        let mut fields = Fields::new();
+        for (name, value) in pairs {
+            fields.push(name, value);
+        }
+        fields
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHead {
+    /// As sent; methods are case-sensitive (RFC 9110 section 9.1).
+    pub method: String,
+    /// The request target as sent, neither decoded nor normalised: `/a%20b?x=1`.
+    pub target: String,
+    pub version: Version,
+    pub fields: Fields,
+}
+
+impl Default for RequestHead {
+    fn default() -> Self {
+        RequestHead {
+            method: String::new(),
+            target: String::new(),
+            version: Version::Http11,
+            fields: Fields::new(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseHead {
+    pub version: Version,
+    /// 100 to 999.
+    pub status: u16,
+    /// Bytes, because obs-text is allowed here (RFC 9112 section 4). Empty is fine.
+    pub reason: Vec<u8>,
+    pub fields: Fields,
+}
+
+impl Default for ResponseHead {
+    fn default() -> Self {
+        ResponseHead {
+            version: Version::Http11,
+            status: 200,
+            reason: Vec::new(),
+            fields: Fields::new(),
+        }
+    }
+}
+
+/// A SHA-256 digest; shown in lower-case hex, which is also the body's file name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What arrived together of a streamed body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Since the request head's arrival.
+    pub at: Duration,
+    pub bytes: Bytes,
+}
+
+/// The content of a message after its transfer coding is taken off. What `Content-Encoding` put on
+/// is still on in a tape; in a cassette it is off where `Message::coding` says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    Absent,
+    Whole(Bytes),
+    /// Kept piece by piece, because when each came matters.
+    Pieces(Vec<Piece>),
+    /// In a file of its own under `bodies/`, named by its digest.
+    File { digest: Digest, len: u64 },
+    /// Too large to keep: passed on, not stored.
+    Omitted { digest: Digest, len: u64 },
+}
+
+/// Content codings that Ouli takes off and puts on again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    Gzip,
+    /// The zlib format (RFC 9110 section 8.4.1.2).
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Whole,
+    /// The origin broke off; the body stops at the byte where it did.
+    CutByOrigin,
+    /// The client went away before the end.
+    LeftByClient,
+    /// The recorder was killed before the end came.
+    RecorderKilled,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// As the origin was sent it: hop-by-hop fields gone, `Host` the origin's, secrets redacted.
+    pub head: RequestHead,
+    pub body: Body,
+    /// The coding that is off the body but named in the head.
+    pub coding: Option<Coding>,
+    pub trailers: Fields,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// From the request head's arrival to the answer head's.
+    pub at: Duration,
+    /// Interim answers (1xx) in their order, 101 excluded.
+    pub interim: Vec<ResponseHead>,
+    /// As the origin sent it, framing fields included, secrets redacted.
+    pub head: ResponseHead,
+    pub body: Body,
+    /// The coding that is off the body but named in the head.
+    pub coding: Option<Coding>,
+    pub trailers: Fields,
+    pub end: End,
+}
+
+/// One request and its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The name of the endpoint it came through.
+    pub endpoint: String,
+    /// Milliseconds since the Unix epoch at which the request head was complete.
+    pub recorded_at_ms: u64,
+    pub request: Request,
+    pub response: Response,
+}
