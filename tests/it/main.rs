@@ -7,4 +7,6 @@
 // One binary, many modules: `pub` in `support` means "for the tests".
 #![allow(unreachable_pub)]
 
+mod forwarding;
+mod record_replay;
 mod support;
