@@ -7,6 +7,12 @@
 // One binary, many modules: `pub` in `support` means "for the tests".
 #![allow(unreachable_pub)]
 
+mod demo;
+mod drain;
 mod forwarding;
+mod limits;
 mod record_replay;
+mod refusals;
+mod scale;
+mod startup;
 mod support;
