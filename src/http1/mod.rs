@@ -1,1 +1,26 @@
-//! Stub.
+//! The HTTP/1.1 codec: bytes in, events out, for the server and the client role.
+//!
+//! Owns heads (`head`: finding their end, parsing them), what a head says about its body and its
+//! connection (`framing`), taking bodies apart (`body`) and writing all of it (`writer`). Pure: it
+//! knows no socket, clock or runtime.
+//!
+//! Invariants:
+//! - The events don't depend on how the input was cut into reads, and no byte is searched twice.
+//! - What is accepted has one reading: where RFC 9110 and 9112 let a recipient be lenient in a way
+//!   that another recipient may read differently, the message is refused, with its reason.
+//! - What is accepted is kept as it stood: order, case and repetition of fields.
+//! - No input makes it panic or keep more than the limits it was given.
+
+pub mod body;
+mod chunk;
+mod diagnose;
+pub mod framing;
+pub mod grammar;
+pub mod head;
+mod lines;
+mod refusal;
+mod scan;
+mod target;
+pub mod writer;
+
+pub use refusal::Refusal;
