@@ -1,1 +1,10 @@
-//! Stub.
+//! The command line: one file per command, and the arguments they take.
+
+pub mod args;
+pub mod invocation;
+mod origin;
+
+pub use args::{Command, Stop, parse};
+pub use invocation::{Invocation, Level, Log, LogFormat, Pace};
+
+pub use crate::config::Mode;

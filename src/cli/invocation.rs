@@ -1,0 +1,226 @@
+//! The checked command line, merged with the configuration file: what a serving command runs on.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args::{Replay, Shared};
+use super::origin::{parse_listen, parse_origin};
+use crate::config::fault::quoted;
+use crate::config::{
+    self, Config, Endpoint, Fault, Faults, Mode, Target, Written, no_endpoints, units,
+};
+
+/// `ouli record`, `replay` or `auto`, ready to run.
+#[derive(Debug)]
+pub struct Invocation {
+    pub mode: Mode,
+    /// The file's, with what the command line overrides: endpoints (by ORIGIN), `recording_dir`
+    /// and `limits.drain_timeout`. Its endpoints are empty only in replay.
+    pub config: Config,
+    /// For requests that name none.
+    pub session: String,
+    pub strict: bool,
+    pub pace: Pace,
+    pub log: Log,
+}
+
+/// How fast a replay answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// As fast as the client reads.
+    Instant,
+    /// Each piece after the gap it was recorded with, divided by this: 1.0 for `recorded`, 2.0
+    /// for `2x`.
+    Recorded { speed: f64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: Level,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Warnings and errors.
+    Quiet,
+    Normal,
+    Verbose,
+    Everything,
+}
+
+/// # Errors
+/// Every fault of the options, ORIGIN and the file, in this order.
+pub(super) fn resolve(
+    mode: Mode,
+    shared: &Shared,
+    replay: &Replay,
+    dir: &Path,
+) -> Result<Invocation, Faults> {
+    let mut faults = Faults::default();
+    let mut note = |fault: Fault| faults.push(fault);
+    let pace = parse_pace(&replay.pace).map_err(&mut note).unwrap_or(Pace::Instant);
+    let format = log_format(&shared.log_format).map_err(&mut note).unwrap_or(LogFormat::Human);
+    let session = session(&shared.session).map_err(&mut note).unwrap_or_default();
+    let drain_timeout = drain_timeout(shared).map_err(&mut note).unwrap_or(None);
+    let endpoint = endpoint(shared).map_err(|found| faults.append(found)).unwrap_or(None);
+    let (file, config) = load(shared, dir)
+        .map_err(|found| faults.append(found))
+        .map_or((None, None), |(file, config)| (file, Some(config)));
+    let mut config = config.unwrap_or_default();
+    if let Some(endpoint) = endpoint {
+        config.endpoints = vec![endpoint];
+    }
+    if let Some(dir) = &shared.recording_dir {
+        config.recording_dir = dir.clone();
+    }
+    if let Some(timeout) = drain_timeout {
+        config.limits.drain_timeout = timeout;
+    }
+    if faults.is_empty() && config.endpoints.is_empty() && mode.forwards() {
+        faults.push(nothing_to_forward_to(mode, file.as_deref()));
+    }
+    for fault in config::unsupported(&config, mode) {
+        faults.push(fault);
+    }
+    let log = Log { format, level: level(shared) };
+    faults.or(Invocation { mode, config, session, strict: replay.strict, pace, log })
+}
+
+fn nothing_to_forward_to(mode: Mode, file: Option<&Path>) -> Fault {
+    match file {
+        Some(path) => no_endpoints(path),
+        None => Fault::new(
+            format!("nothing to {}", mode.as_str()),
+            "there is neither an ORIGIN nor a configuration with endpoints",
+        )
+        .with_hint(format!(
+            "name the server to stand for: ouli {} http://localhost:3000",
+            mode.as_str()
+        )),
+    }
+}
+
+fn load(shared: &Shared, dir: &Path) -> Result<(Option<PathBuf>, Config), Faults> {
+    let path = match &shared.config {
+        Some(path) => Some(dir.join(path)),
+        None => discover(dir)?,
+    };
+    let config = match &path {
+        Some(path) => config::load(path)?,
+        None => Config::default(),
+    };
+    Ok((path, config))
+}
+
+/// The configuration file in `dir`, if there is one.
+///
+/// # Errors
+/// There are several, and nothing says which one is meant.
+pub(super) fn discover(dir: &Path) -> Result<Option<PathBuf>, Fault> {
+    let names = ["ouli.toml", "ouli.yaml", "ouli.yml"];
+    let mut found = names.into_iter().filter(|name| dir.join(name).is_file());
+    let Some(first) = found.next() else { return Ok(None) };
+    match found.next() {
+        None => Ok(Some(dir.join(first))),
+        Some(second) => Err(Fault::new(
+            "can't tell which configuration to take",
+            format!("both ./{first} and ./{second} are here"),
+        )
+        .with_hint("name one with --config, or remove one")),
+    }
+}
+
+fn endpoint(shared: &Shared) -> Result<Option<Endpoint>, Faults> {
+    let mut faults = Faults::default();
+    let listen = shared.listen.as_deref().map(parse_listen).transpose();
+    let listen = listen.map_err(|fault| faults.push(fault)).unwrap_or(None);
+    let Some(origin) = &shared.origin else {
+        if shared.listen.is_some() {
+            let fault =
+                Fault::new("can't use `--listen`", "it goes with ORIGIN, and there is none");
+            faults.push(fault.with_hint("endpoints of a file listen where `source_port` says"));
+        }
+        return faults.or(None);
+    };
+    let target = parse_origin(origin).map_err(|found| faults.append(found)).ok();
+    faults.or(target.map(|target: Target| {
+        let mut endpoint = Endpoint { written: Written::CommandLine, ..Endpoint::new(target) };
+        if let Some((address, port)) = listen {
+            (endpoint.source_address, endpoint.source_port) = (address, port);
+        }
+        endpoint
+    }))
+}
+
+/// The one place where the command line judges a session's name.
+fn session(name: &str) -> Result<String, Fault> {
+    if name.is_empty() {
+        return Err(Fault::new("can't use `--session`", "the name is empty")
+            .with_hint("leave the option out for `default`"));
+    }
+    Ok(name.to_owned())
+}
+
+fn drain_timeout(shared: &Shared) -> Result<Option<Duration>, Fault> {
+    let Some(text) = shared.drain_timeout.as_deref() else { return Ok(None) };
+    let refuse = |reason: String, hint: String| {
+        Fault::new("can't use `--drain-timeout`", reason).with_hint(hint)
+    };
+    let timeout = units::parse_duration(text)
+        .map_err(|why| refuse(format!("{}, found {}", why.reason, quoted(text)), why.hint))?;
+    if timeout > Duration::from_millis(config::limits::TIME_MAX) {
+        return Err(refuse(
+            format!("expected at most 24h, found {}", quoted(text)),
+            "at most 24h".into(),
+        ));
+    }
+    Ok(Some(timeout))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, Fault> {
+    match text {
+        "human" => Ok(LogFormat::Human),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Fault::new(
+            "can't use `--log-format`",
+            format!("expected human or json, found {}", quoted(text)),
+        )),
+    }
+}
+
+fn parse_pace(text: &str) -> Result<Pace, Fault> {
+    /// A recorded second takes between a millisecond and a quarter of an hour.
+    const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
+    match text {
+        "instant" => return Ok(Pace::Instant),
+        "recorded" => return Ok(Pace::Recorded { speed: 1.0 }),
+        _ => {}
+    }
+    let number =
+        text.strip_suffix('x').filter(|n| n.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
+    let speed = number.and_then(|number| number.parse::<f64>().ok());
+    speed.filter(|speed| SPEEDS.contains(speed)).map(|speed| Pace::Recorded { speed }).ok_or_else(
+        || {
+            let reason =
+                format!("expected instant, recorded or a multiple, found {}", quoted(text));
+            Fault::new("can't use `--pace`", reason)
+                .with_hint("2x is twice as fast as recorded, 0.5x half as fast")
+        },
+    )
+}
+
+fn level(shared: &Shared) -> Level {
+    match (shared.quiet, shared.verbose) {
+        (true, _) => Level::Quiet,
+        (false, 0) => Level::Normal,
+        (false, 1) => Level::Verbose,
+        (false, _) => Level::Everything,
+    }
+}

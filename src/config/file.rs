@@ -1,0 +1,97 @@
+//! Reading a configuration file: from the disk, by its ending.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::fault::{Fault, Faults};
+use super::read::Reading;
+use super::resolve::resolve;
+use super::{Config, toml, yaml};
+
+/// A real configuration has a few KiB; more is the wrong file.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// The configuration in the file at `path`, which may name no endpoints.
+///
+/// # Errors
+/// Every fault in the file, or that it can't be read.
+pub fn load(path: &Path) -> Result<Config, Faults> {
+    parse_bytes(&read(path)?, path)
+}
+
+/// Like `load`, for a file that has to stand for itself: it names at least one endpoint.
+///
+/// # Errors
+/// Every fault in the file, or that it can't be read.
+pub fn check(path: &Path) -> Result<Config, Faults> {
+    let config = load(path)?;
+    if config.endpoints.is_empty() {
+        return Err(no_endpoints(path).into());
+    }
+    Ok(config)
+}
+
+pub(crate) fn no_endpoints(path: &Path) -> Fault {
+    Fault::in_file(path, "endpoints", None, "it names no endpoint")
+        .with_hint("add an `endpoints` list, or name an origin: ouli record http://localhost:3000")
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+    let unreadable = |error: std::io::Error| {
+        let fault = Fault::new(
+            format!("could not read the configuration `{}`", path.display()),
+            error.to_string(),
+        );
+        match error.kind() {
+            std::io::ErrorKind::NotFound => fault.with_hint("`--config` names the file"),
+            _ => fault,
+        }
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Toml,
+    Yaml,
+}
+
+fn format(path: &Path) -> Result<Format, Fault> {
+    let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
+    match ending.to_str() {
+        Some("toml") => Ok(Format::Toml),
+        Some("yaml" | "yml") => Ok(Format::Yaml),
+        _ => Err(Fault::in_file(path, "", None, "the ending of its name doesn't tell its format")
+            .with_hint("call it .toml, .yaml or .yml")),
+    }
+}
+
+/// The configuration that `bytes` describe; `path` gives the format and stands in messages.
+///
+/// # Errors
+/// Every fault there is; one that isn't TOML or YAML at all has that one.
+pub fn parse_bytes(bytes: &[u8], path: &Path) -> Result<Config, Faults> {
+    let whole = |reason: String| Fault::in_file(path, "", None, reason);
+    let format = format(path)?;
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(whole("a configuration has at most 1MiB".into()).into());
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| whole(format!("not UTF-8 from byte {} on", error.valid_up_to())))?;
+    // A byte order mark is no part of the text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let root = match format {
+        Format::Toml => toml::parse(text),
+        Format::Yaml => yaml::parse(text),
+    };
+    let root = root.map_err(|fault| Fault::in_file(path, "", fault.place, fault.reason))?;
+    let mut reading = Reading::new(path);
+    let mut config = resolve(&mut reading, &root);
+    reading.faults.sort();
+    config.warnings = reading.warnings;
+    reading.faults.or(config)
+}

@@ -1,0 +1,142 @@
+//! From the raw tree to `Config`: the only place that says "invalid".
+//!
+//! Reads everything there is, and notes every fault on the way; what can't be read falls back to
+//! its default so that the rest can still be judged.
+
+use std::path::PathBuf;
+
+use super::fault::Place;
+use super::limits::{BOUNDS, Bound, Slot};
+use super::raw::Node;
+use super::read::{At, Reading, Table};
+use super::{Config, Limits, Sockets, keys, units};
+
+mod endpoint;
+
+/// The configuration that `root` describes, as far as it can be read. Faults go to `reading`.
+pub(super) fn resolve(reading: &mut Reading, root: &Node) -> Config {
+    let mut config = Config::default();
+    let Some(top) = reading.table(&At { path: String::new(), node: root }, &keys::TOP) else {
+        return config;
+    };
+    if let Some(dir) = top.get("recording_dir").and_then(|at| recording_dir(reading, &at)) {
+        config.recording_dir = dir;
+    }
+    config.workers = top.get("workers").and_then(|at| workers(reading, &at));
+    if let Some(table) = top.get("limits").and_then(|at| reading.table(&at, &keys::LIMITS)) {
+        config.limits = limits(reading, &table);
+    }
+    if let Some(table) = top.get("sockets").and_then(|at| reading.table(&at, &keys::SOCKETS)) {
+        config.sockets = sockets(reading, &table);
+    }
+    if let Some(at) = top.get("endpoints") {
+        config.endpoints = endpoint::endpoints(reading, &at);
+    }
+    config
+}
+
+fn recording_dir(reading: &mut Reading, at: &At<'_>) -> Option<PathBuf> {
+    let text = reading.text(at)?;
+    if text.is_empty() || text.contains('\0') {
+        reading.refuse(at, "this names no directory", "write `.` for the working directory");
+        return None;
+    }
+    Some(PathBuf::from(text))
+}
+
+fn workers(reading: &mut Reading, at: &At<'_>) -> Option<usize> {
+    /// More runtimes than any machine has cores.
+    const WORKERS_MAX: u64 = 1024;
+    let count = reading.count(at, "a number", (1, WORKERS_MAX))?;
+    usize::try_from(count).ok()
+}
+
+fn limits(reading: &mut Reading, table: &Table<'_>) -> Limits {
+    let mut limits = Limits::default();
+    for bound in &BOUNDS {
+        if let Some(at) = table.get(bound.key) {
+            limit(reading, &at, bound, &mut limits);
+        }
+    }
+    limits.max_connections_configured = table.get("max_connections").is_some();
+    limits
+}
+
+fn limit(reading: &mut Reading, at: &At<'_>, bound: &Bound, limits: &mut Limits) {
+    let value = match bound.slot {
+        // Out of range is told below, with its reason.
+        Slot::Count(_) => reading.count(at, "a number", (0, i64::MAX.unsigned_abs())),
+        Slot::Size(_) | Slot::LongSize(_) => reading.size(at),
+        Slot::Time(_) => {
+            reading.duration(at).map(|time| time.as_millis().try_into().unwrap_or(u64::MAX))
+        }
+    };
+    let Some(value) = value.filter(|value| in_bounds(reading, at, bound, *value)) else { return };
+    match bound.slot {
+        Slot::Count(slot) | Slot::Size(slot) => {
+            *slot(limits) = usize::try_from(value).unwrap_or(usize::MAX);
+        }
+        Slot::LongSize(slot) => *slot(limits) = value,
+        Slot::Time(slot) => *slot(limits) = std::time::Duration::from_millis(value),
+    }
+}
+
+fn in_bounds(reading: &mut Reading, at: &At<'_>, bound: &Bound, value: u64) -> bool {
+    let show = |value: u64| match bound.slot {
+        Slot::Count(_) => value.to_string(),
+        Slot::Size(_) | Slot::LongSize(_) => units::format_size(value),
+        Slot::Time(_) => units::format_duration(std::time::Duration::from_millis(value)),
+    };
+    let (min, max, found) = (show(bound.min), show(bound.max), show(value));
+    if value < bound.min {
+        let reason = format!("with {found}, {}", bound.too_small);
+        reading.refuse(at, reason, format!("at least {min}"));
+    } else if value > bound.max {
+        reading.refuse(
+            at,
+            format!("expected at most {max}, found {found}"),
+            format!("at most {max}"),
+        );
+    } else {
+        return true;
+    }
+    false
+}
+
+fn sockets(reading: &mut Reading, table: &Table<'_>) -> Sockets {
+    let mut sockets = Sockets::default();
+    if let Some(at) = table.get("recv_buffer") {
+        sockets.recv_buffer = socket_buffer(reading, &at);
+    }
+    if let Some(at) = table.get("send_buffer") {
+        sockets.send_buffer = socket_buffer(reading, &at);
+    }
+    if let Some(at) = table.get("backlog") {
+        // The kernel's own bound is 16 bits wide on older systems, and `somaxconn` caps it anyway.
+        let backlog = reading.count(&at, "a number", (1, u64::from(u16::MAX)));
+        sockets.backlog = backlog.and_then(|n| u32::try_from(n).ok()).unwrap_or(sockets.backlog);
+    }
+    sockets
+}
+
+/// `"kernel"` for none. Zero is refused: SO_SNDBUF takes it as "as small as can be".
+fn socket_buffer(reading: &mut Reading, at: &At<'_>) -> Option<usize> {
+    const MIN: u64 = 4 << 10;
+    /// The kernel doubles the value in a C int.
+    const MAX: u64 = 1 << 30;
+    const HINT: &str = "write \"kernel\" to leave the size to the kernel";
+    if at.node.as_text() == Some("kernel") {
+        return None;
+    }
+    let bytes = reading.size(at)?;
+    if !(MIN..=MAX).contains(&bytes) {
+        let found = units::format_size(bytes);
+        reading.refuse(at, format!("expected a size between 4KiB and 1GiB, found {found}"), HINT);
+    }
+    usize::try_from(bytes).ok()
+}
+
+/// What `Written::File` keeps of an endpoint's places.
+fn place_of(at: Option<&At<'_>>) -> Option<Place> {
+    at.and_then(|at| at.node.place)
+}

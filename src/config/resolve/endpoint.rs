@@ -1,0 +1,310 @@
+//! The `endpoints` list: each one on its own, then what they may not share.
+
+use std::net::IpAddr;
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::place_of;
+use crate::config::fault::{Place, quoted};
+use crate::config::host::{parse_address, parse_host};
+use crate::config::keys;
+use crate::config::read::{At, Reading, Table};
+use crate::config::{Endpoint, Replacement, Scheme, SourceType, Target, Written};
+
+/// An endpoint with the places of what may clash with others.
+struct Draft {
+    endpoint: Endpoint,
+    path: String,
+    name_place: Option<Place>,
+    port_place: Option<Place>,
+    named: bool,
+}
+
+pub(super) fn endpoints(reading: &mut Reading, at: &At<'_>) -> Vec<Endpoint> {
+    let items = reading.list(at, "endpoints");
+    let drafts: Vec<Draft> =
+        items.iter().enumerate().filter_map(|(index, item)| draft(reading, item, index)).collect();
+    refuse_equal_names(reading, &drafts);
+    refuse_equal_sources(reading, &drafts);
+    drafts.into_iter().map(|draft| draft.endpoint).collect()
+}
+
+/// None if too little is known to compare it with others; then there is a fault.
+fn draft(reading: &mut Reading, at: &At<'_>, index: usize) -> Option<Draft> {
+    let table = reading.table(at, &keys::ENDPOINT)?;
+    let written = Written::File {
+        path: reading.path.clone(),
+        index,
+        source_type: place_of(table.get("source_type").as_ref()).or(table.place),
+        target_type: place_of(table.get("target_type").as_ref()).or(table.place),
+    };
+    let host = host(reading, &table);
+    let name = table.get("name");
+    let port = table.get("source_port");
+    let mut endpoint = Endpoint { written, ..Endpoint::new(target(reading, &table, host)) };
+    if let Some(text) = name.as_ref().and_then(|at| self::name(reading, at)) {
+        endpoint.name = text;
+    }
+    if let Some(address) = table.get("source_address").and_then(|at| address(reading, &at)) {
+        endpoint.source_address = address;
+    }
+    if let Some(port) = port.as_ref().and_then(|at| reading.port(at, 0)) {
+        endpoint.source_port = port;
+    }
+    if let Some(kind) = table.get("source_type").and_then(|at| source_type(reading, &at)) {
+        endpoint.source_type = kind;
+    }
+    endpoint.health = table.get("health").and_then(|at| health(reading, &at));
+    if let Some(at) = table.get("redact_request_headers") {
+        let items = reading.list(&at, "header names");
+        endpoint.redact_request_headers =
+            items.iter().filter_map(|item| header_name(reading, item)).collect();
+    }
+    if let Some(at) = table.get("response_header_replacements") {
+        let items = reading.list(&at, "tables with `header`, `regex` and `replace`");
+        endpoint.response_header_replacements =
+            items.iter().filter_map(|item| replacement(reading, item)).collect();
+    }
+    if let Some(value) = table.get("rewrite_location").and_then(|at| reading.boolean(&at)) {
+        endpoint.rewrite_location = value;
+    }
+    if let Some(at) = table.get("shutdown_timeout_seconds") {
+        let warning = reading
+            .fault(&at.path, at.node.place, "accepted for test-server's files, and of no effect")
+            .with_hint("use `drain_timeout` in [limits]");
+        reading.warnings.push(warning);
+    }
+    Some(Draft {
+        path: at.path.clone(),
+        name_place: place_of(name.as_ref()).or(place_of(table.get("target_host").as_ref())),
+        port_place: place_of(port.as_ref()).or(table.place),
+        named: name.is_some(),
+        endpoint,
+    })
+}
+
+fn host(reading: &mut Reading, table: &Table<'_>) -> String {
+    let Some(at) = table.get("target_host") else {
+        let fault = reading
+            .fault(&table.path_of("target_host"), table.place, "an endpoint needs an origin's host")
+            .with_hint("write the name of the server that Ouli stands for");
+        reading.faults.push(fault);
+        return String::new();
+    };
+    let Some(text) = reading.text(&at) else { return String::new() };
+    parse_host(text).map_err(|why| reading.refuse_unreadable(&at, why)).unwrap_or_default()
+}
+
+fn target(reading: &mut Reading, table: &Table<'_>, host: String) -> Target {
+    // test-server always speaks TLS to its targets.
+    let scheme = table
+        .get("target_type")
+        .and_then(|at| choice(reading, &at, Scheme::ALL.map(|s| (s.as_str(), s))))
+        .unwrap_or(Scheme::Https);
+    let port = table.get("target_port").and_then(|at| reading.port(&at, 1));
+    Target { scheme, host, port: port.unwrap_or(scheme.default_port()) }
+}
+
+fn source_type(reading: &mut Reading, at: &At<'_>) -> Option<SourceType> {
+    choice(reading, at, [SourceType::Http, SourceType::Https].map(|t| (t.as_str(), t)))
+}
+
+fn choice<T: Copy, const N: usize>(
+    reading: &mut Reading,
+    at: &At<'_>,
+    choices: [(&'static str, T); N],
+) -> Option<T> {
+    let text = reading.text(at)?;
+    if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
+        return Some(*value);
+    }
+    let names = choices.map(|(name, _)| name);
+    let hint = keys::nearest(text, &names).map(|near| format!("did you mean `{near}`?"));
+    reading.mistaken(at, &one_of(&names), hint);
+    None
+}
+
+fn one_of(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => format!("`{only}`"),
+        [first @ .., last] => format!("`{}` or `{last}`", first.join("`, `")),
+    }
+}
+
+/// Names go into cassettes, logs and the match key.
+fn name(reading: &mut Reading, at: &At<'_>) -> Option<String> {
+    const BYTES_MAX: usize = 200;
+    let text = reading.text(at)?;
+    if text.trim().is_empty() || text.len() > BYTES_MAX || text.chars().any(char::is_control) {
+        let reason =
+            format!("expected a name of 1 to {BYTES_MAX} bytes without control characters");
+        reading.refuse(at, reason, "the default is `target_host`");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn address(reading: &mut Reading, at: &At<'_>) -> Option<IpAddr> {
+    let address = parse_address(reading.text(at)?);
+    if address.is_none() {
+        let hint = "`127.0.0.1` for this machine only, `0.0.0.0` for every network";
+        reading.mistaken(at, "an IP address", Some(hint.into()));
+    }
+    address
+}
+
+/// An empty path is none, as in test-server.
+fn health(reading: &mut Reading, at: &At<'_>) -> Option<String> {
+    let text = reading.text(at)?;
+    if text.is_empty() {
+        return None;
+    }
+    let bad = text.chars().find(|c| !c.is_ascii_graphic() || "?#".contains(*c));
+    if !text.starts_with('/') {
+        reading.mistaken(at, "a path that begins with `/`", Some(format!("write `/{text}`")));
+    } else if let Some(bad) = bad {
+        let hint = "it is compared with a request's path alone, without its query";
+        reading.refuse(at, format!("a path has no {bad:?}"), hint);
+    } else {
+        return Some(text.to_owned());
+    }
+    None
+}
+
+/// RFC 9110 section 5.1: a field name is a token.
+fn header_name(reading: &mut Reading, at: &At<'_>) -> Option<String> {
+    let text = reading.text(at)?;
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if text.is_empty() || !text.bytes().all(is_token) {
+        let hint = text.split_once(':').map(|(name, _)| format!("write `{name}` alone"));
+        reading.mistaken(at, "the name of a header", hint);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// Fields that say where a message ends or how a connection goes on: those are always made anew.
+const FRAMING: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn replacement(reading: &mut Reading, at: &At<'_>) -> Option<Replacement> {
+    let table = reading.table(at, &keys::REPLACEMENT)?;
+    let header = required(reading, &table, "header").and_then(|at| {
+        let name = header_name(reading, &at)?;
+        if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+            let hint = "name a header that belongs to the answer itself";
+            reading.refuse(&at, format!("`{name}` is made anew for every answer"), hint);
+            return None;
+        }
+        Some(name)
+    });
+    let regex = required(reading, &table, "regex").and_then(|at| regex(reading, &at));
+    let replacement = match table.get("replace") {
+        Some(at) => replace(reading, &at, regex.as_ref()),
+        // As in test-server: what matches is taken out.
+        None => Some(String::new()),
+    };
+    Some(Replacement { header: header?, regex: regex?, replacement: replacement? })
+}
+
+fn required<'a>(reading: &mut Reading, table: &Table<'a>, key: &str) -> Option<At<'a>> {
+    let found = table.get(key);
+    if found.is_none() {
+        let fault = reading.fault(&table.path_of(key), table.place, "this key is missing");
+        reading.faults.push(fault.with_hint("a replacement has `header`, `regex` and `replace`"));
+    }
+    found
+}
+
+fn regex(reading: &mut Reading, at: &At<'_>) -> Option<Regex> {
+    /// Of the compiled program; a rule for one header's value needs a few KiB.
+    const BYTES_MAX: usize = 1 << 20;
+    let text = reading.text(at)?;
+    match RegexBuilder::new(text).size_limit(BYTES_MAX).build() {
+        Ok(regex) => Some(regex),
+        Err(error) => {
+            let reason = format!("{} in {}", regex_fault(&error.to_string()), quoted(text));
+            reading.refuse(at, reason, "a `\\` before a special character takes its meaning away");
+            None
+        }
+    }
+}
+
+/// The regex crate draws its message over several lines: the pattern, a caret, then the reason.
+fn regex_fault(message: &str) -> String {
+    let mut lines = message.lines();
+    let reason = message.lines().last().unwrap_or(message);
+    let reason = reason.trim().trim_start_matches("error: ");
+    let caret = lines.find(|line| line.trim_start().starts_with('^'));
+    match caret.and_then(|line| line.find('^')) {
+        Some(at) => format!("{reason} at character {}", at.saturating_sub(4) + 1),
+        None => reason.trim_end_matches('.').to_owned(),
+    }
+}
+
+fn replace(reading: &mut Reading, at: &At<'_>, _regex: Option<&Regex>) -> Option<String> {
+    let text = reading.text(at)?;
+    // RFC 9110 section 5.5: a line end here would begin another field.
+    if text.chars().any(|c| c.is_control() && c != '\t') {
+        reading.refuse(at, "a header's value has no control characters", "take them out");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn refuse_equal_names(reading: &mut Reading, drafts: &[Draft]) {
+    for (later, draft) in drafts.iter().enumerate() {
+        let name = &draft.endpoint.name;
+        let earlier = drafts.iter().take(later).find(|other| other.endpoint.name == *name);
+        let Some(earlier) = earlier.filter(|_| !name.is_empty()) else { continue };
+        let (reason, hint) = if draft.named {
+            (format!("{} has the name `{name}` too", earlier.path), "give each its own".to_owned())
+        } else {
+            let reason = format!(
+                "without a `name` it is called `{name}`, after its `target_host`, and so is {}",
+                earlier.path
+            );
+            (reason, "set `name` on one of them".to_owned())
+        };
+        let fault = reading
+            .fault(&format!("{}.name", draft.path), draft.name_place, reason)
+            .with_hint(hint);
+        reading.faults.push(fault);
+    }
+}
+
+fn refuse_equal_sources(reading: &mut Reading, drafts: &[Draft]) {
+    for (later, draft) in drafts.iter().enumerate() {
+        let (address, port) = (draft.endpoint.source_address, draft.endpoint.source_port);
+        let clashes = |other: &&Draft| {
+            port != 0
+                && other.endpoint.source_port == port
+                && overlap(other.endpoint.source_address, address)
+        };
+        let Some(earlier) = drafts.iter().take(later).find(clashes) else { continue };
+        let reason = format!("{} listens on port {port} already", earlier.path);
+        let fault = reading
+            .fault(&format!("{}.source_port", draft.path), draft.port_place, reason)
+            .with_hint("give each endpoint its own port, or 0 to let the system choose");
+        reading.faults.push(fault);
+    }
+}
+
+/// Whether one socket would take what the other listens for. `::` takes IPv4 as well, unless a
+/// system is set up otherwise.
+fn overlap(one: IpAddr, other: IpAddr) -> bool {
+    let covers = |wide: IpAddr, narrow: IpAddr| {
+        wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
+    };
+    let (one, other) = (one.to_canonical(), other.to_canonical());
+    one == other || covers(one, other) || covers(other, one)
+}
