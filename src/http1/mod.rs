@@ -1,8 +1,9 @@
-//! The HTTP/1.1 codec: bytes in, events out, for the server and the client role.
+//! HTTP/1.1: a codec without I/O for the server and the client role, and what drives it.
 //!
 //! Owns heads (`head`: finding their end, parsing them), what a head says about its body and its
-//! connection (`framing`), taking bodies apart (`body`) and writing all of it (`writer`). Pure: it
-//! knows no socket, clock or runtime.
+//! connection (`framing`), taking bodies apart (`body`) and writing all of it (`writer`): pure, they
+//! know no socket, clock or runtime. `server` drives a client's connection, `client` an exchange
+//! with an origin; `receiver`, `input` and `halves` are what both are made of.
 //!
 //! Invariants:
 //! - The events don't depend on how the input was cut into reads, and no byte is searched twice.
@@ -13,13 +14,18 @@
 
 pub mod body;
 mod chunk;
+pub mod client;
 mod diagnose;
 pub mod framing;
 pub mod grammar;
+pub mod halves;
 pub mod head;
+pub mod input;
 mod lines;
+pub mod receiver;
 mod refusal;
 mod scan;
+pub mod server;
 mod target;
 pub mod writer;
 

@@ -41,9 +41,9 @@ pub struct Arena {
     /// Frames for the tape.
     pub tape: Vec<u8>,
     pub head: RequestHead,
+    /// The head that the origin is sent.
+    pub sent: RequestHead,
     pub response: ResponseHead,
-    /// Fields that are being built: a forwarded head's, say.
-    pub fields: Fields,
 }
 
 impl Arena {
@@ -58,11 +58,12 @@ impl Arena {
             &mut self.response.reason,
         ];
         buffers.into_iter().for_each(reset_bytes);
-        reset_text(&mut self.head.method);
-        reset_text(&mut self.head.target);
-        reset_fields(&mut self.head.fields);
+        for head in [&mut self.head, &mut self.sent] {
+            reset_text(&mut head.method);
+            reset_text(&mut head.target);
+            reset_fields(&mut head.fields);
+        }
         reset_fields(&mut self.response.fields);
-        reset_fields(&mut self.fields);
     }
 }
 
@@ -241,12 +242,12 @@ mod tests {
         lease.head.method.push_str("GET");
         lease.head.fields.push("host", "secret");
         lease.response.reason.extend_from_slice(b"OK");
-        lease.fields.push("a", "b");
+        lease.sent.fields.push("a", "b");
         drop(lease);
         let lease = pool.lease();
         assert!(lease.read.is_empty() && lease.read.capacity() >= READ_BYTES);
         assert!(lease.head.method.is_empty() && lease.head.fields.is_empty());
-        assert!(lease.response.reason.is_empty() && lease.fields.is_empty());
+        assert!(lease.response.reason.is_empty() && lease.sent.fields.is_empty());
         let expected = Counts { made: 1, freed: 0, in_use: 1, in_use_max: 1, idle: 0, leased: 2 };
         assert_eq!(pool.counts(), expected);
     }
@@ -270,11 +271,11 @@ mod tests {
         let mut lease = pool.lease();
         lease.write.reserve(1 << 20);
         lease.tape.reserve(KEPT_BYTES_MAX / 2);
-        lease.fields.push("long", vec![b'x'; 1 << 20]);
+        lease.sent.fields.push("long", vec![b'x'; 1 << 20]);
         drop(lease);
         let lease = pool.lease();
         assert_eq!(lease.write.capacity(), 0);
-        assert_eq!(lease.fields.capacity_bytes(), 0);
+        assert_eq!(lease.sent.fields.capacity_bytes(), 0);
         assert!(lease.tape.capacity() >= KEPT_BYTES_MAX / 2);
     }
 

@@ -64,6 +64,25 @@ impl Deadline {
     }
 }
 
+/// Ran out of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+/// Completes `future` unless that takes longer than `limit`. A timer is made only when it doesn't
+/// complete at once, which is the common case for a socket that has bytes or room.
+pub async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = std::pin::pin!(future);
+    let mut timer = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+        timer.as_mut().poll(cx).map(|()| Err(Elapsed))
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,7 @@ use bytes::BufMut;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::arena::READ_BYTES;
 use super::deadline::Deadline;
@@ -46,6 +47,11 @@ impl Stream {
 
     pub fn tcp(&self) -> &TcpStream {
         &self.tcp
+    }
+
+    /// Both directions, to be used at the same time from one task.
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        self.tcp.split()
     }
 
     /// Ready when bytes, the peer's end or an error may be there. It may be a false alarm: a

@@ -62,6 +62,11 @@ impl Recording {
         self.seq
     }
 
+    /// Whether `end` has been called.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     /// The request body will have this many bytes, so that a large one needn't start on the tape.
     pub fn expect_request_bytes(&mut self, len: u64) {
         self.request.expected = len;
