@@ -24,6 +24,8 @@ pub mod permits;
 pub mod rlimit;
 pub mod sniff;
 pub mod stream;
+#[cfg(test)]
+mod testing;
 mod throttle;
 
 pub use error::NetworkError;

@@ -37,3 +37,32 @@ impl Trouble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_sorted_by_whose_trouble_they_are() {
+        let table = [
+            (Errno::CONNABORTED, Trouble::OfConnection),
+            (Errno::CONNRESET, Trouble::OfConnection),
+            (Errno::INTR, Trouble::OfConnection),
+            (Errno::PROTO, Trouble::OfConnection),
+            (Errno::NETDOWN, Trouble::OfConnection),
+            (Errno::PERM, Trouble::OfConnection),
+            (Errno::MFILE, Trouble::OfSystem),
+            (Errno::NFILE, Trouble::OfSystem),
+            (Errno::NOBUFS, Trouble::OfSystem),
+            (Errno::NOMEM, Trouble::OfSystem),
+            (Errno::NOSPC, Trouble::OfSystem),
+            (Errno::BADF, Trouble::OfListener),
+            (Errno::INVAL, Trouble::OfListener),
+            (Errno::NOTSOCK, Trouble::OfListener),
+        ];
+        for (errno, expected) in table {
+            assert_eq!(Trouble::of(&errno.into()), expected, "{errno:?}");
+        }
+        assert_eq!(Trouble::of(&io::Error::other("runtime gone")), Trouble::OfSystem);
+    }
+}
