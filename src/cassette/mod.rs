@@ -1,5 +1,9 @@
 //! The readable file that a session's exchanges end up in.
 
+mod json;
+mod layout;
+mod style;
+
 use crate::exchange::Exchange;
 
 /// One cassette, read whole.
