@@ -18,9 +18,13 @@ pub mod framing;
 pub mod grammar;
 pub mod head;
 mod lines;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 mod refusal;
 mod scan;
 mod target;
+#[cfg(test)]
+mod tests;
 pub mod writer;
 
 pub use refusal::Refusal;
