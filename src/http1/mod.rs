@@ -22,11 +22,15 @@ pub mod halves;
 pub mod head;
 pub mod input;
 mod lines;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 pub mod receiver;
 mod refusal;
 mod scan;
 pub mod server;
 mod target;
+#[cfg(test)]
+mod tests;
 pub mod writer;
 
 pub use refusal::Refusal;

@@ -171,14 +171,14 @@ fn fresh(buffer: &[u8], seen: usize) -> &[u8] {
 }
 
 /// What must be known before the fields are read: that they can come at all (an HTTP/0.9 client
-/// waits for its answer after this line), and that the target isn't too long.
+/// waits for its answer after this line), and that the line isn't too long.
 fn check_request_line(line: &[u8], at: usize, limits: &HeadLimits) -> Result<(), Refusal> {
     const VERSION_LEN: usize = " HTTP/1.1".len();
+    let method_len = memchr(b' ', line).unwrap_or(line.len());
+    let target_len = line.len().saturating_sub(method_len + 1 + VERSION_LEN);
     let has_version = line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0");
-    let target_len = memchr(b' ', line)
-        .and_then(|method_len| line.len().checked_sub(method_len + 1 + VERSION_LEN));
-    match target_len {
-        Some(1..) if has_version && target_len <= Some(limits.target_max) => Ok(()),
-        _ => diagnose::request_line(line, at, limits).map(drop),
+    if has_version && method_len <= METHOD_MAX && (1..=limits.target_max).contains(&target_len) {
+        return Ok(());
     }
+    diagnose::request_line(line, at, limits).map(drop)
 }
