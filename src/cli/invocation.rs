@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::args::{Replay, Shared};
 use super::origin::{parse_listen, parse_origin};
 use crate::config::fault::quoted;
-use crate::config::{
-    self, Config, Endpoint, Fault, Faults, Mode, Target, Written, no_endpoints, units,
-};
+use crate::config::{self, Config, Endpoint, Fault, Faults, Mode, Need, Target, Written, units};
 
 /// `ouli record`, `replay` or `auto`, ready to run.
 #[derive(Debug)]
@@ -70,9 +68,7 @@ pub(super) fn resolve(
     let session = session(&shared.session).map_err(&mut note).unwrap_or_default();
     let drain_timeout = drain_timeout(shared).map_err(&mut note).unwrap_or(None);
     let endpoint = endpoint(shared).map_err(|found| faults.append(found)).unwrap_or(None);
-    let (file, config) = load(shared, dir)
-        .map_err(|found| faults.append(found))
-        .map_or((None, None), |(file, config)| (file, Some(config)));
+    let config = load(mode, shared, dir).map_err(|found| faults.append(found));
     let mut config = config.unwrap_or_default();
     if let Some(endpoint) = endpoint {
         config.endpoints = vec![endpoint];
@@ -83,9 +79,6 @@ pub(super) fn resolve(
     if let Some(timeout) = drain_timeout {
         config.limits.drain_timeout = timeout;
     }
-    if faults.is_empty() && config.endpoints.is_empty() && mode.forwards() {
-        faults.push(nothing_to_forward_to(mode, file.as_deref()));
-    }
     for fault in config::unsupported(&config, mode) {
         faults.push(fault);
     }
@@ -93,30 +86,26 @@ pub(super) fn resolve(
     faults.or(Invocation { mode, config, session, strict: replay.strict, pace, log })
 }
 
-fn nothing_to_forward_to(mode: Mode, file: Option<&Path>) -> Fault {
-    match file {
-        Some(path) => no_endpoints(path),
-        None => Fault::new(
-            format!("nothing to {}", mode.as_str()),
-            "there is neither an ORIGIN nor a configuration with endpoints",
-        )
-        .with_hint(format!(
-            "name the server to stand for: ouli {} http://localhost:3000",
-            mode.as_str()
-        )),
-    }
-}
-
-fn load(shared: &Shared, dir: &Path) -> Result<(Option<PathBuf>, Config), Faults> {
+/// The file's configuration, or the default where there is no file.
+fn load(mode: Mode, shared: &Shared, dir: &Path) -> Result<Config, Faults> {
     let path = match &shared.config {
         Some(path) => Some(dir.join(path)),
         None => discover(dir)?,
     };
-    let config = match &path {
-        Some(path) => config::load(path)?,
-        None => Config::default(),
-    };
-    Ok((path, config))
+    let lacks_endpoints = mode.forwards() && shared.origin.is_none();
+    match path {
+        Some(path) if lacks_endpoints => config::load(&path, Need::Endpoints),
+        Some(path) => config::load(&path, Need::Nothing),
+        None if lacks_endpoints => Err(nothing_to_forward_to(mode).into()),
+        None => Ok(Config::default()),
+    }
+}
+
+fn nothing_to_forward_to(mode: Mode) -> Fault {
+    let mode = mode.as_str();
+    let reason = "there is neither an ORIGIN nor a configuration with endpoints";
+    Fault::new(format!("nothing to {mode}"), reason)
+        .with_hint(format!("name the server to stand for: ouli {mode} http://localhost:3000"))
 }
 
 /// The configuration file in `dir`, if there is one.

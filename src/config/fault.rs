@@ -75,19 +75,6 @@ impl Fault {
     pub fn reason(&self) -> &str {
         &self.reason
     }
-
-    /// The fault on one line, for a log: what, where and why, with the hint in brackets.
-    pub fn to_line(&self) -> String {
-        let mut line = format!("{}: ", self.subject);
-        if let Some(place) = self.place {
-            line.push_str(&format!("{place}: "));
-        }
-        line.push_str(&self.reason);
-        if let Some(hint) = &self.hint {
-            line.push_str(&format!(" ({hint})"));
-        }
-        line
-    }
 }
 
 impl fmt::Display for Fault {

@@ -12,29 +12,29 @@ use super::{Config, toml, yaml};
 /// A real configuration has a few KiB; more is the wrong file.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// The configuration in the file at `path`, which may name no endpoints.
+/// What a file has to bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// At least one endpoint.
+    Endpoints,
+    /// Nothing: endpoints come from elsewhere, should there be none.
+    Nothing,
+}
+
+/// The configuration in the file at `path`.
 ///
 /// # Errors
 /// Every fault in the file, or that it can't be read.
-pub fn load(path: &Path) -> Result<Config, Faults> {
-    parse_bytes(&read(path)?, path)
+pub fn load(path: &Path, need: Need) -> Result<Config, Faults> {
+    parse_bytes(&read(path)?, path, need)
 }
 
-/// Like `load`, for a file that has to stand for itself: it names at least one endpoint.
+/// What `ouli check` does with a configuration: it has to stand for itself, without an ORIGIN.
 ///
 /// # Errors
 /// Every fault in the file, or that it can't be read.
 pub fn check(path: &Path) -> Result<Config, Faults> {
-    let config = load(path)?;
-    if config.endpoints.is_empty() {
-        return Err(no_endpoints(path).into());
-    }
-    Ok(config)
-}
-
-pub(crate) fn no_endpoints(path: &Path) -> Fault {
-    Fault::in_file(path, "endpoints", None, "it names no endpoint")
-        .with_hint("add an `endpoints` list, or name an origin: ouli record http://localhost:3000")
+    load(path, Need::Endpoints)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
@@ -74,7 +74,7 @@ fn format(path: &Path) -> Result<Format, Fault> {
 ///
 /// # Errors
 /// Every fault there is; one that isn't TOML or YAML at all has that one.
-pub fn parse_bytes(bytes: &[u8], path: &Path) -> Result<Config, Faults> {
+pub fn parse_bytes(bytes: &[u8], path: &Path, need: Need) -> Result<Config, Faults> {
     let whole = |reason: String| Fault::in_file(path, "", None, reason);
     let format = format(path)?;
     if bytes.len() as u64 > BYTES_MAX {
@@ -90,7 +90,7 @@ pub fn parse_bytes(bytes: &[u8], path: &Path) -> Result<Config, Faults> {
     };
     let root = root.map_err(|fault| Fault::in_file(path, "", fault.place, fault.reason))?;
     let mut reading = Reading::new(path);
-    let mut config = resolve(&mut reading, &root);
+    let mut config = resolve(&mut reading, &root, need);
     reading.faults.sort();
     config.warnings = reading.warnings;
     reading.faults.or(config)

@@ -12,12 +12,12 @@ use super::units::Unreadable;
 pub(crate) fn parse_host(text: &str) -> Result<String, Unreadable> {
     let refuse = |reason: &str, hint: &str| Err(unreadable(reason, hint));
     if text.is_empty() {
-        return refuse("the host is empty", "write a name such as `api.example.com`");
+        return refuse("expected a host", "write a name such as `api.example.com`");
     }
     if let Some((scheme, rest)) = text.split_once("://") {
         let host = rest.split('/').next().unwrap_or(rest);
         return Err(unreadable(
-            "expected a host, found a URL",
+            "expected a host alone",
             format!("write `{host}`, and the scheme `{scheme}` as `target_type`"),
         ));
     }
@@ -27,17 +27,17 @@ pub(crate) fn parse_host(text: &str) -> Result<String, Unreadable> {
         return Ok(address.to_string());
     }
     if unbracketed.is_some() || text.matches(':').count() > 1 {
-        return refuse("this is not an IPv6 address", "write it like `::1`, without a zone");
+        return refuse("expected an IPv6 address", "write it like `::1`, without a zone");
     }
     if let Some((host, _)) = text.split_once(':') {
         return Err(unreadable(
-            "expected a host, found a host with a port",
+            "expected a host alone",
             format!("write `{host}`, and the port as `target_port`"),
         ));
     }
     if let Some((host, _)) = text.split_once('/') {
         return Err(unreadable(
-            "expected a host, found one with a path",
+            "expected a host alone",
             format!("write `{host}`; the path comes from each request"),
         ));
     }
@@ -47,7 +47,7 @@ pub(crate) fn parse_host(text: &str) -> Result<String, Unreadable> {
 fn name(text: &str) -> Result<String, Unreadable> {
     if !text.is_ascii() {
         return Err(unreadable(
-            "a host name is written in ASCII",
+            "expected a host name in ASCII",
             "write the name's `xn--` form, as a browser sends it",
         ));
     }
@@ -56,18 +56,18 @@ fn name(text: &str) -> Result<String, Unreadable> {
     // A last label of digits is an IPv4 address to every resolver (RFC 1123 section 2.1).
     let numeric = labels().next_back().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
     if numeric && !name.is_empty() && name.parse::<Ipv4Addr>().is_err() {
-        return Err(unreadable("this is not an IPv4 address", "write four numbers up to 255"));
+        return Err(unreadable("expected an IPv4 address", "write four numbers up to 255"));
     }
     if let Some(bad) = name.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.".contains(*c)) {
         return Err(unreadable(
-            format!("a host name has no {bad:?}"),
+            format!("expected a host name, which has no {bad:?}"),
             "letters, digits, `-`, `_` and `.` only",
         ));
     }
     // RFC 1035 section 2.3.4: labels of up to 63 bytes, 253 in all.
     if name.len() > 253 || labels().any(|label| label.is_empty() || label.len() > 63) {
         return Err(unreadable(
-            "this is not a host name",
+            "expected a host name",
             "parts between dots have 1 to 63 characters, 253 in all",
         ));
     }

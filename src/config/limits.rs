@@ -88,6 +88,17 @@ pub(super) struct Bound {
     pub(super) too_small: &'static str,
 }
 
+impl Bound {
+    /// What to do about a value past `max`.
+    pub(super) fn too_large(&self) -> &'static str {
+        match self.slot {
+            Slot::Time(_) => "nothing that a test waits for takes longer than a day",
+            Slot::Count(_) | Slot::Size(_) => "more would not fit into the memory of a machine",
+            Slot::LongSize(_) => "more would not fit onto a disk",
+        }
+    }
+}
+
 /// Where a value goes, and with that how it is written: durations count in milliseconds here.
 #[derive(Clone, Copy)]
 pub(super) enum Slot {
@@ -100,7 +111,7 @@ pub(super) enum Slot {
 
 /// Two descriptors each stay below Linux's default `fs.nr_open` of 1,048,576.
 const CONNECTIONS_MAX: u64 = 500_000;
-/// A day: nothing that a test waits for takes longer.
+/// A day, in milliseconds.
 pub(crate) const TIME_MAX: u64 = 24 * 60 * 60 * 1000;
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
@@ -192,7 +203,7 @@ pub(super) const BOUNDS: [Bound; 20] = [
         "max_headers",
         |l| &mut l.max_headers,
         (1, 10_000),
-        "HTTP/1.1 requires at least the Host header",
+        "every request would be refused: HTTP/1.1 requires a Host header",
     ),
     Bound {
         key: "max_kept_body",

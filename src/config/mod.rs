@@ -25,8 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use fault::{Fault, Faults, Place};
-pub(crate) use file::no_endpoints;
-pub use file::{check, load, parse_bytes};
+pub use file::{Need, check, load, parse_bytes};
 pub(crate) use host::{parse_address, parse_host};
 pub use limits::Limits;
 pub use support::unsupported;
@@ -74,8 +73,8 @@ pub struct Config {
     /// At least one, names and listening addresses distinct. Empty only for a replay that takes
     /// its endpoints from the recordings.
     pub endpoints: Vec<Endpoint>,
-    /// What was accepted but does not do what its writer may expect. To be logged once.
-    pub warnings: Vec<Fault>,
+    /// What was accepted but may not do what its writer expects, a line each. To be logged once.
+    pub warnings: Vec<String>,
 }
 
 impl Default for Config {

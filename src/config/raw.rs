@@ -47,6 +47,10 @@ impl Node {
         self.value == Value::Null
     }
 
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(&self.value, Value::List(items) if items.is_empty())
+    }
+
     /// The value as a string, if it is one or may stand for one.
     pub(super) fn as_text(&self) -> Option<&str> {
         match &self.value {
@@ -57,6 +61,9 @@ impl Node {
 
     /// What was found, for "expected …, found …".
     pub(super) fn found(&self) -> String {
+        if let Some(plain) = &self.plain {
+            return quoted(plain).trim_matches('"').to_owned();
+        }
         match &self.value {
             Value::Null => "nothing".into(),
             Value::Bool(value) => value.to_string(),

@@ -15,7 +15,7 @@ use super::units::{self, Unreadable};
 pub(super) struct Reading {
     pub(super) path: Arc<Path>,
     pub(super) faults: Faults,
-    pub(super) warnings: Vec<Fault>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Reading {
@@ -48,6 +48,13 @@ impl Reading {
     ) {
         let fault = self.fault(&at.path, at.node.place, reason).with_hint(hint);
         self.faults.push(fault);
+    }
+
+    /// Notes that `at` may not do what its writer expects.
+    pub(super) fn warn(&mut self, at: &At<'_>, reason: &str, hint: &str) {
+        let line = at.node.place.map(|place| format!(", line {}", place.line)).unwrap_or_default();
+        let file = self.path.display();
+        self.warnings.push(format!("`{}` in `{file}`{line}: {reason}; {hint}", at.path));
     }
 
     pub(super) fn refuse_unreadable(&mut self, at: &At<'_>, why: Unreadable) {

@@ -4,17 +4,19 @@
 //! its default so that the rest can still be judged.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::fault::Place;
 use super::limits::{BOUNDS, Bound, Slot};
-use super::raw::Node;
+use super::raw::{Node, Value};
 use super::read::{At, Reading, Table};
-use super::{Config, Limits, Sockets, keys, units};
+use super::{Config, Limits, Need, Sockets, keys, units};
 
 mod endpoint;
+mod template;
 
 /// The configuration that `root` describes, as far as it can be read. Faults go to `reading`.
-pub(super) fn resolve(reading: &mut Reading, root: &Node) -> Config {
+pub(super) fn resolve(reading: &mut Reading, root: &Node, need: Need) -> Config {
     let mut config = Config::default();
     let Some(top) = reading.table(&At { path: String::new(), node: root }, &keys::TOP) else {
         return config;
@@ -29,8 +31,16 @@ pub(super) fn resolve(reading: &mut Reading, root: &Node) -> Config {
     if let Some(table) = top.get("sockets").and_then(|at| reading.table(&at, &keys::SOCKETS)) {
         config.sockets = sockets(reading, &table);
     }
-    if let Some(at) = top.get("endpoints") {
-        config.endpoints = endpoint::endpoints(reading, &at);
+    let endpoints = top.get("endpoints");
+    if let Some(at) = &endpoints {
+        config.endpoints = endpoint::endpoints(reading, at);
+    }
+    let is_empty = endpoints.as_ref().is_none_or(|at| at.node.is_empty_list());
+    if is_empty && need == Need::Endpoints {
+        let fault = reading
+            .fault("endpoints", place_of(endpoints.as_ref()), "there is no endpoint")
+            .with_hint("list some, or name an origin: ouli record http://localhost:3000");
+        reading.faults.push(fault);
     }
     config
 }
@@ -64,12 +74,9 @@ fn limits(reading: &mut Reading, table: &Table<'_>) -> Limits {
 
 fn limit(reading: &mut Reading, at: &At<'_>, bound: &Bound, limits: &mut Limits) {
     let value = match bound.slot {
-        // Out of range is told below, with its reason.
-        Slot::Count(_) => reading.count(at, "a number", (0, i64::MAX.unsigned_abs())),
+        Slot::Count(_) => count(reading, at, bound),
         Slot::Size(_) | Slot::LongSize(_) => reading.size(at),
-        Slot::Time(_) => {
-            reading.duration(at).map(|time| time.as_millis().try_into().unwrap_or(u64::MAX))
-        }
+        Slot::Time(_) => reading.duration(at).map(units::millis),
     };
     let Some(value) = value.filter(|value| in_bounds(reading, at, bound, *value)) else { return };
     match bound.slot {
@@ -77,7 +84,15 @@ fn limit(reading: &mut Reading, at: &At<'_>, bound: &Bound, limits: &mut Limits)
             *slot(limits) = usize::try_from(value).unwrap_or(usize::MAX);
         }
         Slot::LongSize(slot) => *slot(limits) = value,
-        Slot::Time(slot) => *slot(limits) = std::time::Duration::from_millis(value),
+        Slot::Time(slot) => *slot(limits) = Duration::from_millis(value),
+    }
+}
+
+/// A number that is too small is judged with the bound's reason, by `in_bounds`.
+fn count(reading: &mut Reading, at: &At<'_>, bound: &Bound) -> Option<u64> {
+    match at.node.value {
+        Value::Integer(Some(value)) if value >= 0 => u64::try_from(value).ok(),
+        _ => reading.count(at, "a number", (bound.min, bound.max)),
     }
 }
 
@@ -85,18 +100,15 @@ fn in_bounds(reading: &mut Reading, at: &At<'_>, bound: &Bound, value: u64) -> b
     let show = |value: u64| match bound.slot {
         Slot::Count(_) => value.to_string(),
         Slot::Size(_) | Slot::LongSize(_) => units::format_size(value),
-        Slot::Time(_) => units::format_duration(std::time::Duration::from_millis(value)),
+        Slot::Time(_) => units::format_duration(Duration::from_millis(value)),
     };
     let (min, max, found) = (show(bound.min), show(bound.max), show(value));
     if value < bound.min {
-        let reason = format!("with {found}, {}", bound.too_small);
-        reading.refuse(at, reason, format!("at least {min}"));
+        let reason = format!("expected at least {min}, found {found}");
+        reading.refuse(at, reason, format!("with less, {}", bound.too_small));
     } else if value > bound.max {
-        reading.refuse(
-            at,
-            format!("expected at most {max}, found {found}"),
-            format!("at most {max}"),
-        );
+        let reason = format!("expected at most {max}, found {found}");
+        reading.refuse(at, reason, bound.too_large());
     } else {
         return true;
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::*;
 
 fn parse(name: &str, text: &str) -> Result<Config, String> {
-    parse_bytes(text.as_bytes(), Path::new(name)).map_err(|faults| faults.to_string())
+    parse_bytes(text.as_bytes(), Path::new(name), Need::Nothing)
+        .map_err(|faults| faults.to_string())
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, Unreadable> {
     const FORM: &str = "write a whole number with B, KiB, MiB, GiB or TiB, such as \"64KiB\"";
     let (digits, unit) = split_number(text.trim());
     if unit.starts_with('.') {
-        return Err(Unreadable::new("sizes are whole numbers", "take the next smaller unit"));
+        return Err(Unreadable::new("expected a whole number", "take the next smaller unit"));
     }
     let number: u64 = digits.parse().map_err(|_| Unreadable::new("expected a size", FORM))?;
     let factor = match unit.trim_start() {
@@ -36,7 +36,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, Unreadable> {
             None => return Err(unknown_size_unit(digits, unit, FORM)),
         },
     };
-    number.checked_mul(factor).ok_or_else(|| Unreadable::new("this size is past any memory", FORM))
+    number.checked_mul(factor).ok_or_else(|| Unreadable::new("expected a size below 16 EiB", FORM))
 }
 
 fn unknown_size_unit(digits: &str, unit: &str, form: &str) -> Unreadable {
@@ -45,8 +45,8 @@ fn unknown_size_unit(digits: &str, unit: &str, form: &str) -> Unreadable {
     });
     match decimal {
         Some(letter) => Unreadable::new(
-            format!("`{unit}` means 1000 to some and 1024 to others"),
-            format!("write \"{digits}{letter}iB\""),
+            "expected a size in binary units",
+            format!("`{unit}` means 1000 to some and 1024 to others: write \"{digits}{letter}iB\""),
         ),
         None => Unreadable::new("expected a size", form),
     }
@@ -80,30 +80,32 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, Unreadable> {
     while !rest.is_empty() {
         let (digits, after) = split_number(rest);
         if after.starts_with('.') {
-            return Err(Unreadable::new(
-                "durations are whole numbers",
-                "take the next smaller unit",
-            ));
+            return Err(Unreadable::new("expected whole numbers", "take the next smaller unit"));
         }
         let number: u64 = digits.parse().map_err(|_| expected())?;
         let name_len = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (name, after) = after.split_at(name_len);
         if name.is_empty() {
-            return Err(Unreadable::new("a duration needs a unit", FORM));
+            return Err(Unreadable::new("expected a duration with its unit", FORM));
         }
         let (_, factor) = units.find(|(unit, _)| *unit == name).ok_or_else(expected)?;
         total = number
             .checked_mul(factor)
             .and_then(|millis| total.checked_add(millis))
-            .ok_or_else(|| Unreadable::new("this duration is past any lifetime", FORM))?;
+            .ok_or_else(|| Unreadable::new("expected a duration within a lifetime", FORM))?;
         rest = after;
     }
     Ok(Duration::from_millis(total))
 }
 
+/// Whole milliseconds of a duration.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A text that `parse_duration` reads as `duration`, to the millisecond.
 pub(crate) fn format_duration(duration: Duration) -> String {
-    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut rest = millis(duration);
     let mut text = String::new();
     for (name, factor) in DURATION_UNITS {
         if rest >= factor {

@@ -40,13 +40,35 @@ pub(super) fn parse(text: &str) -> Result<Node, Malformed> {
 }
 
 fn malformed(error: &serde_saphyr::Error) -> Malformed {
+    use serde_saphyr::Error;
     let place = error.location().and_then(place);
-    let mut reason = error.to_string();
-    // The message may repeat the place, which is told apart from it.
-    if let Some(at) = place.and_then(|p| reason.find(&format!(" at line {}, column", p.line))) {
-        reason.truncate(at);
+    let reason = match error {
+        Error::AliasError { error, .. } => return malformed(error),
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key `{key}` stands here twice")
+        }
+        Error::MultipleDocuments { .. } => {
+            "a second document begins here, and one is expected".into()
+        }
+        Error::Unexpected { .. } | Error::NullIntoString { .. } => "a key is a plain word".into(),
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. } => {
+            "its aliases or nesting grow past what a configuration needs".into()
+        }
+        _ => message(error, place),
+    };
+    Malformed { place, reason }
+}
+
+/// The parser's words without the place, which is told apart from them.
+fn message(error: &serde_saphyr::Error, place: Option<Place>) -> String {
+    let mut text = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+    if let Some(at) = place.and_then(|p| text.find(&format!(" at line {}, column", p.line))) {
+        text.truncate(at);
     }
-    Malformed { place, reason: reason.trim().replace('\n', ", ") }
+    text.trim().replace('\n', ", ")
 }
 
 /// A value without its place: serde hands out the places only around a value.

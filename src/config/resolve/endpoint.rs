@@ -4,20 +4,29 @@ use std::net::IpAddr;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::place_of;
+use super::{place_of, template};
 use crate::config::fault::{Place, quoted};
 use crate::config::host::{parse_address, parse_host};
 use crate::config::keys;
 use crate::config::read::{At, Reading, Table};
-use crate::config::{Endpoint, Replacement, Scheme, SourceType, Target, Written};
+use crate::config::{
+    Endpoint, Replacement, SOURCE_ADDRESS, SOURCE_PORT, Scheme, SourceType, Target, Written,
+};
 
-/// An endpoint with the places of what may clash with others.
+/// An endpoint, and what may clash with others. What couldn't be read has its own fault, and is
+/// left out of the comparison.
 struct Draft {
     endpoint: Endpoint,
     path: String,
-    name_place: Option<Place>,
-    port_place: Option<Place>,
-    named: bool,
+    place: Option<Place>,
+    name: Comparable<String>,
+    source: Comparable<(IpAddr, u16)>,
+}
+
+struct Comparable<T> {
+    value: Option<T>,
+    /// Where it was written down; none for a default.
+    written: Option<Place>,
 }
 
 pub(super) fn endpoints(reading: &mut Reading, at: &At<'_>) -> Vec<Endpoint> {
@@ -29,32 +38,41 @@ pub(super) fn endpoints(reading: &mut Reading, at: &At<'_>) -> Vec<Endpoint> {
     drafts.into_iter().map(|draft| draft.endpoint).collect()
 }
 
-/// None if too little is known to compare it with others; then there is a fault.
+/// None if it is no table; then there is a fault.
 fn draft(reading: &mut Reading, at: &At<'_>, index: usize) -> Option<Draft> {
     let table = reading.table(at, &keys::ENDPOINT)?;
-    let written = Written::File {
-        path: reading.path.clone(),
-        index,
-        source_type: place_of(table.get("source_type").as_ref()).or(table.place),
-        target_type: place_of(table.get("target_type").as_ref()).or(table.place),
-    };
     let host = host(reading, &table);
-    let name = table.get("name");
-    let port = table.get("source_port");
-    let mut endpoint = Endpoint { written, ..Endpoint::new(target(reading, &table, host)) };
-    if let Some(text) = name.as_ref().and_then(|at| self::name(reading, at)) {
-        endpoint.name = text;
+    let name = name(reading, &table, host.as_deref());
+    let source = source(reading, &table);
+    let target = target(reading, &table, host.unwrap_or_default());
+    let mut endpoint =
+        Endpoint { written: written(reading, &table, index), ..Endpoint::new(target) };
+    if let Some(text) = &name.value {
+        endpoint.name.clone_from(text);
     }
-    if let Some(address) = table.get("source_address").and_then(|at| address(reading, &at)) {
-        endpoint.source_address = address;
-    }
-    if let Some(port) = port.as_ref().and_then(|at| reading.port(at, 0)) {
-        endpoint.source_port = port;
+    if let Some((address, port)) = source.value {
+        (endpoint.source_address, endpoint.source_port) = (address, port);
     }
     if let Some(kind) = table.get("source_type").and_then(|at| source_type(reading, &at)) {
         endpoint.source_type = kind;
     }
     endpoint.health = table.get("health").and_then(|at| health(reading, &at));
+    rewriting(reading, &table, &mut endpoint);
+    Some(Draft { path: at.path.clone(), place: table.place, name, source, endpoint })
+}
+
+fn written(reading: &Reading, table: &Table<'_>, index: usize) -> Written {
+    let place = |key| place_of(table.get(key).as_ref()).or(table.place);
+    Written::File {
+        path: reading.path.clone(),
+        index,
+        source_type: place("source_type"),
+        target_type: place("target_type"),
+    }
+}
+
+/// What happens to messages on their way, and what test-server's files may hold besides.
+fn rewriting(reading: &mut Reading, table: &Table<'_>, endpoint: &mut Endpoint) {
     if let Some(at) = table.get("redact_request_headers") {
         let items = reading.list(&at, "header names");
         endpoint.redact_request_headers =
@@ -69,30 +87,46 @@ fn draft(reading: &mut Reading, at: &At<'_>, index: usize) -> Option<Draft> {
         endpoint.rewrite_location = value;
     }
     if let Some(at) = table.get("shutdown_timeout_seconds") {
-        let warning = reading
-            .fault(&at.path, at.node.place, "accepted for test-server's files, and of no effect")
-            .with_hint("use `drain_timeout` in [limits]");
-        reading.warnings.push(warning);
+        reading.warn(
+            &at,
+            "it is accepted for test-server's files, and has no effect",
+            "use `drain_timeout` in [limits]",
+        );
     }
-    Some(Draft {
-        path: at.path.clone(),
-        name_place: place_of(name.as_ref()).or(place_of(table.get("target_host").as_ref())),
-        port_place: place_of(port.as_ref()).or(table.place),
-        named: name.is_some(),
-        endpoint,
-    })
 }
 
-fn host(reading: &mut Reading, table: &Table<'_>) -> String {
+fn host(reading: &mut Reading, table: &Table<'_>) -> Option<String> {
     let Some(at) = table.get("target_host") else {
         let fault = reading
-            .fault(&table.path_of("target_host"), table.place, "an endpoint needs an origin's host")
-            .with_hint("write the name of the server that Ouli stands for");
+            .fault(&table.path_of("target_host"), table.place, "this key is missing")
+            .with_hint("name the server that Ouli stands for");
         reading.faults.push(fault);
-        return String::new();
+        return None;
     };
-    let Some(text) = reading.text(&at) else { return String::new() };
-    parse_host(text).map_err(|why| reading.refuse_unreadable(&at, why)).unwrap_or_default()
+    let text = reading.text(&at)?;
+    parse_host(text).map_err(|why| reading.refuse_unreadable(&at, why)).ok()
+}
+
+/// The default is the host.
+fn name(reading: &mut Reading, table: &Table<'_>, host: Option<&str>) -> Comparable<String> {
+    match table.get("name") {
+        Some(at) => {
+            Comparable { value: given_name(reading, &at), written: at.node.place.or(table.place) }
+        }
+        None => Comparable { value: host.map(str::to_owned), written: None },
+    }
+}
+
+fn source(reading: &mut Reading, table: &Table<'_>) -> Comparable<(IpAddr, u16)> {
+    let address = match table.get("source_address") {
+        Some(at) => address(reading, &at),
+        None => Some(SOURCE_ADDRESS),
+    };
+    let (port, written) = match table.get("source_port") {
+        Some(at) => (reading.port(&at, 0), at.node.place.or(table.place)),
+        None => (Some(SOURCE_PORT), None),
+    };
+    Comparable { value: address.zip(port), written }
 }
 
 fn target(reading: &mut Reading, table: &Table<'_>, host: String) -> Target {
@@ -133,7 +167,7 @@ fn one_of(names: &[&str]) -> String {
 }
 
 /// Names go into cassettes, logs and the match key.
-fn name(reading: &mut Reading, at: &At<'_>) -> Option<String> {
+fn given_name(reading: &mut Reading, at: &At<'_>) -> Option<String> {
     const BYTES_MAX: usize = 200;
     let text = reading.text(at)?;
     if text.trim().is_empty() || text.len() > BYTES_MAX || text.chars().any(char::is_control) {
@@ -251,52 +285,74 @@ fn regex_fault(message: &str) -> String {
     }
 }
 
-fn replace(reading: &mut Reading, at: &At<'_>, _regex: Option<&Regex>) -> Option<String> {
+fn replace(reading: &mut Reading, at: &At<'_>, regex: Option<&Regex>) -> Option<String> {
     let text = reading.text(at)?;
     // RFC 9110 section 5.5: a line end here would begin another field.
     if text.chars().any(|c| c.is_control() && c != '\t') {
         reading.refuse(at, "a header's value has no control characters", "take them out");
         return None;
     }
+    if let Some(group) = regex.and_then(|regex| template::missing_group(text, regex)) {
+        let reason = format!("the regex has no group `{group}`, so `${group}` becomes nothing");
+        reading.warn(
+            at,
+            &reason,
+            "`${1}` keeps a group apart from letters after it, `$$` is a dollar sign",
+        );
+    }
     Some(text.to_owned())
 }
 
 fn refuse_equal_names(reading: &mut Reading, drafts: &[Draft]) {
-    for (later, draft) in drafts.iter().enumerate() {
-        let name = &draft.endpoint.name;
-        let earlier = drafts.iter().take(later).find(|other| other.endpoint.name == *name);
-        let Some(earlier) = earlier.filter(|_| !name.is_empty()) else { continue };
-        let (reason, hint) = if draft.named {
-            (format!("{} has the name `{name}` too", earlier.path), "give each its own".to_owned())
-        } else {
-            let reason = format!(
-                "without a `name` it is called `{name}`, after its `target_host`, and so is {}",
-                earlier.path
-            );
-            (reason, "set `name` on one of them".to_owned())
+    for (at, draft) in drafts.iter().enumerate() {
+        let Some(name) = &draft.name.value else { continue };
+        let earlier = drafts.iter().take(at).find(|other| other.name.value.as_ref() == Some(name));
+        let Some(earlier) = earlier else { continue };
+        let (reason, hint) = match draft.name.written {
+            Some(_) => {
+                (format!("{} is called \"{name}\" already", earlier.path), "give each its own name")
+            }
+            None => (
+                format!(
+                    "without it, this endpoint is called \"{name}\" after its `target_host`, and so is {}",
+                    earlier.path
+                ),
+                "set `name`",
+            ),
         };
-        let fault = reading
-            .fault(&format!("{}.name", draft.path), draft.name_place, reason)
-            .with_hint(hint);
-        reading.faults.push(fault);
+        let key = format!("{}.name", draft.path);
+        let place = draft.name.written.or(draft.place);
+        reading.faults.push(reading.fault(&key, place, reason).with_hint(hint));
     }
 }
 
 fn refuse_equal_sources(reading: &mut Reading, drafts: &[Draft]) {
-    for (later, draft) in drafts.iter().enumerate() {
-        let (address, port) = (draft.endpoint.source_address, draft.endpoint.source_port);
-        let clashes = |other: &&Draft| {
-            port != 0
-                && other.endpoint.source_port == port
-                && overlap(other.endpoint.source_address, address)
+    for (at, draft) in drafts.iter().enumerate() {
+        let Some(source) = draft.source.value else { continue };
+        let clashes = |other: &&Draft| other.source.value.is_some_and(|other| clash(other, source));
+        let Some(earlier) = drafts.iter().take(at).find(clashes) else { continue };
+        let (reason, hint) = match draft.source.written {
+            Some(_) => (
+                format!("{} listens on port {} already", earlier.path, source.1),
+                "give each its own port, or 0 to let the system choose",
+            ),
+            None => (
+                format!(
+                    "without it, this endpoint listens on port {}, and so does {}",
+                    source.1, earlier.path
+                ),
+                "set `source_port`; 0 lets the system choose",
+            ),
         };
-        let Some(earlier) = drafts.iter().take(later).find(clashes) else { continue };
-        let reason = format!("{} listens on port {port} already", earlier.path);
-        let fault = reading
-            .fault(&format!("{}.source_port", draft.path), draft.port_place, reason)
-            .with_hint("give each endpoint its own port, or 0 to let the system choose");
-        reading.faults.push(fault);
+        let key = format!("{}.source_port", draft.path);
+        let place = draft.source.written.or(draft.place);
+        reading.faults.push(reading.fault(&key, place, reason).with_hint(hint));
     }
+}
+
+/// Whether the second socket couldn't be bound beside the first. Port 0 never clashes.
+fn clash((one, one_port): (IpAddr, u16), (other, other_port): (IpAddr, u16)) -> bool {
+    one_port != 0 && one_port == other_port && overlap(one, other)
 }
 
 /// Whether one socket would take what the other listens for. `::` takes IPv4 as well, unless a
