@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::cassette::bodies::Bodies;
 use crate::cassette::EndpointNote;
-use crate::cli::{Invocation, Mode, Pace};
+use crate::cli::{Invocation, Mode};
 use crate::config::{Config, Endpoint};
 use crate::http::answer::{self, Asked};
 use crate::http::fault::{Fault, Problem, Tally};
@@ -29,6 +29,7 @@ use crate::http::road::Here;
 use crate::http::target;
 use crate::http1;
 use crate::exchange::Version;
+use crate::matching::Bounds;
 use crate::net::conn::Conn;
 use crate::net::drain::{Drain, Finished, Watch};
 use crate::net::inflight::InFlight;
@@ -37,7 +38,10 @@ use crate::net::permits::Permits;
 use crate::net::{NetworkError, arena, origin, rlimit};
 use crate::record::{self, Keep, Omitted, Recorder, Run};
 use crate::redact::{Redactor, Scratch};
-use crate::replay::{self, Library, Session};
+use crate::replay::choose::AfterLast;
+use crate::replay::pace::Pace;
+use crate::replay::source::{LoadError, OpenError};
+use crate::replay::{Library, Session, Settings};
 use crate::seal;
 use crate::telemetry::{self, Counters, Summary};
 
@@ -56,10 +60,9 @@ pub struct Shared {
     pub bodies: Bodies,
     permits: Permits,
     drain: Drain,
-    library: Option<Arc<Library>>,
+    library: Arc<Library>,
     run: OnceLock<Arc<Run>>,
     misses: AtomicU64,
-    broken_cassette: AtomicBool,
     omitted: Mutex<Vec<String>>,
 }
 
@@ -71,11 +74,6 @@ impl Shared {
 
     pub fn note_miss(&self) {
         self.misses.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A cassette that can't be read makes the run fail at its end.
-    pub fn note_broken_cassette(&self) {
-        self.broken_cassette.store(true, Ordering::Relaxed);
     }
 
     /// A body was too large to keep: said now, and again in the summary.
@@ -105,15 +103,14 @@ pub struct Worker {
 
 impl Worker {
     /// The recordings of a session, loaded at its first use.
-    pub async fn session(&self, name: &str) -> Result<Arc<Session>, replay::SessionError> {
+    pub async fn session(&self, name: &str) -> Result<Arc<Session>, Arc<LoadError>> {
         if let Some(session) = self.sessions.borrow().get(name) {
             return Ok(session.clone());
         }
-        let Some(library) = &self.shared.library else {
-            return Ok(Arc::new(Session::empty(name)));
-        };
-        let session = library.session(name).await?;
-        self.sessions.borrow_mut().insert(name.to_owned(), session.clone());
+        let session = self.shared.library.session(name).await?;
+        if !session.recorded().is_empty() {
+            self.sessions.borrow_mut().insert(name.to_owned(), session.clone());
+        }
         Ok(session)
     }
 }
@@ -124,15 +121,15 @@ pub enum Error {
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error(transparent)]
-    Recordings(#[from] replay::OpenError),
+    Recordings(#[from] OpenError),
     #[error(transparent)]
     Record(#[from] record::Error),
     #[error(transparent)]
     Seal(#[from] seal::Error),
     #[error("no endpoint to serve: the recordings in `{0}` name none")]
     NoEndpoints(String),
-    #[error("the cassette of session `{session}` can't be read")]
-    Cassette { session: String, source: replay::SessionError },
+    #[error(transparent)]
+    Cassette(#[from] Arc<LoadError>),
     #[error("the system refused {0}: {1}")]
     System(&'static str, std::io::Error),
 }
@@ -165,7 +162,7 @@ pub fn run(invocation: Invocation) -> Result<Ended, Error> {
     let workers = worker_count(&invocation.config);
     let drain = Drain::new();
     let mut shared = open(invocation, &drain)?;
-    let bound = bind(&mut shared.config, shared.library.as_deref(), workers)?;
+    let bound = bind(&mut shared.config, &shared.library.clone(), workers)?;
     let notes = bound.iter().map(Bound::note).collect::<Vec<_>>();
     let shared = Arc::new(shared);
     if shared.mode != Mode::Replay {
@@ -194,13 +191,12 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
     for recovered in seal::recover(&config.recording_dir)? {
         tracing::warn!("{recovered}");
     }
-    let library = match mode {
-        Mode::Record => None,
-        Mode::Replay => Some(Library::open(&config.recording_dir, config.limits.max_match_body)?),
-        Mode::Auto => {
-            Some(Library::open_or_new(&config.recording_dir, config.limits.max_match_body)?)
-        }
-    };
+    if mode != Mode::Replay {
+        // What a replay misses is a mistake; a recorder makes it.
+        std::fs::create_dir_all(&config.recording_dir)
+            .map_err(|error| Error::System("to make the recording directory", error))?;
+    }
+    let library = Library::open(&config.recording_dir, settings(&config, mode, strict))?;
     Ok(Shared {
         exchange_log: telemetry::tells_exchanges(&log),
         in_flight: InFlight::new(config.limits.max_in_flight, config.limits.queue_timeout),
@@ -211,7 +207,6 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         library,
         run: OnceLock::new(),
         misses: AtomicU64::new(0),
-        broken_cassette: AtomicBool::new(false),
         omitted: Mutex::new(Vec::new()),
         config,
         mode,
@@ -219,6 +214,18 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         strict,
         pace,
     })
+}
+
+fn settings(config: &Config, mode: Mode, strict: bool) -> Settings {
+    Settings {
+        redactor: Redactor::default(),
+        bounds: Bounds::from(&config.limits),
+        after_last: if strict && mode == Mode::Replay {
+            AfterLast::Exhausted
+        } else {
+            AfterLast::Repeat
+        },
+    }
 }
 
 fn make_room(config: &mut Config, mode: Mode) -> Result<(), Error> {
@@ -248,13 +255,11 @@ fn make_room(config: &mut Config, mode: Mode) -> Result<(), Error> {
 /// Claims every port before anything serves.
 fn bind(
     config: &mut Config,
-    library: Option<&Library>,
+    library: &Library,
     workers: usize,
 ) -> Result<Vec<Bound>, Error> {
-    if config.endpoints.is_empty()
-        && let Some(library) = library
-    {
-        config.endpoints = library.endpoints()?.into_iter().map(endpoint_of).collect();
+    if config.endpoints.is_empty() {
+        config.endpoints = library.endpoints().named.into_iter().map(endpoint_of).collect();
     }
     if config.endpoints.is_empty() {
         return Err(Error::NoEndpoints(config.recording_dir.display().to_string()));
@@ -615,14 +620,12 @@ fn conclude(
     }
     let mut summary = summary_of(shared, &outcome, counters);
     let sealed = seal_run(shared, &mut summary);
-    if let Some(library) = &shared.library {
-        tell_replay(library, shared, &mut summary);
-    }
+    tell_replay(shared, &mut summary);
     summary.tell(log_format);
     sealed?;
     let failed = outcome.failed
         || shared.disk_fault().is_some()
-        || shared.broken_cassette.load(Ordering::Relaxed);
+        || !shared.library.faults().is_empty();
     Ok(match (failed, shared.strict && (summary.misses > 0 || summary.unused > 0)) {
         (true, _) => Ended::Failed,
         (false, true) => Ended::Unfaithful,
@@ -669,8 +672,8 @@ fn seal_run(shared: &Arc<Shared>, summary: &mut Summary) -> Result<(), Error> {
     Ok(())
 }
 
-fn tell_replay(library: &Library, shared: &Shared, summary: &mut Summary) {
-    for session in library.opened() {
+fn tell_replay(shared: &Shared, summary: &mut Summary) {
+    for session in shared.library.opened() {
         let unused = session.unused().count();
         if shared.mode == Mode::Replay {
             summary.sessions.push(session.to_string());

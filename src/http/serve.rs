@@ -4,9 +4,8 @@
 //! that an ordinary hit is one lookup and one write.
 
 use std::fs::File;
-use std::future::poll_fn;
-use std::io::{Read, Seek};
-use std::task::Poll;
+use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,19 +13,19 @@ use tokio::time::Instant;
 
 use super::answer::{self, Asked};
 use super::fault::{Fault, Problem};
-use super::forward::{self, Upload};
+use super::forward::{self, Spool, Upload};
 use super::road::{Outcome, Request, Stop};
-use crate::coding::{self, Encoder};
+use crate::coding::{self, EncodeError, Encoder};
 use crate::config::Endpoint;
-use crate::exchange::{Body, End, Exchange, Piece, Response, Version};
+use crate::exchange::{Body, Coding, End, Exchange, Response, Version};
 use crate::http1::framing::{self, Framing};
-use crate::http1::halves::{Rx, Tx, Unread};
+use crate::http1::halves::{Rx, Tx};
 use crate::http1::writer;
-use crate::matching::key::{self, BodyKey};
+use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
 use crate::replay::answer::{Answer, Content};
-use crate::replay::{Choice, Recorded, Session, pace};
+use crate::replay::{Choice, Recorded, Session};
 use crate::telemetry::Source;
 
 /// Answers from the session's recordings, or with a miss.
@@ -38,14 +37,18 @@ pub async fn replay(
     tx: &mut Tx<'_>,
 ) -> Result<Outcome, Stop> {
     let session = session(request).await?;
-    let body = read_body_key(request, rx, tx).await?;
-    let recorded = match choose(request, path, &session, &body, &mut arena.key) {
-        Choice::Hit(recorded) => recorded,
-        Choice::Exhausted(recorded) if !request.here.shared().strict => recorded,
-        Choice::Exhausted(_) => return Err(exhausted(request, path, &session)),
-        Choice::Miss => return Err(miss(request, path, &session, &body)),
-    };
-    answer_with(request, recorded, rx, tx).await
+    let mut body = body_key(request);
+    if !rx.is_ended() {
+        invite_body(request, rx, tx).await?;
+        while let Some(bytes) = rx.body().await? {
+            body.push(bytes);
+        }
+    }
+    match choose(request, path, &session, body.finish(), &mut arena.key) {
+        Choice::Hit(recorded) => answer_with(request, recorded, rx, tx).await,
+        Choice::Exhausted(_) => Err(exhausted(request, path)),
+        Choice::Miss => Err(miss(request, path, &session, &body)),
+    }
 }
 
 /// Replays what is recorded; forwards and records what is not.
@@ -58,18 +61,16 @@ pub async fn auto(
     deadline: &mut Deadline,
 ) -> Result<Outcome, Stop> {
     let session = session(request).await?;
-    let mut body = BodyKey::new(request.here.limits().max_match_body, &request.head.fields);
-    let mut spool = forward::Spool::default();
+    let mut body = body_key(request);
+    let mut spool = Spool::default();
     invite_body(request, rx, tx).await?;
     while let Some(bytes) = rx.body().await? {
         body.push(bytes);
         spool.push(bytes).map_err(spool_problem)?;
     }
-    match choose(request, path, &session, &body, &mut arena.key) {
-        Choice::Hit(recorded) | Choice::Exhausted(recorded) => {
-            answer_with(request, recorded, rx, tx).await
-        }
-        Choice::Miss => {
+    match choose(request, path, &session, body.finish(), &mut arena.key) {
+        Choice::Hit(recorded) => answer_with(request, recorded, rx, tx).await,
+        Choice::Exhausted(_) | Choice::Miss => {
             let body = Upload::Spooled(spool);
             forward::forward(request, path, arena, rx, tx, deadline, body).await
         }
@@ -80,31 +81,17 @@ fn spool_problem(error: std::io::Error) -> Problem {
     Problem::new(Fault::TapeUnavailable, format!("could not set the request body aside: {error}"))
 }
 
-async fn session(request: &Request<'_>) -> Result<std::sync::Arc<Session>, Stop> {
-    let shared = request.here.shared();
-    request.here.worker.session(request.session).await.map_err(|error| {
-        shared.note_broken_cassette();
+async fn session(request: &Request<'_>) -> Result<Arc<Session>, Stop> {
+    let worker = &request.here.worker;
+    worker.session(request.session).await.map_err(|error| {
         Problem::new(Fault::BadCassette, error.to_string())
             .hint("`ouli check` lists every fault in it")
             .into()
     })
 }
 
-async fn read_body_key(
-    request: &Request<'_>,
-    rx: &mut Rx<'_>,
-    tx: &mut Tx<'_>,
-) -> Result<BodyKey, Stop> {
-    let limits = request.here.limits();
-    let mut body = BodyKey::new(limits.max_match_body, &request.head.fields);
-    if rx.is_ended() {
-        return Ok(body);
-    }
-    invite_body(request, rx, tx).await?;
-    while let Some(bytes) = rx.body().await? {
-        body.push(bytes);
-    }
-    Ok(body)
+fn body_key(request: &Request<'_>) -> BodyKey {
+    BodyKey::new(&request.head.fields, Bounds::from(request.here.limits()), Vec::new())
 }
 
 /// Tells a client that waits for 100 to go on (RFC 9110 section 10.1.1).
@@ -129,25 +116,20 @@ fn choose<'s>(
     request: &Request<'_>,
     path: &str,
     session: &'s Session,
-    body: &BodyKey,
+    body: BodyPrint,
     key: &mut Vec<u8>,
 ) -> Choice<'s> {
-    key.clear();
-    let head = request.head;
-    key::request_key(
-        key,
-        &request.here.endpoint.name,
-        &head.method,
-        path,
-        &head.fields,
-        body,
-        &request.here.redactor,
-    );
+    key::write(key, &asked(request, path, body), &request.here.redactor);
     session.choose(key)
 }
 
-fn exhausted(request: &Request<'_>, path: &str, session: &Session) -> Stop {
-    request.here.shared().note_miss(session);
+fn asked<'a>(request: &Request<'a>, path: &'a str, body: BodyPrint) -> matching::Asked<'a> {
+    let endpoint = &request.here.endpoint.name;
+    matching::Asked { endpoint, method: &request.head.method, target: path, body }
+}
+
+fn exhausted(request: &Request<'_>, path: &str) -> Stop {
+    request.here.shared().note_miss();
     Problem::new(
         Fault::Miss,
         format!(
@@ -163,28 +145,15 @@ fn exhausted(request: &Request<'_>, path: &str, session: &Session) -> Stop {
 
 fn miss(request: &Request<'_>, path: &str, session: &Session, body: &BodyKey) -> Stop {
     let here = request.here;
-    here.shared().note_miss(session);
+    here.shared().note_miss();
+    let _ = body;
     let shown = here.redactor.target(path);
     let detail = format!(
         "no recording in session `{}` matches {} {shown}",
         request.session, request.head.method
     );
-    let nearest =
-        session.nearest(&here.endpoint.name, &request.head.method, path, &request.head.fields, body);
-    match nearest {
-        None => {
-            let hint = format!(
-                "session `{}` has no recordings for endpoint `{}`; record it with `ouli record`",
-                request.session, here.endpoint.name
-            );
-            tracing::warn!("miss: {detail}");
-            Problem::new(Fault::Miss, detail).hint(hint).into()
-        }
-        Some(nearest) => {
-            tracing::warn!("miss: {detail}\n{nearest}");
-            Problem::new(Fault::Miss, detail).member("nearest", nearest.to_json()).into()
-        }
-    }
+    let _ = session;
+    Problem::new(Fault::Miss, detail).into()
 }
 
 async fn answer_with(
@@ -259,49 +228,17 @@ fn wire(exchange: &Exchange, endpoint: &Endpoint, content: &Content) -> Option<B
 }
 
 /// The body as it goes out: with its content coding on again.
-fn coded(response: &Response) -> Result<Content, coding::Error> {
-    let Some(coding) = response.coding else {
-        return Ok(match &response.body {
-            Body::Absent => Content::None,
-            Body::Whole(bytes) => Content::Whole(bytes.clone()),
-            Body::Pieces(pieces) => Content::Pieces(pieces.clone()),
-            Body::File { digest, len } => Content::File { digest: *digest, len: *len, coding: None },
-            Body::Omitted { digest, len } => Content::Unusable(format!(
-                "its body of {len} bytes was too large to keep (`max_kept_body`); SHA-256 {digest}"
-            )),
-        });
-    };
-    let mut encoder = Encoder::new(coding)?;
-    Ok(match &response.body {
+fn coded(response: &Response) -> Result<Content, EncodeError> {
+    Ok(match coding::recode(&response.body, response.coding)? {
         Body::Absent => Content::None,
-        Body::Whole(bytes) => {
-            let mut out = encoder.push(bytes, coding::Flush::No)?;
-            out.extend(encoder.finish()?);
-            Content::Whole(out.into())
-        }
-        Body::Pieces(pieces) => Content::Pieces(code_pieces(encoder, pieces)?),
-        Body::File { digest, len } => {
-            Content::File { digest: *digest, len: *len, coding: Some(coding) }
-        }
-        Body::Omitted { digest, len } => {
-            Content::Unusable(format!("its body of {len} bytes was not kept; SHA-256 {digest}"))
-        }
+        Body::Whole(bytes) => Content::Whole(bytes),
+        Body::Pieces(pieces) => Content::Pieces(pieces),
+        Body::File { digest, len } => Content::File { digest, len, coding: response.coding },
+        Body::Omitted { digest, len } => Content::Unusable(format!(
+            "its body of {len} bytes was larger than `max_kept_body` and was not kept; its \
+             SHA-256 is {digest}"
+        )),
     })
-}
-
-/// Each piece is flushed, so that a client that decodes as it reads sees each when it is due.
-fn code_pieces(mut encoder: Encoder, pieces: &[Piece]) -> Result<Vec<Piece>, coding::Error> {
-    let mut coded = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        let bytes = encoder.push(&piece.bytes, coding::Flush::Yes)?;
-        coded.push(Piece { at: piece.at, bytes: bytes.into() });
-    }
-    let tail = encoder.finish()?;
-    match coded.last_mut() {
-        Some(last) => last.bytes = [&last.bytes[..], &tail].concat().into(),
-        None => coded.push(Piece { at: Duration::ZERO, bytes: tail.into() }),
-    }
-    Ok(coded)
 }
 
 fn framing_of(response: &Response, content: &Content, asked: &Asked<'_>) -> Framing {
@@ -342,7 +279,7 @@ async fn send(
     let pace = here.shared().pace;
     let framing = framing_of(response, &answer.content, &request.asked);
     let asked = Asked { keep_alive: request.asked.keep_alive && framing != Framing::Close, ..request.asked };
-    pause(pace::head_delay(pace, response.at), rx).await?;
+    pause(pace.wait(Duration::ZERO, response.at), rx).await?;
     if request.asked.version != Version::Http10 {
         for interim in &response.interim {
             forward::write_interim(&mut tx.out, interim);
@@ -384,60 +321,56 @@ async fn send_body(
         Content::Pieces(pieces) => {
             let mut before = response.at;
             for piece in pieces {
-                pause(pace::piece_delay(request.here.shared().pace, before, piece.at), rx).await?;
-                before = piece.at;
+                pause(request.here.shared().pace.wait(before, piece.at), rx).await?;
+                before = before.max(piece.at);
                 tx.data(&piece.bytes).await?;
             }
             Ok(())
         }
-        Content::File { digest, coding, .. } => {
-            let path = request.here.shared().bodies.path_of(digest);
-            let file = File::open(&path).map_err(|error| {
-                Problem::new(
-                    Fault::BadCassette,
-                    format!("the body file {} can't be read: {error}", path.display()),
-                )
-            })?;
+        Content::File { digest, len, coding } => {
+            let file = request.here.shared().bodies.open(*digest, *len);
+            let file = file.map_err(|error| broken_body(&error))?;
             send_file(file, *coding, tx).await
         }
     }
+}
+
+fn broken_body(error: &dyn std::fmt::Display) -> Problem {
+    Problem::new(Fault::BadCassette, format!("a body can't be read: {error}"))
 }
 
 /// Reads this much of a stored body at a time.
 const FILE_READ: usize = 64 << 10;
 
 async fn send_file(
-    mut file: File,
-    coding: Option<crate::exchange::Coding>,
+    mut file: std::fs::File,
+    coding: Option<Coding>,
     tx: &mut Tx<'_>,
 ) -> Result<(), Stop> {
-    let broken = |error: &dyn std::fmt::Display| {
-        Stop::Fault(Problem::new(Fault::BadCassette, format!("a body file broke off: {error}")))
-    };
-    file.rewind().map_err(|error| broken(&error))?;
-    let mut encoder = match coding {
-        None => None,
-        Some(coding) => Some(Encoder::new(coding).map_err(|error| broken(&error))?),
-    };
+    let mut encoder =
+        coding.map(Encoder::new).transpose().map_err(|error| broken_body(&error))?;
     let mut buffer = vec![0; FILE_READ];
+    let mut coded = Vec::new();
     loop {
-        let count = file.read(&mut buffer).map_err(|error| broken(&error))?;
+        let count = file.read(&mut buffer).map_err(|error| broken_body(&error))?;
         if count == 0 {
             break;
         }
         match &mut encoder {
             None => tx.data(&buffer[..count]).await?,
             Some(encoder) => {
-                let coded = encoder
-                    .push(&buffer[..count], coding::Flush::No)
-                    .map_err(|error| broken(&error))?;
+                coded.clear();
+                encoder
+                    .push(&buffer[..count], &mut coded)
+                    .map_err(|error| broken_body(&error))?;
                 tx.data(&coded).await?;
             }
         }
     }
     if let Some(encoder) = encoder {
-        let tail = encoder.finish().map_err(|error| broken(&error))?;
-        tx.data(&tail).await?;
+        coded.clear();
+        encoder.finish(&mut coded).map_err(|error| broken_body(&error))?;
+        tx.data(&coded).await?;
     }
     Ok(())
 }
