@@ -19,7 +19,6 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use crate::cassette::bodies::Bodies;
 use crate::cassette::EndpointNote;
 use crate::cli::{Invocation, Mode};
 use crate::config::{Config, Endpoint};
@@ -57,10 +56,9 @@ pub struct Shared {
     pub exchange_log: bool,
     pub in_flight: InFlight,
     pub faults: Tally,
-    pub bodies: Bodies,
     permits: Permits,
     drain: Drain,
-    library: Arc<Library>,
+    pub library: Arc<Library>,
     run: OnceLock<Arc<Run>>,
     misses: AtomicU64,
     omitted: Mutex<Vec<String>>,
@@ -134,6 +132,22 @@ pub enum Error {
     System(&'static str, std::io::Error),
 }
 
+impl Error {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Recordings(error) => error.hint().map(str::to_owned),
+            Error::Cassette(error) => {
+                Some(format!("`ouli check {}` lists every fault in it", error.path.display()))
+            }
+            Error::NoEndpoints(_) => {
+                Some("name the origin that the recordings stand for: ouli replay ORIGIN".into())
+            }
+            _ => None,
+        }
+    }
+}
+
 /// How a run ended that could start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -157,7 +171,7 @@ struct Bound {
 pub fn run(invocation: Invocation) -> Result<Ended, Error> {
     let log_format = invocation.log.format;
     for warning in &invocation.config.warnings {
-        tracing::warn!("{}", warning.to_line());
+        tracing::warn!("{warning}");
     }
     let workers = worker_count(&invocation.config);
     let drain = Drain::new();
@@ -201,7 +215,6 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         exchange_log: telemetry::tells_exchanges(&log),
         in_flight: InFlight::new(config.limits.max_in_flight, config.limits.queue_timeout),
         faults: Tally::default(),
-        bodies: Bodies::new(&config.recording_dir),
         permits: Permits::new(config.limits.max_connections),
         drain: drain.clone(),
         library,
@@ -221,7 +234,7 @@ fn settings(config: &Config, mode: Mode, strict: bool) -> Settings {
         redactor: Redactor::default(),
         bounds: Bounds::from(&config.limits),
         after_last: if strict && mode == Mode::Replay {
-            AfterLast::Exhausted
+            AfterLast::Refuse
         } else {
             AfterLast::Repeat
         },
@@ -259,7 +272,7 @@ fn bind(
     workers: usize,
 ) -> Result<Vec<Bound>, Error> {
     if config.endpoints.is_empty() {
-        config.endpoints = library.endpoints().named.into_iter().map(endpoint_of).collect();
+        config.endpoints = library.endpoints().notes.into_iter().map(endpoint_of).collect();
     }
     if config.endpoints.is_empty() {
         return Err(Error::NoEndpoints(config.recording_dir.display().to_string()));
@@ -676,7 +689,10 @@ fn tell_replay(shared: &Shared, summary: &mut Summary) {
     for session in shared.library.opened() {
         let unused = session.unused().count();
         if shared.mode == Mode::Replay {
-            summary.sessions.push(session.to_string());
+            let (name, hits, misses) = (session.name(), session.hits(), session.misses());
+            summary.sessions.push(format!(
+                "{name}: {hits} hits, {misses} misses, {unused} recorded exchanges unused"
+            ));
             summary.unused += unused;
         }
     }

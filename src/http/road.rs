@@ -114,24 +114,27 @@ pub async fn travel(here: &Here, incoming: Incoming<'_, '_>, deadline: &mut Dead
     deadline.clear();
     crash_point(&arena.head);
     let head = std::mem::take(&mut arena.head);
-    let asked = Asked {
-        version: head.version,
-        is_head: head.method == "HEAD",
-        keep_alive: keep_alive && !here.drain.is_draining(),
-        host: head
-            .fields
-            .get("host")
-            .and_then(|host| std::str::from_utf8(host).ok())
-            .filter(|host| !host.is_empty())
-            .unwrap_or(&here.authority),
-    };
     here.worker.counters.requests.add(1);
-    let mut request = Request { here, head: &head, asked, framing, started, session: "" };
-    let ended = request.serve(arena, rx, tx, deadline).await;
-    let kept = request.conclude(ended, rx, tx).await;
+    let kept = {
+        let keep_alive = keep_alive && !here.drain.is_draining();
+        let asked = asked(here, &head, keep_alive);
+        let mut request = Request { here, head: &head, asked, framing, started, session: "" };
+        let ended = request.serve(arena, rx, tx, deadline).await;
+        request.conclude(ended, rx, tx).await && keep_alive
+    };
     here.worker.counters.sent_bytes.add(tx.sent);
     arena.head = head;
-    kept && asked.keep_alive
+    kept
+}
+
+fn asked<'a>(here: &'a Here, head: &'a RequestHead, keep_alive: bool) -> Asked<'a> {
+    let host = head.fields.get("host").and_then(|host| std::str::from_utf8(host).ok());
+    Asked {
+        version: head.version,
+        is_head: head.method == "HEAD",
+        keep_alive,
+        host: host.filter(|host| !host.is_empty()).unwrap_or(&here.authority),
+    }
 }
 
 /// One request on its road, with all that its steps ask for.

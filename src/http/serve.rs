@@ -3,7 +3,6 @@
 //! What can be built ahead is built at the first use of a recorded answer and kept with it, so
 //! that an ordinary hit is one lookup and one write.
 
-use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
@@ -328,7 +327,8 @@ async fn send_body(
             Ok(())
         }
         Content::File { digest, len, coding } => {
-            let file = request.here.shared().bodies.open(*digest, *len);
+            let _ = len;
+            let file = std::fs::File::open(request.here.shared().library.body_path(digest));
             let file = file.map_err(|error| broken_body(&error))?;
             send_file(file, *coding, tx).await
         }
