@@ -80,7 +80,8 @@ impl BodyFile {
         &self.path
     }
 
-    pub(super) fn into_hasher(self) -> Sha256 {
-        self.hasher
+    /// Closes the file.
+    pub(super) fn into_parts(self) -> (Sha256, PathBuf) {
+        (self.hasher, self.path)
     }
 }

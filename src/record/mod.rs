@@ -11,6 +11,8 @@
 //! body over the threshold is in memory nowhere.
 
 mod body;
+#[cfg(test)]
+mod crash_tests;
 mod error;
 mod recording;
 mod run;

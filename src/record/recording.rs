@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -31,6 +32,8 @@ pub struct Recording {
     request: Kept,
     response: Kept,
     ended: bool,
+    /// Bytes of a body were lost, so nothing may follow them on the tape.
+    broken: Option<Box<Error>>,
 }
 
 impl Recording {
@@ -55,6 +58,7 @@ impl Recording {
             request: Kept::new(),
             response: Kept::new(),
             ended: false,
+            broken: None,
         }
     }
 
@@ -116,8 +120,12 @@ impl Recording {
     /// Hands every waiting frame to the kernel, in one write. Only after that may the bytes that
     /// they hold go to the client.
     ///
-    /// Errors: nothing of what waited is on the tape; it still waits.
+    /// Errors: nothing of what waited is on the tape; it still waits. After an error of
+    /// `request_data` or `response_data` it is that one again: the exchange stays cut there.
     pub fn flush(&mut self) -> Result<(), Error> {
+        if let Some(error) = &self.broken {
+            return Err((**error).clone());
+        }
         if self.waiting.is_empty() {
             return Ok(());
         }
@@ -139,14 +147,17 @@ impl Recording {
     /// The exchange came to nothing: nothing of it will be kept. Gives the lent buffer back.
     pub fn abandon(mut self) -> Vec<u8> {
         self.waiting.clear();
+        let mut is_told = true;
         if self.is_on_tape {
             self.push(&Frame::Abandoned);
-            // A failure is noted on the run; without the frame a reader drops the exchange as well,
-            // unless its answer had begun.
-            let _ = self.flush();
+            // A failure is noted on the run. Without the frame a reader drops the exchange as well,
+            // unless its answer had begun; then its files must stay.
+            is_told = self.flush().is_ok();
         }
         for side in [Side::Request, Side::Response] {
-            self.remove_file(side);
+            if is_told {
+                self.remove_file(side);
+            }
         }
         self.into_buffer()
     }
@@ -172,6 +183,17 @@ impl Recording {
         if bytes.is_empty() {
             return Ok(());
         }
+        if let Some(error) = &self.broken {
+            return Err((**error).clone());
+        }
+        let kept = self.keep(side, at, bytes);
+        if let Err(error) = &kept {
+            self.broken = Some(Box::new(error.clone()));
+        }
+        kept
+    }
+
+    fn keep(&mut self, side: Side, at: Duration, bytes: &[u8]) -> Result<(), Error> {
         self.settle(side, bytes.len())?;
         let kept = self.kept(side);
         kept.len = kept.len.saturating_add(bytes.len() as u64);
@@ -234,15 +256,20 @@ impl Recording {
 
     /// From here on only length and digest are kept.
     fn overflow(&mut self, side: Side) -> Result<(), Error> {
-        let hasher = match std::mem::replace(&mut self.kept(side).store, Store::Tape) {
+        let (hasher, file) = match std::mem::replace(&mut self.kept(side).store, Store::Tape) {
             Store::File(file) => {
-                self.remove(&file);
-                file.into_hasher()
+                let (hasher, path) = file.into_parts();
+                (hasher, Some(path))
             }
-            _ => Sha256::new_with_prefix(self.read_back(side)?),
+            _ => (Sha256::new_with_prefix(self.read_back(side)?), None),
         };
         self.kept(side).store = Store::Passing(Box::new(hasher));
         self.push(&Frame::Overflowed(side));
+        if let Some(path) = file {
+            // The tape must say so before the bytes that it points to are gone.
+            self.flush()?;
+            self.remove(&path);
+        }
         Ok(())
     }
 
@@ -265,7 +292,7 @@ impl Recording {
         let (note, omitted) = match std::mem::replace(&mut kept.store, Store::Done(None)) {
             Store::Tape => return,
             Store::File(file) => {
-                let digest = Digest(file.into_hasher().finalize().into());
+                let digest = Digest(file.into_parts().0.finalize().into());
                 (Frame::BodyDigest { side, len, digest }, None)
             }
             Store::Passing(hasher) => {
@@ -282,15 +309,15 @@ impl Recording {
     }
 
     fn remove_file(&mut self, side: Side) {
-        if let Store::File(file) = std::mem::replace(&mut self.kept(side).store, Store::Done(None))
-        {
-            self.remove(&file);
+        let store = std::mem::replace(&mut self.kept(side).store, Store::Done(None));
+        if let Store::File(file) = store {
+            self.remove(file.path());
         }
     }
 
-    fn remove(&self, file: &BodyFile) {
+    fn remove(&self, path: &Path) {
         // A file that stays is a leftover, which the seal removes.
-        let _ = self.recorder.run().disk().remove(file.path());
+        let _ = self.recorder.run().disk().remove(path);
     }
 }
 

@@ -33,6 +33,8 @@ pub const FORMAT: u16 = 1;
 /// Checksum and length.
 pub const PREFIX_BYTES: usize = 8;
 
+const CRC_BYTES: usize = 4;
+
 /// Kind and seq.
 const TAG_BYTES: usize = 9;
 
@@ -222,14 +224,10 @@ pub fn encode(out: &mut Vec<u8>, seq: Seq, frame: &Frame<'_>) {
 
 /// Fills in the prefix of the frame that begins at `start`.
 fn close(out: &mut [u8], start: usize) {
-    let Some((prefix, rest)) = out[start..].split_first_chunk_mut::<PREFIX_BYTES>() else { return };
-    let (crc, len) = prefix.split_at_mut(4);
-    len.copy_from_slice(&(rest.len() as u32).to_le_bytes());
-    crc.copy_from_slice(&checksum(len, rest).to_le_bytes());
-}
-
-fn checksum(len: &[u8], rest: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(len), rest)
+    let Some((crc, rest)) = out[start..].split_first_chunk_mut::<CRC_BYTES>() else { return };
+    let len = (rest.len() - (PREFIX_BYTES - CRC_BYTES)) as u32;
+    rest[..PREFIX_BYTES - CRC_BYTES].copy_from_slice(&len.to_le_bytes());
+    *crc = crc32c::crc32c(rest).to_le_bytes();
 }
 
 fn end_code(end: End) -> u8 {
@@ -295,26 +293,25 @@ pub enum Split<'a> {
 
 /// Takes the frame at the beginning of `input`.
 pub fn split(input: &[u8]) -> Split<'_> {
-    let Some((prefix, rest)) = input.split_first_chunk::<PREFIX_BYTES>() else {
+    let Some(([c0, c1, c2, c3, l0, l1, l2, l3], _)) = input.split_first_chunk::<PREFIX_BYTES>()
+    else {
         return Split::Short { size: PREFIX_BYTES };
     };
-    let [c0, c1, c2, c3, l0, l1, l2, l3] = *prefix;
-    let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    let len = u32::from_le_bytes([*l0, *l1, *l2, *l3]) as usize;
     if len < TAG_BYTES {
         return Split::Damaged;
     }
-    let Some(rest) = rest.get(..len) else {
-        return Split::Short { size: PREFIX_BYTES + len };
-    };
-    if checksum(&[l0, l1, l2, l3], rest) != u32::from_le_bytes([c0, c1, c2, c3]) {
+    let size = PREFIX_BYTES + len;
+    let Some(covered) = input.get(CRC_BYTES..size) else { return Split::Short { size } };
+    if crc32c::crc32c(covered) != u32::from_le_bytes([*c0, *c1, *c2, *c3]) {
         return Split::Damaged;
     }
+    let rest = covered.get(PREFIX_BYTES - CRC_BYTES..).unwrap_or_default();
     let mut take = Take(rest);
     match (take.u8().map(Kind::from_code), take.u64()) {
-        (Ok(Some(kind)), Ok(seq)) => Split::Frame {
-            raw: Raw { seq: Seq(seq), kind, payload: take.0 },
-            size: PREFIX_BYTES + len,
-        },
+        (Ok(Some(kind)), Ok(seq)) => {
+            Split::Frame { raw: Raw { seq: Seq(seq), kind, payload: take.0 }, size }
+        }
         _ => Split::Damaged,
     }
 }

@@ -11,6 +11,9 @@ use crate::exchange::{Fields, RequestHead, ResponseHead, Version};
 #[error("a tape frame's payload doesn't have the shape of its kind")]
 pub struct Malformed;
 
+/// The lengths of a field's name and value, a u32 each.
+const LENS_BYTES: usize = 8;
+
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_len(out, bytes.len());
     out.extend_from_slice(bytes);
@@ -33,18 +36,16 @@ pub(super) fn put_duration(out: &mut Vec<u8>, at: Duration) {
 
 /// The lengths of all fields first, then all text.
 pub(super) fn put_fields(out: &mut Vec<u8>, fields: &Fields) {
-    out.reserve(4 + fields.len() * 8 + fields.text_bytes());
+    let lens_at = out.len() + 4;
+    out.reserve(4 + fields.len() * LENS_BYTES + fields.text_bytes());
     put_len(out, fields.len());
-    for field in fields.iter() {
-        let mut lens = [0; 8];
-        lens[..4].copy_from_slice(&(field.name.len() as u32).to_le_bytes());
-        lens[4..].copy_from_slice(&(field.value.len() as u32).to_le_bytes());
-        out.extend_from_slice(&lens);
+    out.resize(lens_at + fields.len() * LENS_BYTES, 0);
+    let (lens, _) = out[lens_at..].as_chunks_mut::<LENS_BYTES>();
+    for (lens, field) in lens.iter_mut().zip(fields.iter()) {
+        let both = field.name.len() as u64 | (field.value.len() as u64) << 32;
+        *lens = both.to_le_bytes();
     }
-    for field in fields.iter() {
-        out.extend_from_slice(field.name);
-        out.extend_from_slice(field.value);
-    }
+    out.extend_from_slice(fields.text());
 }
 
 pub(super) fn put_request_head(out: &mut Vec<u8>, head: &RequestHead) {
@@ -120,7 +121,7 @@ impl<'a> Take<'a> {
 
     pub(super) fn fields(&mut self) -> Result<Fields, Malformed> {
         let count = self.len()?;
-        let mut lens = Take(self.raw(count.checked_mul(8).ok_or(Malformed)?)?);
+        let mut lens = Take(self.raw(count.checked_mul(LENS_BYTES).ok_or(Malformed)?)?);
         let mut fields = Fields::new();
         for _ in 0..count {
             let (name_len, value_len) = (lens.len()?, lens.len()?);
