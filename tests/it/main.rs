@@ -1,1 +1,12 @@
-fn main() {}
+//! Black-box tests: the real `ouli` binary, real sockets, real files; port 0 and a folder of its
+//! own for each test. `support` holds the program under test, a scripted origin and a strict
+//! client. Nothing here knows the library: what a test needs, it reads off the wire or the disk.
+
+// Helpers outside of `#[test]` functions may unwrap too: a panic is how a test fails.
+#![allow(clippy::unwrap_used)]
+// One binary, many modules: `pub` in `support` means "for the tests".
+#![allow(unreachable_pub)]
+
+mod forwarding;
+mod record_replay;
+mod support;
