@@ -74,7 +74,8 @@ pub struct Acceptor {
     watch: Watch,
     /// Holds the drain's end back until the queue of the kernel is empty.
     guard: Guard,
-    lingering: Rc<Cell<usize>>,
+    /// Refused connections that linger.
+    pub(super) lingering: Rc<Cell<usize>>,
     taken_in_turn: usize,
     errors_in_row: usize,
     refusal_log: Throttle,
@@ -175,19 +176,19 @@ impl Acceptor {
             return;
         }
         let lingering = Lingering::new(self.lingering.clone());
-        let guard = self.watch.guard();
+        // It has no drain guard: who was refused is not in flight.
         spawn_local(async move {
             Stream::from(tcp).close_lingering(LINGER_BYTES_MAX, LINGER_MAX).await;
-            drop((lingering, guard));
+            drop(lingering);
         });
     }
 
-    async fn rest_after(&mut self, error: io::Error) -> Result<(), NetworkError> {
+    pub(super) async fn rest_after(&mut self, error: io::Error) -> Result<(), NetworkError> {
         self.errors_in_row += 1;
         match Trouble::of(&error) {
-            Trouble::OfConnection if self.errors_in_row <= CONNECTION_ERRORS_MAX => return Ok(()),
-            Trouble::OfConnection | Trouble::OfSystem => {}
-            Trouble::OfListener => {
+            Trouble::Connection if self.errors_in_row <= CONNECTION_ERRORS_MAX => return Ok(()),
+            Trouble::Connection | Trouble::System => {}
+            Trouble::Listener => {
                 return Err(NetworkError::ListenerFailed {
                     endpoint: self.terms.endpoint.to_string(),
                     address: self.address,
