@@ -179,7 +179,10 @@ impl Pool {
         self.0.counts.set(counts);
     }
 
-    /// Trims now and then, for as long as the runtime lives.
+    /// Trims now and then, for as long as the runtime lives: spawn it once per worker.
+    ///
+    /// Its timer has a second use. A timer set to fire sooner than all others makes the runtime
+    /// wake itself with a write to its eventfd; with this one always near, no connection's does.
     pub async fn tend(self) {
         loop {
             sleep(TRIM_PERIOD).await;

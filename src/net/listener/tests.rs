@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use super::accept::{Acceptor, Counts, REFUSED_LINGERING_MAX, Terms};
+use super::accept::{Acceptor, AfterError, Counts, REFUSED_LINGERING_MAX, Terms};
 use super::claim::{Claimed, claim};
 use crate::config::Sockets;
 use crate::net::NetworkError;
@@ -309,13 +309,28 @@ fn errors_of_the_system_pause_and_errors_of_one_connection_do_not() {
         let mut server = Server::new(1, b"");
         tokio::time::pause();
         let start = Instant::now();
-        server.acceptor.rest_after(Errno::CONNABORTED.into()).await.unwrap();
+        let after = server.acceptor.live_through(Errno::CONNABORTED.into()).await;
+        assert_eq!(after, Ok(AfterError::TryAgain));
         assert_eq!(start.elapsed(), Duration::ZERO);
         for _ in 0..10 {
-            server.acceptor.rest_after(Errno::MFILE.into()).await.unwrap();
+            let after = server.acceptor.live_through(Errno::MFILE.into()).await;
+            assert_eq!(after, Ok(AfterError::TryAgain));
         }
         assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
         assert_eq!(server.counts.pauses.load(Ordering::Relaxed), 10);
+    });
+}
+
+#[test]
+fn a_drain_does_not_wait_for_a_system_that_is_out_of_descriptors() {
+    run(async {
+        let mut server = Server::new(1, b"");
+        tokio::time::pause();
+        let start = Instant::now();
+        server.drain.start(in_a_minute());
+        let after = server.acceptor.live_through(Errno::MFILE.into()).await;
+        assert_eq!(after, Ok(AfterError::GiveUp));
+        assert_eq!(start.elapsed(), Duration::ZERO);
     });
 }
 
@@ -326,7 +341,7 @@ fn endless_errors_of_connections_do_not_spin() {
         tokio::time::pause();
         let start = Instant::now();
         for _ in 0..100 {
-            server.acceptor.rest_after(Errno::PERM.into()).await.unwrap();
+            server.acceptor.live_through(Errno::PERM.into()).await.unwrap();
         }
         assert!(start.elapsed() >= Duration::from_secs(3), "{:?}", start.elapsed());
     });
