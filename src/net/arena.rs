@@ -4,12 +4,15 @@
 //! back, by the lease's drop, when none are in flight: an idle connection holds none. An arena is
 //! made only when no idle one is left, so there are never more than were once in use together.
 //! What comes back is cleared, buffers that grew past their cap are let go, and arenas that
-//! nobody needed for a while are freed by `Pool::trim`.
+//! nobody needed for a while are freed by `Pool::tend`.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::exchange::{Fields, RequestHead, ResponseHead};
 
@@ -23,6 +26,9 @@ const KEPT_BYTES_MAX: usize = 64 << 10;
 
 /// As `KEPT_BYTES_MAX`, for one list of fields.
 const KEPT_FIELDS_BYTES_MAX: usize = 16 << 10;
+
+/// What a burst left is half gone after each of these.
+const TRIM_PERIOD: Duration = Duration::from_secs(1);
 
 /// Everything that serving one request needs room for. Any buffer may be taken out
 /// (`mem::take`) and need not come back.
@@ -93,6 +99,7 @@ fn reset_fields(fields: &mut Fields) {
 pub struct Pool(Rc<Shared>);
 
 struct Shared {
+    #[expect(clippy::vec_box, reason = "a lease is one pointer in its task, however big an arena")]
     idle: RefCell<Vec<Box<Arena>>>,
     /// More idle ones than this are freed at once.
     idle_max: usize,
@@ -158,8 +165,8 @@ impl Pool {
         Counts { idle: self.0.idle.borrow().len(), ..self.0.counts.get() }
     }
 
-    /// Frees half of the arenas that lay idle ever since the last call. Call it about once a
-    /// second: a burst's arenas are gone soon after it, steady traffic keeps its own.
+    /// Frees half of the arenas that lay idle ever since the last call: a burst's arenas are gone
+    /// soon after it, steady traffic keeps its own.
     pub fn trim(&self) {
         let mut idle = self.0.idle.borrow_mut();
         let unneeded = self.0.idle_low.get().min(idle.len());
@@ -171,6 +178,17 @@ impl Pool {
         let mut counts = self.0.counts.get();
         counts.freed += freed;
         self.0.counts.set(counts);
+    }
+
+    /// Trims now and then, for as long as the runtime lives: spawn it once per worker.
+    ///
+    /// Its timer has a second use. A timer set to fire sooner than all others makes the runtime
+    /// wake itself with a write to its eventfd; with this one always near, no connection's does.
+    pub async fn tend(self) {
+        loop {
+            sleep(TRIM_PERIOD).await;
+            self.trim();
+        }
     }
 
     fn give_back(&self, mut arena: Box<Arena>) {

@@ -38,7 +38,8 @@ pub enum Asked {
 }
 
 /// Raises the soft limit as far as `need` wants it, never lowers it. Returns the connections that
-/// the process may now open: fewer than wanted only for `Asked::ByDefault`, and never none.
+/// the process may now open: fewer than wanted, with a warning, only for `Asked::ByDefault`, and
+/// never none.
 ///
 /// Errors: `TooFewDescriptors`, `DescriptorLimitRefused`.
 pub fn make_room(need: Need, asked: Asked) -> Result<usize, NetworkError> {
@@ -52,6 +53,10 @@ pub fn make_room(need: Need, asked: Asked) -> Result<usize, NetworkError> {
                 cause: std::io::Error::from(error).into(),
             }
         })?;
+    }
+    if room.connections < need.connections {
+        let (wanted, possible) = (need.connections, room.connections);
+        tracing::warn!(wanted, possible, "too few file descriptors, lowered the connection limit");
     }
     Ok(room.connections)
 }

@@ -29,6 +29,14 @@ pub const LINGER_MAX: Duration = Duration::from_secs(2);
 /// the road. A peer that goes on sending after that doesn't read.
 pub const LINGER_BYTES_MAX: usize = 1 << 20;
 
+/// How a peer left.
+#[derive(Debug)]
+pub enum Gone {
+    /// It sends no more. Whether it still reads can't be told from one that closed.
+    Ended,
+    Reset(io::Error),
+}
+
 #[derive(Debug)]
 pub struct Stream {
     tcp: TcpStream,
@@ -74,6 +82,25 @@ impl Stream {
         make_room(buffer);
         // Polled once and dropped: this future has no state beyond its two borrows.
         pin!(self.tcp.read_buf(buffer)).poll(cx)
+    }
+
+    /// Watches a peer that has nothing to say until it is answered. What it says all the same (a
+    /// pipelined request) is read into `ahead`, to about `ahead_max` bytes; beyond that its
+    /// leaving goes unseen until somebody writes to it.
+    pub fn poll_gone(
+        &mut self,
+        cx: &mut Context<'_>,
+        ahead: &mut Vec<u8>,
+        ahead_max: usize,
+    ) -> Poll<Gone> {
+        while ahead.len() < ahead_max {
+            match ready!(self.poll_read(cx, ahead)) {
+                Ok(0) => return Poll::Ready(Gone::Ended),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Gone::Reset(error)),
+            }
+        }
+        Poll::Pending
     }
 
     /// Writes what the socket takes; fewer bytes than given mean that it is full.
@@ -162,4 +189,99 @@ fn make_room(buffer: &mut Vec<u8>) {
         buffer.reserve(READ_BYTES);
     }
     debug_assert!(buffer.has_remaining_mut());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::testing::{pair, run};
+    use tokio::io::AsyncWriteExt;
+    use tokio::task::{spawn_local, yield_now};
+
+    #[test]
+    fn a_read_makes_room_where_there_is_none_and_keeps_what_was_there() {
+        run(async {
+            let (mut stream, mut peer) = pair().await;
+            peer.write_all(b" world").await.unwrap();
+            let mut buffer = b"hello".to_vec();
+            buffer.shrink_to_fit();
+            assert_eq!(stream.read(&mut buffer).await.unwrap(), 6);
+            assert_eq!(buffer, b"hello world");
+        });
+    }
+
+    #[test]
+    fn a_read_takes_no_more_than_there_is_room_for() {
+        run(async {
+            let (mut stream, mut peer) = pair().await;
+            peer.write_all(&[b'x'; 100]).await.unwrap();
+            let mut buffer = Vec::with_capacity(64);
+            let room = buffer.capacity();
+            assert_eq!(stream.read(&mut buffer).await.unwrap(), room);
+            assert_eq!(buffer.capacity(), room);
+        });
+    }
+
+    #[test]
+    fn a_write_larger_than_the_sockets_buffers_arrives_whole() {
+        run(async {
+            let (mut stream, peer) = pair().await;
+            let sent: Vec<u8> = (0..4u32 << 20).map(|number| number as u8).collect();
+            let expected = sent.clone();
+            let writing = spawn_local(async move {
+                stream.write_all(&sent).await.unwrap();
+            });
+            let mut peer = Stream::from(peer);
+            let mut got = Vec::new();
+            while peer.read(&mut got).await.unwrap() > 0 {}
+            writing.await.unwrap();
+            assert!(got == expected, "{} of {} bytes", got.len(), expected.len());
+        });
+    }
+
+    #[test]
+    fn a_peer_that_leaves_is_seen_behind_what_it_said_before() {
+        run(async {
+            let (mut stream, mut peer) = pair().await;
+            let watching = spawn_local(async move {
+                let mut ahead = Vec::new();
+                let gone = poll_fn(|cx| stream.poll_gone(cx, &mut ahead, 1 << 16)).await;
+                (matches!(gone, Gone::Ended), ahead)
+            });
+            yield_now().await;
+            peer.write_all(b"GET /next").await.unwrap();
+            yield_now().await;
+            assert!(!watching.is_finished());
+            drop(peer);
+            assert_eq!(watching.await.unwrap(), (true, b"GET /next".to_vec()));
+        });
+    }
+
+    #[test]
+    fn a_peer_that_resets_is_seen() {
+        run(async {
+            let (mut stream, peer) = pair().await;
+            peer.set_zero_linger().unwrap();
+            drop(peer);
+            let gone = poll_fn(|cx| stream.poll_gone(cx, &mut Vec::new(), 1 << 16)).await;
+            assert!(matches!(gone, Gone::Reset(_)), "{gone:?}");
+        });
+    }
+
+    #[test]
+    fn watching_reads_no_further_ahead_than_it_may() {
+        run(async {
+            let (mut stream, peer) = pair().await;
+            let sending = spawn_local(async move {
+                let mut peer = Stream::from(peer);
+                let _ = peer.write_all(&[b'x'; 16 << 20]).await;
+            });
+            let mut ahead = Vec::with_capacity(1 << 16);
+            let watch = poll_fn(|cx| stream.poll_gone(cx, &mut ahead, 1 << 16));
+            let watched = tokio::time::timeout(Duration::from_millis(50), watch).await;
+            assert!(watched.is_err());
+            assert!((1 << 16..1 << 17).contains(&ahead.len()), "{}", ahead.len());
+            sending.abort();
+        });
+    }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{spawn_local, yield_now};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout};
 
 #[cfg(debug_assertions)]
 use super::sabotage::Sabotage;
@@ -32,6 +32,10 @@ use crate::net::throttle::Throttle;
 /// Connections taken before other tasks have their turn: the last of them waits for as many
 /// `accept4` of about 3 µs each, half the time a new connection may take to its first byte.
 const ACCEPT_BATCH: usize = 16;
+
+/// A drain takes at most so many more: the kernel's queue may be that long, and clients that keep
+/// coming must not keep the port open.
+const SWEPT_MAX: usize = 4096;
 
 /// How long accepting rests when the system is out of something.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -74,8 +78,11 @@ pub struct Acceptor {
     watch: Watch,
     /// Holds the drain's end back until the queue of the kernel is empty.
     guard: Guard,
-    lingering: Rc<Cell<usize>>,
+    /// Refused connections that linger.
+    pub(super) lingering: Rc<Cell<usize>>,
     taken_in_turn: usize,
+    /// Accepted since the drain started.
+    swept: usize,
     errors_in_row: usize,
     refusal_log: Throttle,
     error_log: Throttle,
@@ -96,6 +103,7 @@ impl Acceptor {
             watch,
             lingering: Rc::default(),
             taken_in_turn: 0,
+            swept: 0,
             errors_in_row: 0,
             refusal_log: Throttle::new(LOG_PERIOD),
             error_log: Throttle::new(LOG_PERIOD),
@@ -125,7 +133,10 @@ impl Acceptor {
                         return Ok(Some(conn));
                     }
                 }
-                Err(error) => self.rest_after(error).await?,
+                Err(error) => match self.live_through(error).await? {
+                    AfterError::TryAgain => {}
+                    AfterError::GiveUp => return Ok(None),
+                },
             }
         }
     }
@@ -136,15 +147,20 @@ impl Acceptor {
         if let Some(error) = self.sabotage.strike() {
             return Some(Err(error));
         }
-        let accepted = poll_fn(|cx| match self.listener.poll_accept(cx) {
-            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-            Poll::Pending => self.guard.poll_started(cx).map(|()| None),
-        })
-        .await;
-        if accepted.is_none() {
-            self.taken_in_turn = 0;
+        if self.watch.is_draining() {
+            self.swept += 1;
+            if self.swept > SWEPT_MAX {
+                return None;
+            }
         }
-        accepted
+        poll_fn(|cx| match self.listener.poll_accept(cx) {
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+            Poll::Pending => {
+                self.taken_in_turn = 0;
+                self.guard.poll_started(cx).map(|()| None)
+            }
+        })
+        .await
     }
 
     fn admit(&mut self, tcp: TcpStream, peer: SocketAddr) -> Option<Conn> {
@@ -163,51 +179,64 @@ impl Acceptor {
     fn refuse(&mut self, tcp: TcpStream, peer: SocketAddr) {
         self.terms.counts.refused.fetch_add(1, Ordering::Relaxed);
         if let Some(unsaid) = self.refusal_log.pass(Instant::now()) {
-            let limit = self.terms.permits.limit();
+            let error = NetworkError::ConnectionLimitReached(self.terms.permits.limit());
             let endpoint = &*self.terms.endpoint;
-            tracing::warn!(endpoint, %peer, limit, unsaid, "connection limit reached, refused");
-        }
-        if self.terms.refusal.is_empty() || self.lingering.get() >= REFUSED_LINGERING_MAX {
-            return;
+            tracing::warn!(endpoint, %peer, %error, unsaid, "refused a connection");
         }
         // Straight to the socket: its send buffer is empty, whatever the runtime knows of it.
-        if SockRef::from(&tcp).send(&self.terms.refusal).is_err() {
+        let told = SockRef::from(&tcp).send(&self.terms.refusal).is_ok_and(|sent| sent > 0);
+        if !told || self.lingering.get() >= REFUSED_LINGERING_MAX {
             return;
         }
         let lingering = Lingering::new(self.lingering.clone());
-        let guard = self.watch.guard();
+        // It has no drain guard: who was refused is not in flight.
         spawn_local(async move {
             Stream::from(tcp).close_lingering(LINGER_BYTES_MAX, LINGER_MAX).await;
-            drop((lingering, guard));
+            drop(lingering);
         });
     }
 
-    async fn rest_after(&mut self, error: io::Error) -> Result<(), NetworkError> {
+    pub(super) async fn live_through(
+        &mut self,
+        error: io::Error,
+    ) -> Result<AfterError, NetworkError> {
         self.errors_in_row += 1;
         match Trouble::of(&error) {
-            Trouble::OfConnection if self.errors_in_row <= CONNECTION_ERRORS_MAX => return Ok(()),
-            Trouble::OfConnection | Trouble::OfSystem => {}
-            Trouble::OfListener => {
-                return Err(NetworkError::ListenerFailed {
-                    endpoint: self.terms.endpoint.to_string(),
-                    address: self.address,
-                    cause: error.into(),
-                });
+            Trouble::Listener => Err(NetworkError::ListenerFailed {
+                endpoint: self.terms.endpoint.to_string(),
+                address: self.address,
+                cause: error.into(),
+            }),
+            Trouble::Connection if self.errors_in_row <= CONNECTION_ERRORS_MAX => {
+                Ok(AfterError::TryAgain)
+            }
+            Trouble::Connection | Trouble::System => {
+                self.pause(&error).await;
+                Ok(match self.watch.is_draining() {
+                    true => AfterError::GiveUp,
+                    false => AfterError::TryAgain,
+                })
             }
         }
+    }
+
+    /// A drain ends it: who can't be accepted now is not served any more.
+    async fn pause(&mut self, error: &io::Error) {
         self.terms.counts.pauses.fetch_add(1, Ordering::Relaxed);
         if let Some(unsaid) = self.error_log.pass(Instant::now()) {
             let endpoint = &*self.terms.endpoint;
             tracing::warn!(endpoint, %error, unsaid, "could not accept a connection, will try again");
         }
-        self.taken_in_turn = 0;
-        // A drain needn't wait for a pause: who can't be accepted now is not served anyway.
-        tokio::select! {
-            () = sleep(PAUSE) => {}
-            () = poll_fn(|cx| self.guard.poll_started(cx)) => sleep(Duration::from_millis(1)).await,
-        }
-        Ok(())
+        let drained = poll_fn(|cx| self.guard.poll_started(cx));
+        // Either way it is over.
+        let _ = timeout(PAUSE, drained).await;
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterError {
+    TryAgain,
+    GiveUp,
 }
 
 /// Counts a refused connection while it lingers.

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use super::accept::{Acceptor, Counts, REFUSED_LINGERING_MAX, Terms};
+use super::accept::{Acceptor, AfterError, Counts, REFUSED_LINGERING_MAX, Terms};
 use super::claim::{Claimed, claim};
 use crate::config::Sockets;
 use crate::net::NetworkError;
@@ -127,7 +128,7 @@ fn a_connection_that_comes_before_anybody_accepts_waits_in_the_queue() {
 
 #[test]
 fn accepted_sockets_inherit_the_listeners_options() {
-    let options = Sockets { recv_buffer: Some(96 << 10), send_buffer: Some(80 << 10), backlog: 16 };
+    let options = Sockets { recv_buffer: Some(96 << 10), send_buffer: Some(80 << 10), backlog: 64 };
     let claimed = claim("api", LOOPBACK, 2, &options).unwrap();
     let _clients: Vec<_> =
         (0..32).map(|_| std::net::TcpStream::connect(claimed.address()).unwrap()).collect();
@@ -227,19 +228,18 @@ fn without_words_a_connection_beyond_the_limit_is_just_closed() {
 fn a_flood_of_refused_connections_keeps_few_lingering() {
     run(async {
         let mut server = Server::new(0, b"503 later");
-        let (address, counts, drain) =
-            (server.address, server.counts.clone(), server.drain.clone());
+        let (address, counts) = (server.address, server.counts.clone());
+        let lingering = server.acceptor.lingering.clone();
         let accepting = spawn_local(async move { server.acceptor.next().await });
         let mut clients = Vec::new();
         for _ in 0..3 * REFUSED_LINGERING_MAX {
             clients.push(TcpStream::connect(address).await.unwrap());
         }
-        until("all are refused", || counts.refused.load(Ordering::Relaxed) == clients.len() as u64)
-            .await;
-        // One guard is the acceptor's.
-        assert_eq!(drain.guards(), REFUSED_LINGERING_MAX + 1);
+        let refused = clients.len() as u64;
+        until("all are refused", || counts.refused.load(Ordering::Relaxed) == refused).await;
+        assert_eq!(lingering.get(), REFUSED_LINGERING_MAX);
         drop(clients);
-        until("none lingers", || drain.guards() == 1).await;
+        until("none lingers", || lingering.get() == 0).await;
         accepting.abort();
     });
 }
@@ -300,6 +300,50 @@ fn a_listener_that_fails_ends_accepting_with_its_endpoint_and_address() {
             accepting.await.unwrap().to_string(),
             format!("the listener of endpoint `billing` on {address} failed: invalid argument")
         );
+    });
+}
+
+#[test]
+fn errors_of_the_system_pause_and_errors_of_one_connection_do_not() {
+    run(async {
+        let mut server = Server::new(1, b"");
+        tokio::time::pause();
+        let start = Instant::now();
+        let after = server.acceptor.live_through(Errno::CONNABORTED.into()).await;
+        assert_eq!(after, Ok(AfterError::TryAgain));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        for _ in 0..10 {
+            let after = server.acceptor.live_through(Errno::MFILE.into()).await;
+            assert_eq!(after, Ok(AfterError::TryAgain));
+        }
+        assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
+        assert_eq!(server.counts.pauses.load(Ordering::Relaxed), 10);
+    });
+}
+
+#[test]
+fn a_drain_does_not_wait_for_a_system_that_is_out_of_descriptors() {
+    run(async {
+        let mut server = Server::new(1, b"");
+        tokio::time::pause();
+        let start = Instant::now();
+        server.drain.start(in_a_minute());
+        let after = server.acceptor.live_through(Errno::MFILE.into()).await;
+        assert_eq!(after, Ok(AfterError::GiveUp));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    });
+}
+
+#[test]
+fn endless_errors_of_connections_do_not_spin() {
+    run(async {
+        let mut server = Server::new(1, b"");
+        tokio::time::pause();
+        let start = Instant::now();
+        for _ in 0..100 {
+            server.acceptor.live_through(Errno::PERM.into()).await.unwrap();
+        }
+        assert!(start.elapsed() >= Duration::from_secs(3), "{:?}", start.elapsed());
     });
 }
 

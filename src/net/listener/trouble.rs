@@ -7,17 +7,17 @@ use rustix::io::Errno;
 /// Whose trouble an error of accept(2) is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
-    OfConnection,
-    OfSystem,
-    OfListener,
+    Connection,
+    System,
+    Listener,
 }
 
 impl Trouble {
     pub(super) fn of(error: &io::Error) -> Self {
-        let Some(errno) = Errno::from_io_error(error) else { return Trouble::OfSystem };
+        let Some(errno) = Errno::from_io_error(error) else { return Trouble::System };
         match errno {
             Errno::CONNABORTED | Errno::CONNRESET | Errno::PROTO | Errno::INTR | Errno::AGAIN => {
-                Trouble::OfConnection
+                Trouble::Connection
             }
             // "Linux accept() passes already-pending network errors on the new socket" (accept(2)).
             Errno::NETDOWN
@@ -26,14 +26,14 @@ impl Trouble {
             | Errno::HOSTUNREACH
             | Errno::OPNOTSUPP
             | Errno::NETUNREACH
-            | Errno::TIMEDOUT => Trouble::OfConnection,
+            | Errno::TIMEDOUT => Trouble::Connection,
             #[cfg(target_os = "linux")]
-            Errno::NONET => Trouble::OfConnection,
+            Errno::NONET => Trouble::Connection,
             // Firewall rules forbid this one connection.
-            Errno::PERM => Trouble::OfConnection,
-            Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT => Trouble::OfListener,
+            Errno::PERM => Trouble::Connection,
+            Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT => Trouble::Listener,
             // EMFILE, ENFILE, ENOBUFS, ENOMEM; what is unknown had better not spin either.
-            _ => Trouble::OfSystem,
+            _ => Trouble::System,
         }
     }
 }
@@ -45,24 +45,24 @@ mod tests {
     #[test]
     fn errors_are_sorted_by_whose_trouble_they_are() {
         let table = [
-            (Errno::CONNABORTED, Trouble::OfConnection),
-            (Errno::CONNRESET, Trouble::OfConnection),
-            (Errno::INTR, Trouble::OfConnection),
-            (Errno::PROTO, Trouble::OfConnection),
-            (Errno::NETDOWN, Trouble::OfConnection),
-            (Errno::PERM, Trouble::OfConnection),
-            (Errno::MFILE, Trouble::OfSystem),
-            (Errno::NFILE, Trouble::OfSystem),
-            (Errno::NOBUFS, Trouble::OfSystem),
-            (Errno::NOMEM, Trouble::OfSystem),
-            (Errno::NOSPC, Trouble::OfSystem),
-            (Errno::BADF, Trouble::OfListener),
-            (Errno::INVAL, Trouble::OfListener),
-            (Errno::NOTSOCK, Trouble::OfListener),
+            (Errno::CONNABORTED, Trouble::Connection),
+            (Errno::CONNRESET, Trouble::Connection),
+            (Errno::INTR, Trouble::Connection),
+            (Errno::PROTO, Trouble::Connection),
+            (Errno::NETDOWN, Trouble::Connection),
+            (Errno::PERM, Trouble::Connection),
+            (Errno::MFILE, Trouble::System),
+            (Errno::NFILE, Trouble::System),
+            (Errno::NOBUFS, Trouble::System),
+            (Errno::NOMEM, Trouble::System),
+            (Errno::NOSPC, Trouble::System),
+            (Errno::BADF, Trouble::Listener),
+            (Errno::INVAL, Trouble::Listener),
+            (Errno::NOTSOCK, Trouble::Listener),
         ];
         for (errno, expected) in table {
             assert_eq!(Trouble::of(&errno.into()), expected, "{errno:?}");
         }
-        assert_eq!(Trouble::of(&io::Error::other("runtime gone")), Trouble::OfSystem);
+        assert_eq!(Trouble::of(&io::Error::other("runtime gone")), Trouble::System);
     }
 }

@@ -6,71 +6,59 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::error::{Attempt, DialError};
+use super::names::Names;
+use super::pool::Connection;
 use crate::config::Sockets;
 use crate::net::deadline::Deadline;
-use crate::net::stream::Stream;
 
 /// RFC 8305 section 5: "Connection Attempt Delay", recommended value.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// A new connection to `host` (a name, or an address without brackets) and `port`, TCP options
-/// set before it connects, all within `patience`.
-///
-/// Blocking: names are looked up by the system's resolver on the runtime's blocking threads.
-/// Cancel safety: attempts that are under way are closed.
-pub async fn dial(
-    host: &str,
-    port: u16,
-    options: &Sockets,
+/// Opens connections for one runtime. Clones share their look-ups.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    names: Names,
+    options: Sockets,
     patience: Duration,
-) -> Result<Stream, DialError> {
-    // Boxed: dialling is rare, and its state should not count for every connection's size.
-    let connecting = Box::pin(async {
-        let addresses = look_up(host, port).await?;
-        connect_any(addresses, options)
-            .await
-            .map(Stream::from)
-            .map_err(|attempts| DialError::Failed { host: host.to_owned(), port, attempts })
-    });
-    match timeout(patience, connecting).await {
-        Ok(result) => result,
-        Err(_) => Err(DialError::TimedOut { host: host.to_owned(), port, after: patience }),
-    }
 }
 
-async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
+impl Dialer {
+    /// `patience` bounds look-up and connecting together.
+    pub fn new(options: Sockets, patience: Duration) -> Self {
+        Dialer { names: Names::default(), options, patience }
     }
-    match lookup_host((host, port)).await {
-        Ok(found) => {
-            let addresses: Vec<_> = found.collect();
-            match addresses.is_empty() {
-                false => Ok(addresses),
-                true => Err(DialError::NoSuchHost { host: host.to_owned() }),
+
+    /// A new connection to `host` (a name, or an address without brackets) and `port`, TCP
+    /// options set before it connects.
+    ///
+    /// Blocking: names are looked up by the system's resolver on the runtime's blocking threads.
+    /// Cancel safety: attempts that are under way are closed. Must run in a `LocalRuntime` or
+    /// `LocalSet`.
+    pub async fn dial(&self, host: &str, port: u16) -> Result<Connection, DialError> {
+        // Boxed: dialling is rare, and its state should not count for every connection's size.
+        match timeout(self.patience, Box::pin(self.look_up_and_connect(host, port))).await {
+            Ok(connected) => connected,
+            Err(_) => {
+                Err(DialError::TimedOut { host: host.to_owned(), port, after: self.patience })
             }
         }
-        Err(error) => Err(lookup_error(host, error)),
     }
-}
 
-/// std gives getaddrinfo(3)'s verdict as text only.
-fn lookup_error(host: &str, error: io::Error) -> DialError {
-    const NO_SUCH_HOST: [&str; 3] =
-        ["Name or service not known", "nodename nor servname", "No address associated"];
-    let text = error.to_string();
-    match NO_SUCH_HOST.iter().any(|verdict| text.contains(verdict)) {
-        true => DialError::NoSuchHost { host: host.to_owned() },
-        false => DialError::LookupFailed { host: host.to_owned(), cause: error.into() },
+    async fn look_up_and_connect(&self, host: &str, port: u16) -> Result<Connection, DialError> {
+        let addresses = self.names.look_up(host, port).await?;
+        match connect_any(addresses, &self.options).await {
+            Ok(tcp) => Ok(Connection::new(tcp.into())),
+            Err(attempts) => Err(DialError::Failed { host: host.to_owned(), port, attempts }),
+        }
     }
 }
 
@@ -162,4 +150,140 @@ async fn connect(address: SocketAddr, options: &Sockets) -> io::Result<TcpStream
         socket.set_send_buffer_size(u32::try_from(bytes).unwrap_or(u32::MAX))?;
     }
     socket.connect(address).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::origin::Why;
+    use crate::net::testing::{LOOPBACK, run};
+    use socket2::{Domain, SockRef, Socket, Type};
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn dialer(patience: Duration) -> Dialer {
+        Dialer::new(Sockets::default(), patience)
+    }
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind(LOOPBACK).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// An address on which nobody listens, and nobody will while the socket lives.
+    fn deaf() -> (Socket, SocketAddr) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&LOOPBACK.into()).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        (socket, address)
+    }
+
+    /// An address that neither accepts nor refuses: its queue is full, so the kernel drops what
+    /// comes.
+    async fn silent() -> (Vec<TcpStream>, Socket, SocketAddr) {
+        let (socket, address) = deaf();
+        socket.listen(0).unwrap();
+        let mut queued = Vec::new();
+        let short = Duration::from_millis(50);
+        while let Ok(Ok(stream)) = timeout(short, TcpStream::connect(address)).await {
+            queued.push(stream);
+        }
+        (queued, socket, address)
+    }
+
+    #[test]
+    fn options_are_set_on_the_socket_that_connects() {
+        run(async {
+            let (_listener, address) = listener().await;
+            let options =
+                Sockets { recv_buffer: Some(96 << 10), send_buffer: Some(80 << 10), backlog: 1 };
+            let dialer = Dialer::new(options, PATIENCE);
+            let connection = dialer.dial("127.0.0.1", address.port()).await.unwrap();
+            assert!(connection.is_fresh());
+            let socket = SockRef::from(connection.stream.tcp());
+            let factor = if cfg!(target_os = "linux") { 2 } else { 1 };
+            assert!(socket.tcp_nodelay().unwrap());
+            assert!(socket.reuse_address().unwrap());
+            assert_eq!(socket.recv_buffer_size().unwrap(), factor * (96 << 10));
+            assert_eq!(socket.send_buffer_size().unwrap(), factor * (80 << 10));
+        });
+    }
+
+    #[test]
+    fn a_name_is_looked_up() {
+        run(async {
+            let (_listener, address) = listener().await;
+            dialer(PATIENCE).dial("localhost", address.port()).await.unwrap();
+        });
+    }
+
+    #[test]
+    fn an_origin_that_refuses_is_named() {
+        run(async {
+            let (_socket, address) = deaf();
+            let error = dialer(PATIENCE).dial("127.0.0.1", address.port()).await.unwrap_err();
+            let attempts = vec![Attempt { address, why: Why::Refused }];
+            let port = address.port();
+            assert_eq!(error, DialError::Failed { host: "127.0.0.1".into(), port, attempts });
+            assert_eq!(
+                error.to_string(),
+                format!("could not connect to {address}: {address} refused the connection")
+            );
+        });
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_origin_that_keeps_silent_is_given_up() {
+        run(async {
+            let (_queued, _socket, address) = silent().await;
+            let patience = Duration::from_millis(100);
+            let error = dialer(patience).dial("127.0.0.1", address.port()).await.unwrap_err();
+            let (host, port) = ("127.0.0.1".into(), address.port());
+            assert_eq!(error, DialError::TimedOut { host, port, after: patience });
+        });
+    }
+
+    #[test]
+    fn all_addresses_are_tried_until_one_connects() {
+        run(async {
+            let ((_first, refused), (_second, refused_too)) = (deaf(), deaf());
+            let (_listener, good) = listener().await;
+            let addresses = vec![refused, refused_too, good];
+            let start = Instant::now();
+            let stream = connect_any(addresses, &Sockets::default()).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), good);
+            assert!(start.elapsed() < ATTEMPT_DELAY, "a refusal must not be waited out");
+        });
+    }
+
+    #[test]
+    fn when_no_address_connects_all_are_reported() {
+        run(async {
+            let ((_first, refused), (_second, refused_too)) = (deaf(), deaf());
+            let addresses = vec![refused, refused_too];
+            let attempts = connect_any(addresses, &Sockets::default()).await.unwrap_err();
+            let mut failed: Vec<_> = attempts.iter().map(|attempt| attempt.address).collect();
+            failed.sort();
+            let mut expected = vec![refused, refused_too];
+            expected.sort();
+            assert_eq!(failed, expected);
+        });
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_silent_address_is_joined_by_the_next_after_a_while() {
+        run(async {
+            let (_queued, _socket, silent) = silent().await;
+            let (_listener, good) = listener().await;
+            let start = Instant::now();
+            let stream = connect_any(vec![silent, good], &Sockets::default()).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), good);
+            assert!(start.elapsed() >= ATTEMPT_DELAY);
+        });
+    }
 }

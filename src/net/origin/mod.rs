@@ -5,8 +5,9 @@
 
 mod dial;
 mod error;
+mod names;
 mod pool;
 
-pub use dial::dial;
+pub use dial::Dialer;
 pub use error::{Attempt, DialError, Why};
 pub use pool::{Connection, Pool};

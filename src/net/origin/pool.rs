@@ -176,3 +176,139 @@ fn next_sweep(shelves: &mut Shelves) -> Option<Instant> {
     shelves.sweeping = next.is_some();
     next.map(|until| until.max(now + shelves.idle_timeout / SWEEPS_PER_TIMEOUT))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Scheme;
+    use crate::net::testing::{pair, run, until};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn target(host: &str) -> Target {
+        Target { scheme: Scheme::Http, host: host.into(), port: 80 }
+    }
+
+    async fn connection() -> (Connection, TcpStream) {
+        let (stream, origin) = pair().await;
+        (Connection::new(stream), origin)
+    }
+
+    fn port(connection: &Connection) -> u16 {
+        connection.stream.local_addr().unwrap().port()
+    }
+
+    #[test]
+    fn the_connection_used_last_goes_out_first_and_knows_that_it_was_used() {
+        run(async {
+            let pool = Pool::new(8, LONG);
+            let ((first, _origin), (second, _other)) = (connection().await, connection().await);
+            pool.put(&target("a"), first);
+            let second_port = second.stream.tcp().peer_addr().unwrap();
+            pool.put(&target("a"), second);
+            let taken = pool.take(&target("a")).unwrap();
+            assert_eq!(taken.stream.tcp().peer_addr().unwrap(), second_port);
+            assert!(!taken.is_fresh());
+            assert_eq!(pool.len(), 1);
+        });
+    }
+
+    #[test]
+    fn origins_are_told_apart_by_scheme_host_and_port() {
+        run(async {
+            let pool = Pool::new(8, LONG);
+            let (kept, _origin) = connection().await;
+            pool.put(&target("a"), kept);
+            assert!(pool.take(&target("b")).is_none());
+            assert!(pool.take(&Target { port: 81, ..target("a") }).is_none());
+            assert!(pool.take(&Target { scheme: Scheme::H2c, ..target("a") }).is_none());
+            assert!(pool.take(&target("a")).is_some());
+            assert!(pool.take(&target("a")).is_none());
+        });
+    }
+
+    #[test]
+    fn a_connection_that_its_origin_closed_is_not_given_out() {
+        run(async {
+            let pool = Pool::new(8, LONG);
+            let ((alive, _origin), (dead, dying)) = (connection().await, connection().await);
+            let alive_port = port(&alive);
+            pool.put(&target("a"), alive);
+            drop(dying);
+            until("its end is seen", || !is_alive(&dead.stream)).await;
+            pool.put(&target("a"), dead);
+            assert_eq!(port(&pool.take(&target("a")).unwrap()), alive_port);
+            assert!(pool.is_empty());
+        });
+    }
+
+    #[test]
+    fn a_connection_on_which_the_origin_spoke_unasked_is_not_given_out() {
+        run(async {
+            let pool = Pool::new(8, LONG);
+            let (kept, mut origin) = connection().await;
+            origin.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.unwrap();
+            kept.stream.tcp().readable().await.unwrap();
+            pool.put(&target("a"), kept);
+            assert!(pool.take(&target("a")).is_none());
+        });
+    }
+
+    #[test]
+    fn an_idle_connection_is_closed_after_its_time_without_any_traffic() {
+        run(async {
+            let timeout = Duration::from_millis(40);
+            let pool = Pool::new(8, timeout);
+            let (kept, mut origin) = connection().await;
+            let start = Instant::now();
+            pool.put(&target("a"), kept);
+            assert_eq!(origin.read(&mut [0; 1]).await.unwrap(), 0);
+            assert!(start.elapsed() >= timeout);
+            assert!(pool.is_empty());
+            assert!(!pool.0.borrow().sweeping, "the sweeper must end when nothing is left");
+            // And it starts again.
+            let (kept, mut origin) = connection().await;
+            pool.put(&target("a"), kept);
+            assert_eq!(origin.read(&mut [0; 1]).await.unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn a_connection_past_its_time_is_not_given_out_even_before_the_sweep() {
+        run(async {
+            let pool = Pool::new(8, Duration::ZERO);
+            let (kept, _origin) = connection().await;
+            pool.put(&target("a"), kept);
+            assert!(pool.take(&target("a")).is_none());
+        });
+    }
+
+    #[test]
+    fn a_full_pool_closes_the_one_that_lay_longest_whatever_its_origin() {
+        run(async {
+            let pool = Pool::new(2, LONG);
+            let ((first, mut oldest), (second, _two), (third, _three)) =
+                (connection().await, connection().await, connection().await);
+            pool.put(&target("a"), first);
+            pool.put(&target("b"), second);
+            pool.put(&target("c"), third);
+            assert_eq!(oldest.read(&mut [0; 1]).await.unwrap(), 0);
+            assert_eq!(pool.len(), 2);
+            assert!(pool.take(&target("a")).is_none());
+            assert!(pool.take(&target("b")).is_some() && pool.take(&target("c")).is_some());
+        });
+    }
+
+    #[test]
+    fn a_pool_without_room_keeps_nothing() {
+        run(async {
+            let pool = Pool::new(0, LONG);
+            let (kept, mut origin) = connection().await;
+            pool.put(&target("a"), kept);
+            assert_eq!(origin.read(&mut [0; 1]).await.unwrap(), 0);
+            assert!(pool.is_empty());
+        });
+    }
+}
