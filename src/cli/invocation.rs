@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::args::{Replay, Shared};
 use super::origin::{parse_listen, parse_origin};
 use crate::config::fault::quoted;
-use crate::config::{self, Config, Endpoint, Fault, Faults, Mode, Need, Target, Written, units};
+use crate::config::{
+    self, Config, Endpoint, Fault, Faults, Mode, Need, Pace, Target, Written, units,
+};
 
 /// `ouli record`, `replay` or `auto`, ready to run.
 #[derive(Debug)]
@@ -20,16 +22,6 @@ pub struct Invocation {
     pub strict: bool,
     pub pace: Pace,
     pub log: Log,
-}
-
-/// How fast a replay answers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pace {
-    /// As fast as the client reads.
-    Instant,
-    /// Each piece after the gap it was recorded with, divided by this: 1.0 for `recorded`, 2.0
-    /// for `2x`.
-    Recorded { speed: f64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,9 @@ pub mod invocation;
 mod origin;
 
 pub use args::{Command, Stop, parse};
-pub use invocation::{Invocation, Level, Log, LogFormat, Pace};
+pub use invocation::{Invocation, Level, Log, LogFormat};
 
-pub use crate::config::Mode;
+pub use crate::config::{Mode, Pace};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! Laws that hold for every file whatsoever; the fuzzer and proptest look for one that breaks them.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::{Config, Mode, Need, parse_bytes, unsupported};
+
+/// Any bytes, in either format, give a usable configuration or at least one fault, whose message
+/// has the one form and whose place is in the file.
+///
+/// # Panics
+/// If a law doesn't hold.
+pub fn any_file_is_used_or_refused(bytes: &[u8]) {
+    for name in ["fuzz.toml", "fuzz.yaml"] {
+        match parse_bytes(bytes, Path::new(name), Need::Nothing) {
+            Ok(config) => usable(&config),
+            Err(faults) => {
+                assert!(!faults.is_empty(), "refused without a fault");
+                let lines_max =
+                    bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 1;
+                for fault in faults.iter() {
+                    let line = fault.place().map_or(1, |place| place.line);
+                    assert!((1..=lines_max).contains(&line), "{fault}: beyond line {lines_max}");
+                    let text = fault.to_string();
+                    assert!(
+                        text.starts_with("error: ") && text.contains("\n  caused by: "),
+                        "{text}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn usable(config: &Config) {
+    let names: HashSet<&str> = config.endpoints.iter().map(|e| e.name.as_str()).collect();
+    assert_eq!(names.len(), config.endpoints.len(), "equal names in {config:?}");
+    let bound = config.endpoints.iter().filter(|e| e.source_port != 0);
+    let sources: Vec<_> = bound.map(|e| (e.source_address, e.source_port)).collect();
+    let distinct: HashSet<_> = sources.iter().collect();
+    assert_eq!(distinct.len(), sources.len(), "equal listeners in {config:?}");
+    assert!(config.endpoints.iter().all(|e| !e.target.host.is_empty() && e.target.port > 0));
+    assert!(config.limits.max_connections > 0 && config.limits.buffer_size > 0);
+    assert!(unsupported(config, Mode::Replay).len() <= unsupported(config, Mode::Record).len());
+}
