@@ -21,6 +21,7 @@ pub fn any_file_is_used_or_refused(bytes: &[u8]) {
                 for fault in faults.iter() {
                     let line = fault.place().map_or(1, |place| place.line);
                     assert!((1..=lines_max).contains(&line), "{fault}: beyond line {lines_max}");
+                    assert!(fault.hint().is_some_and(|hint| !hint.is_empty()), "{fault}: no hint");
                     let text = fault.to_string();
                     assert!(
                         text.starts_with("error: ") && text.contains("\n  caused by: "),
