@@ -106,6 +106,7 @@ enum TypedCommand {
         /// The configuration [default: ./ouli.toml, ./ouli.yaml or ./ouli.yml, if there is one]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// The cassettes; given alone, the configuration is left out
         #[arg(value_name = "CASSETTE")]
         cassettes: Vec<PathBuf>,
     },
@@ -279,7 +280,11 @@ fn usage_fault(error: &clap::Error) -> Fault {
         .into_iter()
         .find_map(|kind| error.get(kind))
         .map(|near| format!("did you mean `{near}`?"));
-    let hint =
-        suggested.unwrap_or_else(|| "`ouli --help` and `ouli COMMAND --help` list all".into());
+    let of_replay = ["--strict", "--pace"].into_iter().find(|option| reason.contains(option));
+    let hint = match (suggested, of_replay) {
+        (Some(suggested), _) => suggested,
+        (None, Some(option)) => format!("`{option}` goes with `ouli replay` alone"),
+        (None, None) => "`ouli --help` and `ouli COMMAND --help` list all".into(),
+    };
     Fault::new("can't use the command line", reason.replace('\'', "`")).with_hint(hint)
 }

@@ -96,7 +96,7 @@ fn load(mode: Mode, shared: &Shared, dir: &Path) -> Result<Config, Faults> {
 fn nothing_to_forward_to(mode: Mode) -> Fault {
     let mode = mode.as_str();
     let reason = "there is neither an ORIGIN nor a configuration with endpoints";
-    Fault::new(format!("nothing to {mode}"), reason)
+    Fault::new("no origin", reason)
         .with_hint(format!("name the server to stand for: ouli {mode} http://localhost:3000"))
 }
 
@@ -140,13 +140,17 @@ fn endpoint(shared: &Shared) -> Result<Option<Endpoint>, Faults> {
     }))
 }
 
-/// The one place where the command line judges a session's name.
 fn session(name: &str) -> Result<String, Fault> {
-    if name.is_empty() {
-        return Err(Fault::new("can't use `--session`", "the name is empty")
-            .with_hint("leave the option out for `default`"));
-    }
+    let refuse = |reason| {
+        Fault::new("can't use `--session`", reason).with_hint("leave it out for `default`")
+    };
+    judge_session(name).map_err(refuse)?;
     Ok(name.to_owned())
+}
+
+/// The one place where the command line asks what a session may be called.
+fn judge_session(name: &str) -> Result<(), String> {
+    if name.is_empty() { Err("the name is empty".into()) } else { Ok(()) }
 }
 
 fn drain_timeout(shared: &Shared) -> Result<Option<Duration>, Fault> {
@@ -159,7 +163,7 @@ fn drain_timeout(shared: &Shared) -> Result<Option<Duration>, Fault> {
     if timeout > Duration::from_millis(config::limits::TIME_MAX) {
         return Err(refuse(
             format!("expected at most 24h, found {}", quoted(text)),
-            "at most 24h".into(),
+            "nothing that a test waits for takes longer than a day".into(),
         ));
     }
     Ok(Some(timeout))
@@ -172,7 +176,8 @@ fn log_format(text: &str) -> Result<LogFormat, Fault> {
         _ => Err(Fault::new(
             "can't use `--log-format`",
             format!("expected human or json, found {}", quoted(text)),
-        )),
+        )
+        .with_hint("json writes an object per line, for programs")),
     }
 }
 

@@ -4,7 +4,7 @@ pub mod args;
 pub mod invocation;
 mod origin;
 
-pub use args::{Command, Stop, parse};
+pub use args::{Check, Command, Stop, parse};
 pub use invocation::{Invocation, Level, Log, LogFormat};
 
 pub use crate::config::{Mode, Pace};

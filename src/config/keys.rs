@@ -100,3 +100,19 @@ fn distance(from: &[char], to: &[char]) -> usize {
     }
     last[to.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_key_is_the_hint_and_a_far_one_is_not() {
+        let near = |word| nearest(word, ENDPOINT.keys);
+        assert_eq!(near("source_prt"), Some("source_port"));
+        assert_eq!(near("targetHost"), Some("target_host"));
+        assert_eq!(near("tagret-host"), Some("target_host"));
+        assert_eq!(near("helath"), Some("health"));
+        assert_eq!(near("verbose"), None);
+        assert_eq!(near(&"x".repeat(1 << 20)), None);
+    }
+}

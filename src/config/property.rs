@@ -44,3 +44,43 @@ fn usable(config: &Config) {
     assert!(config.limits.max_connections > 0 && config.limits.buffer_size > 0);
     assert!(unsupported(config, Mode::Replay).len() <= unsupported(config, Mode::Record).len());
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_file_is_used_or_refused(text in any_file()) {
+            super::any_file_is_used_or_refused(text.as_bytes());
+        }
+
+        #[test]
+        fn any_bytes_are_used_or_refused(bytes: Vec<u8>) {
+            super::any_file_is_used_or_refused(&bytes);
+        }
+    }
+
+    /// Files that look like configurations: lines of known keys with odd values behind them.
+    fn any_file() -> impl Strategy<Value = String> {
+        let keys: Vec<&str> =
+            crate::config::keys::ALL.iter().flat_map(|known| known.keys.iter().copied()).collect();
+        let key = prop_oneof![proptest::sample::select(keys), Just("<<"), Just("\"\"")];
+        let value = prop_oneof![
+            "[0-9]{1,6}(ms|s|KiB|)",
+            "\"[a-z:/.$0-9(]{0,8}\"",
+            "[\\[\\]{}&*!|>'%@,#?-]{1,4}",
+            Just("&a [*a]".to_owned()),
+            Just("\n  - target_host: h\n    source_port: 1".to_owned()),
+            Just("[{target_host: h}, {target_host: h}]".to_owned()),
+            Just("[{ target_host = \"h\" }, { target_host = 1 }]".to_owned()),
+            "\\PC{0,6}",
+        ];
+        let line = (key, prop_oneof![Just(": "), Just(" = "), Just(".")], value);
+        let line = line.prop_map(|(key, is, value)| format!("{key}{is}{value}\n"));
+        let head =
+            prop_oneof![Just(""), Just("[limits]\n"), Just("[[endpoints]]\n"), Just("limits:\n")];
+        (head, proptest::collection::vec(line, 0..8))
+            .prop_map(|(head, lines)| head.to_owned() + &lines.concat())
+    }
+}

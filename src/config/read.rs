@@ -101,7 +101,11 @@ impl Reading {
     pub(super) fn text<'a>(&mut self, at: &At<'a>) -> Option<&'a str> {
         let text = at.node.as_text();
         if text.is_none() {
-            self.mistaken(at, "a string", "put the value in quotes");
+            let hint = match at.node.value {
+                Value::List(_) | Value::Table(_) => "one value stands here",
+                _ => "put the value in quotes",
+            };
+            self.mistaken(at, "a string", hint);
         }
         text
     }
