@@ -78,7 +78,7 @@ Examples:
 
 #[derive(Debug, Parser)]
 #[command(name = "ouli", version, about = ABOUT, long_about = OVERVIEW, after_help = EXAMPLES)]
-#[command(disable_help_subcommand = true, max_term_width = 100)]
+#[command(max_term_width = 100)]
 struct Typed {
     #[command(subcommand)]
     command: TypedCommand,
@@ -197,7 +197,9 @@ fn understand(typed: Typed, dir: &Path) -> Result<Command, Faults> {
 /// Reads `args`, going on past what the parser doesn't know, so that the rest is judged as well.
 /// None if it can't go on; then there is a fault.
 fn read(mut args: Vec<OsString>, faults: &mut Faults) -> Result<Option<Typed>, Stop> {
-    loop {
+    /// A command line with more faults than this is another program's.
+    const FAULTS_MAX: usize = 16;
+    for _ in 0..FAULTS_MAX {
         let error = match Typed::try_parse_from(&args) {
             Ok(typed) => return Ok(Some(typed)),
             Err(error) => error,
@@ -205,11 +207,12 @@ fn read(mut args: Vec<OsString>, faults: &mut Faults) -> Result<Option<Typed>, S
         if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
             return if faults.is_empty() { Err(Stop::Help(error.to_string())) } else { Ok(None) };
         }
-        faults.push(usage_fault(&error));
+        faults.push(usage_fault(&args, &error));
         if !mend(&mut args, &error) {
-            return Ok(None);
+            break;
         }
     }
+    Ok(None)
 }
 
 /// Takes the argument that `error` names out of `args`, or spells it right. False where that would
@@ -267,7 +270,7 @@ fn check(config: Option<PathBuf>, cassettes: Vec<PathBuf>, dir: &Path) -> Result
 }
 
 /// The argument parser's own message in the form of all others.
-fn usage_fault(error: &clap::Error) -> Fault {
+fn usage_fault(args: &[OsString], error: &clap::Error) -> Fault {
     let no_command = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if error.kind() == no_command || error.kind() == ErrorKind::MissingSubcommand {
         return Fault::new("no command", "expected record, replay, auto, check or demo")
@@ -280,8 +283,10 @@ fn usage_fault(error: &clap::Error) -> Fault {
         .into_iter()
         .find_map(|kind| error.get(kind))
         .map(|near| format!("did you mean `{near}`?"));
+    let leads = args.get(1).is_some_and(|first| first.to_string_lossy().starts_with('-'));
     let of_replay = ["--strict", "--pace"].into_iter().find(|option| reason.contains(option));
     let hint = match (suggested, of_replay) {
+        _ if leads => "options stand behind the command: ouli record --session login".into(),
         (Some(suggested), _) => suggested,
         (None, Some(option)) => format!("`{option}` goes with `ouli replay` alone"),
         (None, None) => "`ouli --help` and `ouli COMMAND --help` list all".into(),

@@ -62,8 +62,8 @@ pub(super) fn resolve(
     let endpoint = endpoint(shared).map_err(|found| faults.append(found)).unwrap_or(None);
     let config = load(mode, shared, dir).map_err(|found| faults.append(found));
     let mut config = config.unwrap_or_default();
-    if let Some(endpoint) = endpoint {
-        config.endpoints = vec![endpoint];
+    if shared.origin.is_some() {
+        config.endpoints = endpoint.into_iter().collect();
     }
     if let Some(dir) = &shared.recording_dir {
         config.recording_dir = dir.clone();

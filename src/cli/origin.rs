@@ -179,3 +179,29 @@ pub(super) fn parse_listen(text: &str) -> Result<(IpAddr, u16), Fault> {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_origin_is_refused_or_read_back_as_it_is_shown(
+            text in "\\PC{0,40}|(http|https|h2c)://[a-z0-9.:@/?#\\[\\]-]{0,20}"
+        ) {
+            if let Ok(target) = parse_origin(&text) {
+                prop_assert_eq!(parse_origin(&target.to_string()), Ok(target));
+            }
+        }
+
+        #[test]
+        fn any_listener_is_refused_or_taken(text in "\\PC{0,30}|[a-z0-9.:\\[\\]]{0,20}") {
+            if let Ok((address, port)) = parse_listen(&text) {
+                let shown = SocketAddr::new(address, port).to_string();
+                prop_assert_eq!(parse_listen(&shown), Ok((address, port)));
+            }
+        }
+    }
+}

@@ -368,6 +368,7 @@ fn a_bad_command_line_says_what_to_type() {
         "record http://a --strict",
         "record http://a http://b",
         "record --config",
+        "--config a record http://a",
         "record http://a -v -q",
         "record http://a --config nowhere.toml",
         "replay --log-format xml --session= --drain-timeout 25h --pace 3",
@@ -419,6 +420,11 @@ fn a_bad_command_line_says_what_to_type() {
     error: can't use the command line
       caused by: a value is required for `--config <FILE>` but none was supplied
     hint: `ouli --help` and `ouli COMMAND --help` list all
+
+    $ ouli --config a record http://a
+    error: can't use the command line
+      caused by: unexpected argument `--config`
+    hint: options stand behind the command: ouli record --session login
 
     $ ouli record http://a -v -q
     error: can't use the command line

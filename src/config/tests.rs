@@ -328,6 +328,8 @@ fn a_small_file_cannot_grow_into_a_large_one() {
     {
         assert_eq!(parse("a.toml", &text).unwrap_err().len(), 1);
     }
+    let many = format!("endpoints: [{}]", "{},".repeat(1001));
+    assert_eq!(parse("a.yaml", &many).unwrap_err().len(), 1);
     let long = " ".repeat((1 << 20) + 1);
     assert_eq!(parse("a.toml", &long).unwrap_err().len(), 1);
 }

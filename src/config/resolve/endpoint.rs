@@ -30,7 +30,14 @@ struct Comparable<T> {
 }
 
 pub(super) fn endpoints(reading: &mut Reading, at: &At<'_>) -> Vec<Endpoint> {
+    /// Each has listeners and a thread's share of everything; comparing them costs the square.
+    const COUNT_MAX: usize = 1000;
     let items = reading.list(at, "endpoints");
+    if items.len() > COUNT_MAX {
+        let reason = format!("expected at most {COUNT_MAX} endpoints, found {}", items.len());
+        reading.refuse(at, reason, "several files and runs of Ouli share the work");
+        return Vec::new();
+    }
     let drafts: Vec<Draft> =
         items.iter().enumerate().filter_map(|(index, item)| draft(reading, item, index)).collect();
     refuse_equal_names(reading, &drafts);
