@@ -42,6 +42,7 @@ use crate::replay::pace::Pace;
 use crate::replay::source::{LoadError, OpenError};
 use crate::replay::{Library, Session, Settings};
 use crate::seal;
+use crate::tape::{Disk, RealDisk};
 use crate::telemetry::{self, Counters, Summary};
 
 /// What all runtimes share.
@@ -91,6 +92,7 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     pub arenas: arena::Pool,
     pub origins: origin::Pool,
+    pub dialer: origin::Dialer,
     pub recorder: Option<Recorder>,
     pub counters: Arc<Counters>,
     /// Room for redacted heads; used within one step, never across a wait.
@@ -206,8 +208,9 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         tracing::warn!("{recovered}");
     }
     if mode != Mode::Replay {
-        // What a replay misses is a mistake; a recorder makes it.
-        std::fs::create_dir_all(&config.recording_dir)
+        // Where a replay misses the directory that is a mistake; a recorder makes it.
+        RealDisk
+            .create_dirs(&config.recording_dir)
             .map_err(|error| Error::System("to make the recording directory", error))?;
     }
     let library = Library::open(&config.recording_dir, settings(&config, mode, strict))?;
@@ -225,7 +228,7 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         mode,
         session,
         strict,
-        pace,
+        pace: pace.into(),
     })
 }
 
@@ -539,27 +542,22 @@ fn accept_all(
             limits.origin_idle_max.div_ceil(workers),
             limits.origin_idle_timeout,
         ),
+        dialer: origin::Dialer::new(
+            shared.config.sockets.clone(),
+            limits.origin_connect_timeout,
+        ),
         arenas: arenas.clone(),
         recorder,
         counters,
         scratch: RefCell::default(),
         sessions: RefCell::default(),
     });
-    spawn_local(trim(arenas));
+    spawn_local(arenas.tend());
     let watch = shared.drain.watch();
     for listener in listeners {
         accept(&worker, listener, &watch, events)?;
     }
     Ok(())
-}
-
-/// Gives buffers back to the system some time after a burst.
-async fn trim(arenas: arena::Pool) {
-    let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
-    loop {
-        tick.tick().await;
-        arenas.trim();
-    }
 }
 
 fn accept(

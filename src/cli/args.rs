@@ -6,8 +6,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::error::{ContextKind, ErrorKind};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Parser, Subcommand};
 
 use super::invocation::{self, Invocation};
 use crate::config::{Fault, Faults, Mode};
@@ -78,7 +78,7 @@ Examples:
 
 #[derive(Debug, Parser)]
 #[command(name = "ouli", version, about = ABOUT, long_about = OVERVIEW, after_help = EXAMPLES)]
-#[command(disable_help_subcommand = true)]
+#[command(max_term_width = 100)]
 struct Typed {
     #[command(subcommand)]
     command: TypedCommand,
@@ -106,6 +106,7 @@ enum TypedCommand {
         /// The configuration [default: ./ouli.toml, ./ouli.yaml or ./ouli.yml, if there is one]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// The cassettes; given alone, the configuration is left out
         #[arg(value_name = "CASSETTE")]
         cassettes: Vec<PathBuf>,
     },
@@ -147,6 +148,7 @@ pub(super) struct Shared {
 
 /// What only replay takes.
 #[derive(Debug, Default, Args)]
+#[group(skip)]
 pub(super) struct Replay {
     /// Exit 3 if a request missed or a recording of an opened session was left unused
     #[arg(long)]
@@ -166,19 +168,82 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    let matches = Typed::command().try_get_matches_from(args).map_err(|error| stop(&error))?;
-    let typed = Typed::from_arg_matches(&matches).map_err(|error| stop(&error))?;
+    let mut faults = Faults::default();
+    let typed = read(args.into_iter().map(Into::into).collect(), &mut faults)?;
+    let command = match typed {
+        Some(typed) => understand(typed, dir).map_err(|found| faults.append(found)).ok(),
+        None => None,
+    };
+    match command {
+        Some(command) if faults.is_empty() => Ok(command),
+        _ => Err(Stop::Usage(faults)),
+    }
+}
+
+fn understand(typed: Typed, dir: &Path) -> Result<Command, Faults> {
     let serve = |mode, shared: &Shared, replay: &Replay| {
-        let invocation = invocation::resolve(mode, shared, replay, dir).map_err(Stop::Usage)?;
+        let invocation = invocation::resolve(mode, shared, replay, dir)?;
         Ok(Command::Serve(Box::new(invocation)))
     };
     match typed.command {
         TypedCommand::Record(shared) => serve(Mode::Record, &shared, &Replay::instant()),
         TypedCommand::Auto(shared) => serve(Mode::Auto, &shared, &Replay::instant()),
         TypedCommand::Replay { shared, replay } => serve(Mode::Replay, &shared, &replay),
-        TypedCommand::Check { config, cassettes } => check(config, cassettes, dir),
+        TypedCommand::Check { config, cassettes } => Ok(check(config, cassettes, dir)?),
         TypedCommand::Demo => Ok(Command::Demo),
     }
+}
+
+/// Reads `args`, going on past what the parser doesn't know, so that the rest is judged as well.
+/// None if it can't go on; then there is a fault.
+fn read(mut args: Vec<OsString>, faults: &mut Faults) -> Result<Option<Typed>, Stop> {
+    /// A command line with more faults than this is another program's.
+    const FAULTS_MAX: usize = 16;
+    for _ in 0..FAULTS_MAX {
+        let error = match Typed::try_parse_from(&args) {
+            Ok(typed) => return Ok(Some(typed)),
+            Err(error) => error,
+        };
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            return if faults.is_empty() { Err(Stop::Help(error.to_string())) } else { Ok(None) };
+        }
+        faults.push(usage_fault(&args, &error));
+        if !mend(&mut args, &error) {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// Takes the argument that `error` names out of `args`, or spells it right. False where that would
+/// be a guess: what follows an unknown option may be its value or an argument of its own.
+fn mend(args: &mut Vec<OsString>, error: &clap::Error) -> bool {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let Some(wrong) = context(ContextKind::InvalidArg) else { return false };
+    let is_it = |arg: &OsString| {
+        let rest = arg.to_str().and_then(|arg| arg.strip_prefix(wrong));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    };
+    let Some(at) =
+        args.iter().position(is_it).filter(|_| error.kind() == ErrorKind::UnknownArgument)
+    else {
+        return false;
+    };
+    let text = args[at].to_string_lossy().into_owned();
+    let stands_alone = text.contains('=')
+        || !text.starts_with('-')
+        || args.get(at + 1).is_none_or(|next| next.to_string_lossy().starts_with('-'));
+    match context(ContextKind::SuggestedArg) {
+        Some(right) if right != wrong => args[at] = text.replacen(wrong, right, 1).into(),
+        _ if stands_alone => {
+            args.remove(at);
+        }
+        _ => return false,
+    }
+    true
 }
 
 impl Replay {
@@ -188,40 +253,43 @@ impl Replay {
     }
 }
 
-fn check(config: Option<PathBuf>, cassettes: Vec<PathBuf>, dir: &Path) -> Result<Command, Stop> {
+fn check(config: Option<PathBuf>, cassettes: Vec<PathBuf>, dir: &Path) -> Result<Command, Fault> {
     let config = match config {
         Some(path) => Some(dir.join(path)),
         // Whoever names cassettes asks for those alone.
         None if !cassettes.is_empty() => None,
-        None => invocation::discover(dir).map_err(|fault| Stop::Usage(fault.into()))?,
+        None => invocation::discover(dir)?,
     };
     if config.is_none() && cassettes.is_empty() {
         let fault =
             Fault::new("nothing to check", "there is no ./ouli.toml, ./ouli.yaml or ./ouli.yml")
                 .with_hint("name a cassette, or a configuration with --config");
-        return Err(Stop::Usage(fault.into()));
+        return Err(fault);
     }
     Ok(Command::Check(Check { config, cassettes }))
 }
 
 /// The argument parser's own message in the form of all others.
-fn stop(error: &clap::Error) -> Stop {
-    let text = error.render().to_string();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Stop::Help(text),
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            let fault = Fault::new("no command", "expected record, replay, auto, check or demo");
-            let hint = "`ouli --help` explains them; `ouli demo` shows them at work";
-            return Stop::Usage(fault.with_hint(hint).into());
-        }
-        _ => {}
+fn usage_fault(args: &[OsString], error: &clap::Error) -> Fault {
+    let no_command = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if error.kind() == no_command || error.kind() == ErrorKind::MissingSubcommand {
+        return Fault::new("no command", "expected record, replay, auto, check or demo")
+            .with_hint("`ouli --help` explains them, and `ouli demo` shows them at work");
     }
-    let first = text.lines().next().unwrap_or_default();
-    let reason = first.trim_start_matches("error: ").replace('\'', "`");
+    let text = error.to_string();
+    let reason = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let reason = reason.strip_suffix(" found").unwrap_or(reason);
     let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand]
         .into_iter()
         .find_map(|kind| error.get(kind))
         .map(|near| format!("did you mean `{near}`?"));
-    let hint = suggested.unwrap_or_else(|| "`ouli --help` lists what there is".into());
-    Stop::Usage(Fault::new("bad usage", reason).with_hint(hint).into())
+    let leads = args.get(1).is_some_and(|first| first.to_string_lossy().starts_with('-'));
+    let of_replay = ["--strict", "--pace"].into_iter().find(|option| reason.contains(option));
+    let hint = match (suggested, of_replay) {
+        _ if leads => "options stand behind the command: ouli record --session login".into(),
+        (Some(suggested), _) => suggested,
+        (None, Some(option)) => format!("`{option}` goes with `ouli replay` alone"),
+        (None, None) => "`ouli --help` and `ouli COMMAND --help` list all".into(),
+    };
+    Fault::new("can't use the command line", reason.replace('\'', "`")).with_hint(hint)
 }

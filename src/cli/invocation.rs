@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::args::{Replay, Shared};
 use super::origin::{parse_listen, parse_origin};
 use crate::config::fault::quoted;
-use crate::replay::pace::{BadPace, Pace};
-use crate::config::{self, Config, Endpoint, Fault, Faults, Mode, Need, Target, Written, units};
+use crate::session;
+use crate::config::{
+    self, Config, Endpoint, Fault, Faults, Mode, Need, Pace, Target, Written, units,
+};
 
 /// `ouli record`, `replay` or `auto`, ready to run.
 #[derive(Debug)]
@@ -56,13 +58,13 @@ pub(super) fn resolve(
     let mut note = |fault: Fault| faults.push(fault);
     let pace = parse_pace(&replay.pace).map_err(&mut note).unwrap_or(Pace::Instant);
     let format = log_format(&shared.log_format).map_err(&mut note).unwrap_or(LogFormat::Human);
-    let session = session(&shared.session).map_err(&mut note).unwrap_or_default();
+    let session = default_session(&shared.session, mode).map_err(&mut note).unwrap_or_default();
     let drain_timeout = drain_timeout(shared).map_err(&mut note).unwrap_or(None);
     let endpoint = endpoint(shared).map_err(|found| faults.append(found)).unwrap_or(None);
     let config = load(mode, shared, dir).map_err(|found| faults.append(found));
     let mut config = config.unwrap_or_default();
-    if let Some(endpoint) = endpoint {
-        config.endpoints = vec![endpoint];
+    if shared.origin.is_some() {
+        config.endpoints = endpoint.into_iter().collect();
     }
     if let Some(dir) = &shared.recording_dir {
         config.recording_dir = dir.clone();
@@ -95,7 +97,7 @@ fn load(mode: Mode, shared: &Shared, dir: &Path) -> Result<Config, Faults> {
 fn nothing_to_forward_to(mode: Mode) -> Fault {
     let mode = mode.as_str();
     let reason = "there is neither an ORIGIN nor a configuration with endpoints";
-    Fault::new(format!("nothing to {mode}"), reason)
+    Fault::new("no origin", reason)
         .with_hint(format!("name the server to stand for: ouli {mode} http://localhost:3000"))
 }
 
@@ -139,13 +141,19 @@ fn endpoint(shared: &Shared) -> Result<Option<Endpoint>, Faults> {
     }))
 }
 
-/// The one place where the command line judges a session's name.
-fn session(name: &str) -> Result<String, Fault> {
-    if name.is_empty() {
-        return Err(Fault::new("can't use `--session`", "the name is empty")
-            .with_hint("leave the option out for `default`"));
-    }
+fn default_session(name: &str, mode: Mode) -> Result<String, Fault> {
+    let refuse = |reason| {
+        Fault::new("can't use `--session`", reason).with_hint("leave it out for `default`")
+    };
+    judge_session(name, mode).map_err(refuse)?;
     Ok(name.to_owned())
+}
+
+/// The one place where the command line asks what a session may be called.
+fn judge_session(name: &str, mode: Mode) -> Result<(), String> {
+    let judged =
+        if mode.forwards() { session::check_recordable(name) } else { session::check(name) };
+    judged.map_err(|bad| bad.to_string())
 }
 
 fn drain_timeout(shared: &Shared) -> Result<Option<Duration>, Fault> {
@@ -158,7 +166,7 @@ fn drain_timeout(shared: &Shared) -> Result<Option<Duration>, Fault> {
     if timeout > Duration::from_millis(config::limits::TIME_MAX) {
         return Err(refuse(
             format!("expected at most 24h, found {}", quoted(text)),
-            "at most 24h".into(),
+            "nothing that a test waits for takes longer than a day".into(),
         ));
     }
     Ok(Some(timeout))
@@ -171,15 +179,30 @@ fn log_format(text: &str) -> Result<LogFormat, Fault> {
         _ => Err(Fault::new(
             "can't use `--log-format`",
             format!("expected human or json, found {}", quoted(text)),
-        )),
+        )
+        .with_hint("json writes an object per line, for programs")),
     }
 }
 
 fn parse_pace(text: &str) -> Result<Pace, Fault> {
-    text.parse().map_err(|error: BadPace| {
-        Fault::new("can't use `--pace`", error.to_string())
-            .with_hint("2x is twice as fast as recorded, 0.5x half as fast")
-    })
+    /// A recorded second takes between a millisecond and a quarter of an hour.
+    const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
+    match text {
+        "instant" => return Ok(Pace::Instant),
+        "recorded" => return Ok(Pace::Recorded { speed: 1.0 }),
+        _ => {}
+    }
+    let number =
+        text.strip_suffix('x').filter(|n| n.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
+    let speed = number.and_then(|number| number.parse::<f64>().ok());
+    speed.filter(|speed| SPEEDS.contains(speed)).map(|speed| Pace::Recorded { speed }).ok_or_else(
+        || {
+            let reason =
+                format!("expected instant, recorded or a multiple, found {}", quoted(text));
+            Fault::new("can't use `--pace`", reason)
+                .with_hint("2x is twice as fast as recorded, 0.5x half as fast")
+        },
+    )
 }
 
 fn level(shared: &Shared) -> Level {

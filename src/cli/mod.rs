@@ -7,10 +7,10 @@ pub mod invocation;
 mod origin;
 pub mod serve;
 
-pub use args::{Command, Stop, parse};
+pub use args::{Check, Command, Stop, parse};
 pub use invocation::{Invocation, Level, Log, LogFormat};
 
-pub use crate::config::Mode;
+pub use crate::config::{Mode, Pace};
 
 /// Prints why a command failed, for a person: the chain of causes once, then what to do.
 fn report(error: anyhow::Error, hint: Option<&str>) {
@@ -27,3 +27,6 @@ fn report(error: anyhow::Error, hint: Option<&str>) {
         eprintln!("hint: {hint}");
     }
 }
+
+#[cfg(test)]
+mod tests;

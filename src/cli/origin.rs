@@ -70,7 +70,9 @@ impl<'a> Parts<'a> {
         };
         // The colons of an IPv6 address stand before its closing bracket.
         let (host, port) = match host_port.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, Some(port)),
+            Some((host, port)) if !host.starts_with('[') || host.ends_with(']') => {
+                (host, Some(port))
+            }
             _ => (host_port, None),
         };
         Parts { scheme, userinfo, host, port, rest }
@@ -93,7 +95,8 @@ impl<'a> Parts<'a> {
 
     /// What it would be without user, path and query.
     fn root(&self) -> String {
-        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let port = self.port.filter(|port| parse_port(port).is_some());
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
         format!("{}://{}{port}", self.scheme.unwrap_or("http"), self.host)
     }
 }
@@ -120,15 +123,16 @@ fn scheme(parts: &Parts<'_>) -> Result<Scheme, (String, String)> {
 
 fn port(parts: &Parts<'_>, scheme: Scheme) -> Result<u16, String> {
     let Some(port) = parts.port else { return Ok(scheme.default_port()) };
-    let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-    let number = if digits { port.parse::<u16>().ok() } else { None };
-    number.filter(|port| *port > 0).ok_or_else(|| {
-        format!(
-            "without `:{port}` it is {}, the default of {}",
-            scheme.default_port(),
-            scheme.as_str()
-        )
+    parse_port(port).ok_or_else(|| {
+        let (usual, scheme) = (scheme.default_port(), scheme.as_str());
+        format!("without `:{port}` it is {usual}, the usual one of {scheme}")
     })
+}
+
+/// A port that can be dialled; no sign, which `parse` would take.
+fn parse_port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port > 0)
 }
 
 /// `ADDR:PORT` to listen on.
@@ -149,7 +153,7 @@ pub(super) fn parse_listen(text: &str) -> Result<(IpAddr, u16), Fault> {
             format!("write 127.0.0.1:{text}"),
         );
     }
-    if let Some(port) = text.strip_prefix(':') {
+    if let Some(port) = text.strip_prefix(':').filter(|port| port.parse::<u16>().is_ok()) {
         let hint = format!("write 127.0.0.1:{port}, or 0.0.0.0:{port} for every network");
         return refuse(format!("expected ADDR:PORT, found {found}"), hint);
     }
@@ -173,5 +177,31 @@ pub(super) fn parse_listen(text: &str) -> Result<(IpAddr, u16), Fault> {
             format!("expected a port between 0 and 65535, found {}", quoted(port)),
             "0 lets the system choose".into(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_origin_is_refused_or_read_back_as_it_is_shown(
+            text in "\\PC{0,40}|(http|https|h2c)://[a-z0-9.:@/?#\\[\\]-]{0,20}"
+        ) {
+            if let Ok(target) = parse_origin(&text) {
+                prop_assert_eq!(parse_origin(&target.to_string()), Ok(target));
+            }
+        }
+
+        #[test]
+        fn any_listener_is_refused_or_taken(text in "\\PC{0,30}|[a-z0-9.:\\[\\]]{0,20}") {
+            if let Ok((address, port)) = parse_listen(&text) {
+                let shown = SocketAddr::new(address, port).to_string();
+                prop_assert_eq!(parse_listen(&shown), Ok((address, port)));
+            }
+        }
     }
 }

@@ -63,8 +63,8 @@ impl Fault {
     }
 
     #[must_use]
-    pub(crate) fn with_some_hint(mut self, hint: Option<String>) -> Self {
-        self.hint = hint.or(self.hint);
+    pub(crate) fn with_place(mut self, place: Option<Place>) -> Self {
+        self.place = place;
         self
     }
 
@@ -74,6 +74,10 @@ impl Fault {
 
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 }
 

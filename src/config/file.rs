@@ -45,7 +45,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Fault> {
         );
         match error.kind() {
             std::io::ErrorKind::NotFound => fault.with_hint("`--config` names the file"),
-            _ => fault,
+            _ => fault.with_hint("it has to be a file that you may read"),
         }
     };
     let mut bytes = Vec::new();
@@ -75,20 +75,31 @@ fn format(path: &Path) -> Result<Format, Fault> {
 /// # Errors
 /// Every fault there is; one that isn't TOML or YAML at all has that one.
 pub fn parse_bytes(bytes: &[u8], path: &Path, need: Need) -> Result<Config, Faults> {
-    let whole = |reason: String| Fault::in_file(path, "", None, reason);
+    let whole = |reason: String, hint| Fault::in_file(path, "", None, reason).with_hint(hint);
     let format = format(path)?;
     if bytes.len() as u64 > BYTES_MAX {
-        return Err(whole("a configuration has at most 1MiB".into()).into());
+        return Err(whole("it has more than 1MiB".into(), "name a configuration").into());
     }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| whole(format!("not UTF-8 from byte {} on", error.valid_up_to())))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        whole(format!("not UTF-8 from byte {} on", error.valid_up_to()), "save it as UTF-8")
+    })?;
     // A byte order mark is no part of the text.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let root = match format {
         Format::Toml => toml::parse(text),
         Format::Yaml => yaml::parse(text),
     };
-    let root = root.map_err(|fault| Fault::in_file(path, "", fault.place, fault.reason))?;
+    let root = root.map_err(|fault| {
+        let hint = match format {
+            Format::Toml => {
+                "text stands in quotes, a list in [ ]; each key stands once in its table"
+            }
+            Format::Yaml => {
+                "entries of one level stand below each other; text with `: ` or ` #` in quotes"
+            }
+        };
+        Fault::in_file(path, "", fault.place, fault.reason).with_hint(hint)
+    })?;
     let mut reading = Reading::new(path);
     let mut config = resolve(&mut reading, &root, need);
     reading.faults.sort();

@@ -26,13 +26,13 @@ pub(crate) fn parse_host(text: &str) -> Result<String, Unreadable> {
     if let Ok(address) = candidate.parse::<Ipv6Addr>() {
         return Ok(address.to_string());
     }
-    if unbracketed.is_some() || text.matches(':').count() > 1 {
+    if text.contains(['[', ']']) || text.matches(':').count() > 1 {
         return refuse("expected an IPv6 address", "write it like `::1`, without a zone");
     }
     if let Some((host, _)) = text.split_once(':') {
         return Err(unreadable(
             "expected a host alone",
-            format!("write `{host}`, and the port as `target_port`"),
+            format!("write `{host}`; a port has its own place"),
         ));
     }
     if let Some((host, _)) = text.split_once('/') {
@@ -85,4 +85,60 @@ pub(crate) fn parse_address(text: &str) -> Option<IpAddr> {
 
 fn unreadable(reason: impl Into<String>, hint: impl Into<String>) -> Unreadable {
     Unreadable { reason: reason.into(), hint: hint.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hosts_are_checked_and_kept_in_one_form() {
+        let good = [
+            ("api.example.com", "api.example.com"),
+            ("API.Example.COM", "api.example.com"),
+            ("localhost", "localhost"),
+            ("my_service", "my_service"),
+            ("example.com.", "example.com."),
+            ("10.0.0.1", "10.0.0.1"),
+            ("::1", "::1"),
+            ("[2001:DB8:0::1]", "2001:db8::1"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("3com", "3com"),
+        ];
+        for (text, host) in good {
+            assert_eq!(parse_host(text).as_deref(), Ok(host), "{text}");
+        }
+        let long = format!("{}.com", "a".repeat(64));
+        for text in [
+            "",
+            ".",
+            "a..b",
+            "a b",
+            "http://a",
+            "a:80",
+            "a/b",
+            "user@a",
+            "1.2.3",
+            "256.1.1.1",
+            "[::1",
+            "[a]",
+            "fe80::1%eth0",
+            "bücher.example",
+            "a\n",
+            long.as_str(),
+        ] {
+            assert!(parse_host(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_host_is_kept_as_it_is_or_refused(text in "\\PC{0,40}|[a-z0-9.:\\[\\]-]{0,20}") {
+            if let Ok(host) = parse_host(&text) {
+                prop_assert_eq!(parse_host(&host), Ok(host));
+            }
+        }
+    }
 }

@@ -72,7 +72,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str>
         .iter()
         .map(|candidate| (distance(&word, &folded(candidate)), *candidate))
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).clamp(1, 4))
         .map(|(_, candidate)| candidate)
 }
 
@@ -99,4 +99,20 @@ fn distance(from: &[char], to: &[char]) -> usize {
         before_last = std::mem::replace(&mut last, row);
     }
     last[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_key_is_the_hint_and_a_far_one_is_not() {
+        let near = |word| nearest(word, ENDPOINT.keys);
+        assert_eq!(near("source_prt"), Some("source_port"));
+        assert_eq!(near("targetHost"), Some("target_host"));
+        assert_eq!(near("tagret-host"), Some("target_host"));
+        assert_eq!(near("helath"), Some("health"));
+        assert_eq!(near("verbose"), None);
+        assert_eq!(near(&"x".repeat(1 << 20)), None);
+    }
 }

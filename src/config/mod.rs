@@ -9,6 +9,8 @@ mod file;
 mod host;
 pub(crate) mod keys;
 pub mod limits;
+#[doc(hidden)]
+pub mod property;
 mod raw;
 mod read;
 mod resolve;
@@ -17,6 +19,8 @@ mod toml;
 pub(crate) mod units;
 mod yaml;
 
+#[cfg(test)]
+mod document;
 #[cfg(test)]
 mod tests;
 
@@ -60,6 +64,16 @@ impl Mode {
     pub fn forwards(self) -> bool {
         self != Mode::Replay
     }
+}
+
+/// How fast a replay answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// As fast as the client reads.
+    Instant,
+    /// Each piece after the gap it was recorded with, divided by this: 1.0 for `recorded`, 2.0
+    /// for `2x`.
+    Recorded { speed: f64 },
 }
 
 #[derive(Clone, Debug)]

@@ -33,10 +33,8 @@ impl Reading {
     }
 
     /// Notes that `at` holds something else than `expected`.
-    pub(super) fn mistaken(&mut self, at: &At<'_>, expected: &str, hint: Option<String>) {
-        let reason = format!("expected {expected}, found {}", at.node.found());
-        let fault = self.fault(&at.path, at.node.place, reason).with_some_hint(hint);
-        self.faults.push(fault);
+    pub(super) fn mistaken(&mut self, at: &At<'_>, expected: &str, hint: impl Into<String>) {
+        self.refuse(at, format!("expected {expected}, found {}", at.node.found()), hint);
     }
 
     /// Notes that `at` holds a value that can't be used.
@@ -69,7 +67,11 @@ impl Reading {
             // A YAML key with nothing behind it: all its keys are absent.
             Value::Null => &[],
             _ => {
-                self.mistaken(at, "a table of keys and values", None);
+                self.mistaken(
+                    at,
+                    "a table of keys and values",
+                    format!("it holds {}", known.keys.join(", ")),
+                );
                 return None;
             }
         };
@@ -85,7 +87,11 @@ impl Reading {
 
     pub(super) fn list<'a>(&mut self, at: &At<'a>, of: &str) -> Vec<At<'a>> {
         let Value::List(items) = &at.node.value else {
-            self.mistaken(at, &format!("a list of {of}"), None);
+            self.mistaken(
+                at,
+                &format!("a list of {of}"),
+                "one alone is a list too: write [ ] around it",
+            );
             return Vec::new();
         };
         let item = |(index, node)| At { path: format!("{}[{index}]", at.path), node };
@@ -95,7 +101,11 @@ impl Reading {
     pub(super) fn text<'a>(&mut self, at: &At<'a>) -> Option<&'a str> {
         let text = at.node.as_text();
         if text.is_none() {
-            self.mistaken(at, "a string", Some("put the value in quotes".into()));
+            let hint = match at.node.value {
+                Value::List(_) | Value::Table(_) => "one value stands here",
+                _ => "put the value in quotes",
+            };
+            self.mistaken(at, "a string", hint);
         }
         text
     }
@@ -104,30 +114,39 @@ impl Reading {
         match at.node.value {
             Value::Bool(value) => Some(value),
             _ => {
-                self.mistaken(at, "true or false", None);
+                self.mistaken(at, "true or false", "without quotes");
                 None
             }
         }
     }
 
     /// A whole number from `min` to `max`; `noun` says what it counts.
-    pub(super) fn count(&mut self, at: &At<'_>, noun: &str, (min, max): (u64, u64)) -> Option<u64> {
+    pub(super) fn count(
+        &mut self,
+        at: &At<'_>,
+        noun: &str,
+        (min, max): (u64, u64),
+        hint: &str,
+    ) -> Option<u64> {
         let expected = format!("{noun} between {min} and {max}");
         match &at.node.value {
-            Value::Integer(Some(value)) => match u64::try_from(*value) {
-                Ok(value) if (min..=max).contains(&value) => return Some(value),
-                _ => self.mistaken(at, &expected, None),
-            },
-            Value::String(text) if text.parse::<u64>().is_ok() => {
-                self.mistaken(at, &expected, Some("leave out the quotes".into()));
+            Value::Integer(Some(value)) => {
+                let value = u64::try_from(*value).ok().filter(|value| (min..=max).contains(value));
+                if value.is_none() {
+                    self.mistaken(at, &expected, hint);
+                }
+                return value;
             }
-            _ => self.mistaken(at, &expected, None),
+            Value::String(text) if text.parse::<u64>().is_ok() => {
+                self.mistaken(at, &expected, "leave out the quotes");
+            }
+            _ => self.mistaken(at, &expected, "write a whole number, without quotes or unit"),
         }
         None
     }
 
-    pub(super) fn port(&mut self, at: &At<'_>, min: u16) -> Option<u16> {
-        let port = self.count(at, "a port", (u64::from(min), u64::from(u16::MAX)))?;
+    pub(super) fn port(&mut self, at: &At<'_>, min: u16, hint: &str) -> Option<u16> {
+        let port = self.count(at, "a port", (u64::from(min), u64::from(u16::MAX)), hint)?;
         u16::try_from(port).ok()
     }
 

@@ -57,7 +57,7 @@ fn recording_dir(reading: &mut Reading, at: &At<'_>) -> Option<PathBuf> {
 fn workers(reading: &mut Reading, at: &At<'_>) -> Option<usize> {
     /// More runtimes than any machine has cores.
     const WORKERS_MAX: u64 = 1024;
-    let count = reading.count(at, "a number", (1, WORKERS_MAX))?;
+    let count = reading.count(at, "a number", (1, WORKERS_MAX), "leave it out for one per core")?;
     usize::try_from(count).ok()
 }
 
@@ -92,7 +92,7 @@ fn limit(reading: &mut Reading, at: &At<'_>, bound: &Bound, limits: &mut Limits)
 fn count(reading: &mut Reading, at: &At<'_>, bound: &Bound) -> Option<u64> {
     match at.node.value {
         Value::Integer(Some(value)) if value >= 0 => u64::try_from(value).ok(),
-        _ => reading.count(at, "a number", (bound.min, bound.max)),
+        _ => reading.count(at, "a number", (bound.min, bound.max), "a limit is never negative"),
     }
 }
 
@@ -124,8 +124,9 @@ fn sockets(reading: &mut Reading, table: &Table<'_>) -> Sockets {
         sockets.send_buffer = socket_buffer(reading, &at);
     }
     if let Some(at) = table.get("backlog") {
-        // The kernel's own bound is 16 bits wide on older systems, and `somaxconn` caps it anyway.
-        let backlog = reading.count(&at, "a number", (1, u64::from(u16::MAX)));
+        const HINT: &str = "the kernel caps it at net.core.somaxconn in any case";
+        // Older kernels keep it in 16 bits.
+        let backlog = reading.count(&at, "a number", (1, u64::from(u16::MAX)), HINT);
         sockets.backlog = backlog.and_then(|n| u32::try_from(n).ok()).unwrap_or(sockets.backlog);
     }
     sockets

@@ -49,7 +49,9 @@ fn fault(endpoint: &Endpoint, side: Side, reason: String) -> Fault {
                 Side::Source => ("source_type", source_type),
                 Side::Target => ("target_type", target_type),
             };
-            Fault::in_file(path, &format!("endpoints[{index}].{key}"), *place, reason)
+            let file = path.display();
+            Fault::new(format!("can't use `endpoints[{index}].{key}` in `{file}`"), reason)
+                .with_place(*place)
         }
         Written::CommandLine => {
             Fault::new(format!("can't use ORIGIN `{}`", endpoint.target), reason)

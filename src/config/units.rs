@@ -119,3 +119,45 @@ pub(crate) fn format_duration(duration: Duration) -> String {
 fn split_number(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn units_are_read_as_people_write_them() {
+        let sizes =
+            [("0", 0), ("65536", 65536), ("64KiB", 64 << 10), ("64 kib", 64 << 10), ("1B", 1)];
+        for (text, bytes) in sizes {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "KiB", "-1", "1.5MiB", "64KB", "64k", "1XiB", "99999999TiB", "1 2"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+        let times =
+            [("0s", 0), ("300ms", 300), ("10s", 10_000), ("1m30s", 90_000), ("1h", 3_600_000)];
+        for (text, millis) in times {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in
+            ["", "10", "s", "1.5s", "-1s", "1d", "1s1m", "1s1s", "1 s", "99999999999999999h"]
+        {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_size_reads_back_as_it_was_written(bytes: u64) {
+            prop_assert_eq!(parse_size(&format_size(bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn a_duration_reads_back_as_it_was_written(millis in 0..u64::MAX / 2) {
+            let duration = Duration::from_millis(millis);
+            prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+        }
+    }
+}

@@ -28,7 +28,7 @@ use crate::http1::receiver::Step;
 use crate::http1::writer;
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
-use crate::net::origin::{self, Connection, DialError};
+use crate::net::origin::{Connection, DialError};
 use crate::net::stream::Stream;
 use crate::record::Recording;
 use crate::session;
@@ -220,7 +220,7 @@ impl Flow<'_> {
         loop {
             let mut connection = match kept.take() {
                 Some(connection) => connection,
-                None => Connection::new(self.dial(rx).await?),
+                None => self.dial(rx).await?,
             };
             let tried = self.exchange(&mut connection.stream, head, buffers, rx, tx, deadline, upload).await?;
             match tried {
@@ -249,15 +249,10 @@ impl Flow<'_> {
         idempotent && !self.body_begun.get()
     }
 
-    async fn dial(&self, rx: &mut Rx<'_>) -> Result<Stream, Stop> {
+    async fn dial(&self, rx: &mut Rx<'_>) -> Result<Connection, Stop> {
         let here = self.request.here;
-        let config = &here.shared().config;
-        let dialling = origin::dial(
-            &here.endpoint.target.host,
-            here.endpoint.target.port,
-            &config.sockets,
-            config.limits.origin_connect_timeout,
-        );
+        let target = &here.endpoint.target;
+        let dialling = here.worker.dialer.dial(&target.host, target.port);
         tokio::select! {
             biased;
             dialled = dialling => dialled.map_err(|error| {

@@ -46,6 +46,15 @@ impl FromStr for Pace {
     }
 }
 
+impl From<crate::config::Pace> for Pace {
+    fn from(pace: crate::config::Pace) -> Self {
+        match pace {
+            crate::config::Pace::Instant => Pace::Instant,
+            crate::config::Pace::Recorded { speed } => Pace::Times(speed),
+        }
+    }
+}
+
 impl Pace {
     /// The wait between two parts of an answer that came at these times after the request head.
     /// Nothing before the head comes at [`Duration::ZERO`].

@@ -30,7 +30,14 @@ struct Comparable<T> {
 }
 
 pub(super) fn endpoints(reading: &mut Reading, at: &At<'_>) -> Vec<Endpoint> {
+    /// Each has listeners and a thread's share of everything; comparing them costs the square.
+    const COUNT_MAX: usize = 1000;
     let items = reading.list(at, "endpoints");
+    if items.len() > COUNT_MAX {
+        let reason = format!("expected at most {COUNT_MAX} endpoints, found {}", items.len());
+        reading.refuse(at, reason, "several files and runs of Ouli share the work");
+        return Vec::new();
+    }
     let drafts: Vec<Draft> =
         items.iter().enumerate().filter_map(|(index, item)| draft(reading, item, index)).collect();
     refuse_equal_names(reading, &drafts);
@@ -123,7 +130,9 @@ fn source(reading: &mut Reading, table: &Table<'_>) -> Comparable<(IpAddr, u16)>
         None => Some(SOURCE_ADDRESS),
     };
     let (port, written) = match table.get("source_port") {
-        Some(at) => (reading.port(&at, 0), at.node.place.or(table.place)),
+        Some(at) => {
+            (reading.port(&at, 0, "0 lets the system choose"), at.node.place.or(table.place))
+        }
         None => (Some(SOURCE_PORT), None),
     };
     Comparable { value: address.zip(port), written }
@@ -135,7 +144,9 @@ fn target(reading: &mut Reading, table: &Table<'_>, host: String) -> Target {
         .get("target_type")
         .and_then(|at| choice(reading, &at, Scheme::ALL.map(|s| (s.as_str(), s))))
         .unwrap_or(Scheme::Https);
-    let port = table.get("target_port").and_then(|at| reading.port(&at, 1));
+    let port = table
+        .get("target_port")
+        .and_then(|at| reading.port(&at, 1, "leave it out for the usual port of `target_type`"));
     Target { scheme, host, port: port.unwrap_or(scheme.default_port()) }
 }
 
@@ -153,7 +164,10 @@ fn choice<T: Copy, const N: usize>(
         return Some(*value);
     }
     let names = choices.map(|(name, _)| name);
-    let hint = keys::nearest(text, &names).map(|near| format!("did you mean `{near}`?"));
+    let hint = match keys::nearest(text, &names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "in lower case, as here".to_owned(),
+    };
     reading.mistaken(at, &one_of(&names), hint);
     None
 }
@@ -183,7 +197,7 @@ fn address(reading: &mut Reading, at: &At<'_>) -> Option<IpAddr> {
     let address = parse_address(reading.text(at)?);
     if address.is_none() {
         let hint = "`127.0.0.1` for this machine only, `0.0.0.0` for every network";
-        reading.mistaken(at, "an IP address", Some(hint.into()));
+        reading.mistaken(at, "an IP address", hint);
     }
     address
 }
@@ -196,7 +210,7 @@ fn health(reading: &mut Reading, at: &At<'_>) -> Option<String> {
     }
     let bad = text.chars().find(|c| !c.is_ascii_graphic() || "?#".contains(*c));
     if !text.starts_with('/') {
-        reading.mistaken(at, "a path that begins with `/`", Some(format!("write `/{text}`")));
+        reading.mistaken(at, "a path that begins with `/`", format!("write `/{text}`"));
     } else if let Some(bad) = bad {
         let hint = "it is compared with a request's path alone, without its query";
         reading.refuse(at, format!("a path has no {bad:?}"), hint);
@@ -211,7 +225,10 @@ fn header_name(reading: &mut Reading, at: &At<'_>) -> Option<String> {
     let text = reading.text(at)?;
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if text.is_empty() || !text.bytes().all(is_token) {
-        let hint = text.split_once(':').map(|(name, _)| format!("write `{name}` alone"));
+        let hint = match text.split_once(':') {
+            Some((name, _)) => format!("write `{name}` alone"),
+            None => "letters, digits and `-`, such as `X-Api-Key`".to_owned(),
+        };
         reading.mistaken(at, "the name of a header", hint);
         return None;
     }
