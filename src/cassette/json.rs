@@ -110,7 +110,8 @@ impl<'a> Parser<'a> {
     pub(crate) fn open(&mut self) -> Result<()> {
         self.depth += 1;
         if self.depth > self.depth_max {
-            let message = format!("expected at most {} levels of nesting", self.depth_max);
+            let message =
+                format!("expected at most {} levels of nesting, found more", self.depth_max);
             return Err(SyntaxError { at: self.at, message, at_end: false });
         }
         self.at += 1;

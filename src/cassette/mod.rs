@@ -7,6 +7,8 @@ mod keep;
 mod layout;
 mod migrations;
 mod origin;
+#[doc(hidden)]
+pub mod properties;
 mod read;
 mod style;
 mod time;

@@ -98,6 +98,25 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_knows_the_same_keys() {
+        let schema = include_str!("../../../docs/cassette.schema.json");
+        let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+        let definitions = schema["$defs"].as_object().unwrap();
+        for (name, definition) in definitions {
+            let Some(properties) = definition["properties"].as_object() else { continue };
+            let known = ALL.iter().find(|keys| keys.name == name).unwrap_or_else(|| {
+                panic!("the reader knows no object called {name}");
+            });
+            let listed: Vec<&str> = properties.keys().map(String::as_str).collect();
+            assert_eq!(listed, known.keys, "{name}");
+            assert_eq!(definition["additionalProperties"], false, "{name}");
+        }
+        for keys in ALL {
+            assert!(definitions.contains_key(keys.name), "the schema lacks {}", keys.name);
+        }
+    }
+
+    #[test]
     fn slips_are_counted_one_by_one() {
         for (from, to, count) in
             [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("kitten", "sitting", 3), ("AB", "ab", 0)]

@@ -120,6 +120,9 @@ fn faulty(path: &Path, findings: Vec<Finding>) -> ReadError {
     ReadError::Faulty { path: path.to_owned(), first, more }
 }
 
+/// Findings that are told; more of them help nobody, and a hostile file could have millions.
+const FINDINGS_MAX: usize = 1000;
+
 /// How much of a document is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extent {
@@ -135,6 +138,8 @@ struct Document {
     format: Option<u64>,
     format_read: bool,
     endpoints_read: bool,
+    /// All of them are known by name.
+    endpoints_sound: bool,
     /// Where each exchange says its endpoint; checked at the end, when all endpoints are known.
     endpoints_named: Vec<(usize, usize, String)>,
 }
@@ -147,6 +152,7 @@ impl Document {
             format: None,
             format_read: false,
             endpoints_read: false,
+            endpoints_sound: false,
             endpoints_named: Vec::new(),
         };
         // A byte order mark may be ignored (RFC 8259 section 8.1); editors leave it.
@@ -198,14 +204,16 @@ impl Document {
                     parser.value()?;
                 }
             }
-            self.note_repeated(&mut parser);
+            self.notes.repeated_keys(&mut parser);
             if self.is_newer() || (extent == Extent::Endpoints && self.endpoints_read) {
                 return Ok(());
             }
         }
         parser.end()?;
         self.require_keys(at, &seen);
-        self.check_endpoint_names();
+        if self.endpoints_sound {
+            self.check_endpoint_names();
+        }
         Ok(())
     }
 
@@ -252,6 +260,7 @@ impl Document {
         self.endpoints_read = true;
         let endpoints =
             self.notes.within(Step::Key("endpoints"), |notes| exchange::endpoints(notes, node));
+        self.endpoints_sound = endpoints.is_some();
         self.cassette.endpoints = endpoints.unwrap_or_default();
     }
 
@@ -267,7 +276,9 @@ impl Document {
         let mut index = 0;
         while !self.is_newer() && parser.next_element(index == 0)? {
             let node = parser.value()?;
-            self.note_repeated(parser);
+            self.notes.within(Step::Key("exchanges"), |notes| {
+                notes.within(Step::Index(index), |notes| notes.repeated_keys(parser));
+            });
             let node = migrations::upgrade(self.format.unwrap_or(FORMAT), node);
             self.read_exchange(index, &node);
             index += 1;
@@ -282,12 +293,6 @@ impl Document {
         if let Some((exchange, endpoint_at)) = read {
             self.endpoints_named.push((index, endpoint_at, exchange.endpoint.clone()));
             self.cassette.exchanges.push(exchange);
-        }
-    }
-
-    fn note_repeated(&mut self, parser: &mut Parser<'_>) {
-        for (at, key) in parser.take_repeated() {
-            self.notes.repeated(at, &key);
         }
     }
 
@@ -312,11 +317,17 @@ impl Document {
 impl Notes {
     /// As people are told them, in the order of the file.
     fn into_findings(self, bytes: &[u8]) -> Vec<Finding> {
+        let count = self.count();
         let finding = |fault: notes::Fault| Finding {
             place: Some(Place::of(bytes, fault.at)),
             path: fault.path,
             message: fault.message,
         };
-        self.into_faults().into_iter().map(finding).collect()
+        let mut findings: Vec<Finding> = self.into_faults().into_iter().map(finding).collect();
+        if let more @ 1.. = count - findings.len() {
+            let message = format!("and {more} more");
+            findings.push(Finding { place: None, path: String::new(), message });
+        }
+        findings
     }
 }

@@ -3,9 +3,10 @@
 //! A step of the reader takes a node, notes whatever it finds wrong with it, and gives `None`
 //! then. So all of a document is looked at, and something is made only of what is right.
 
+use super::FINDINGS_MAX;
 use super::keys::{Keys, nearest};
 use crate::cassette::bodies::Bodies;
-use crate::cassette::json::{Member, Node, Value};
+use crate::cassette::json::{Member, Node, Parser, Value};
 use crate::cassette::style::{Escapes, push_scalar};
 use crate::exchange::Digest;
 
@@ -15,6 +16,8 @@ const FOUND_CHARS_MAX: usize = 40;
 #[derive(Default)]
 pub(crate) struct Notes {
     faults: Vec<Fault>,
+    /// Faults beyond `FINDINGS_MAX`, which are counted only.
+    untold: usize,
     /// The body files that the document names: where, and which.
     files: Vec<(Fault, Digest, u64)>,
     path: Vec<Step>,
@@ -57,6 +60,10 @@ impl Notes {
         self.faults.is_empty()
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.faults.len() + self.untold
+    }
+
     pub(crate) fn into_faults(mut self) -> Vec<Fault> {
         self.faults.sort_by_key(|fault| fault.at);
         self.faults
@@ -68,6 +75,10 @@ impl Notes {
 
     /// Notes a fault at `at` in what is being read.
     pub(crate) fn note(&mut self, at: usize, message: String) {
+        if self.faults.len() == FINDINGS_MAX {
+            self.untold += 1;
+            return;
+        }
         let fault = Fault { at: self.base + at, path: self.path_text(), message };
         self.faults.push(fault);
     }
@@ -84,6 +95,13 @@ impl Notes {
     pub(crate) fn repeated(&mut self, at: usize, key: &str) {
         let key = found(&Value::String(key.into()));
         self.note(at, format!("expected each key once, found {key} again"));
+    }
+
+    /// Those that the parser has met.
+    pub(crate) fn repeated_keys(&mut self, parser: &mut Parser<'_>) {
+        for (at, key) in parser.take_repeated() {
+            self.repeated(at, &key);
+        }
     }
 
     pub(crate) fn unknown_key(&mut self, at: usize, key: &str, known: &Keys) {
