@@ -31,7 +31,7 @@ pub(crate) enum Value<'a> {
     Null,
     Bool(bool),
     /// As written: neither rounded nor normalised.
-    Number(&'a str),
+    Number(Cow<'a, str>),
     String(Cow<'a, str>),
     Array(Vec<Node<'a>>),
     Object(Vec<Member<'a>>),
@@ -97,7 +97,7 @@ impl<'a> Parser<'a> {
             Some(b'"') => Value::String(self.string()?),
             Some(b'{') => self.object()?,
             Some(b'[') => self.array()?,
-            Some(b'-' | b'0'..=b'9') => Value::Number(self.number()?),
+            Some(b'-' | b'0'..=b'9') => Value::Number(self.number()?.into()),
             Some(b't') => self.word("true", Value::Bool(true))?,
             Some(b'f') => self.word("false", Value::Bool(false))?,
             Some(b'n') => self.word("null", Value::Null)?,
@@ -110,7 +110,8 @@ impl<'a> Parser<'a> {
     pub(crate) fn open(&mut self) -> Result<()> {
         self.depth += 1;
         if self.depth > self.depth_max {
-            let message = format!("expected at most {} levels of nesting", self.depth_max);
+            let message =
+                format!("expected at most {} levels of nesting, found more", self.depth_max);
             return Err(SyntaxError { at: self.at, message, at_end: false });
         }
         self.at += 1;

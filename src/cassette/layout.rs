@@ -49,6 +49,11 @@ pub(crate) fn push_value(out: &mut String, value: &Value<'_>, level: usize) {
     }
 }
 
+/// Appends `value` without a line break, however long it is.
+pub(crate) fn push_one_line(out: &mut String, value: &Value<'_>) {
+    push_inline(out, value, usize::MAX);
+}
+
 /// Opens, gives each item a line of its own at `level + 1`, closes.
 pub(crate) fn push_block<T>(
     out: &mut String,
@@ -72,7 +77,7 @@ pub(crate) fn push_block<T>(
 }
 
 /// Characters that still fit on the last line of `out`, less one for a comma.
-pub(crate) fn room(out: &str) -> usize {
+fn room(out: &str) -> usize {
     let line = out.rsplit('\n').next().unwrap_or_default();
     WIDTH.saturating_sub(line.chars().count() + 1)
 }
@@ -155,7 +160,10 @@ mod tests {
 
     #[test]
     fn what_is_short_stands_on_one_line() {
-        assert_eq!(laid_out(r#"{"a":[1,{"b":null}],"c":[]}"#), r#"{"a": [1, {"b": null}], "c": []}"#);
+        assert_eq!(
+            laid_out(r#"{"a":[1,{"b":null}],"c":[]}"#),
+            r#"{"a": [1, {"b": null}], "c": []}"#
+        );
     }
 
     #[test]

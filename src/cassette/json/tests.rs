@@ -13,8 +13,8 @@ fn values_keep_their_place_and_their_text() {
     let Value::Object(members) = node.value else { panic!("{node:?}") };
     assert_eq!((node.at, members[0].at, &*members[0].key), (1, 2, "a"));
     let Value::Array(elements) = &members[0].node.value else { panic!() };
-    assert_eq!(elements[0], Node { at: 8, value: Value::Number("1.50e+2") });
-    assert_eq!(elements[1], Node { at: 17, value: Value::Number("-0") });
+    assert_eq!(elements[0], Node { at: 8, value: Value::Number("1.50e+2".into()) });
+    assert_eq!(elements[1], Node { at: 17, value: Value::Number("-0".into()) });
     assert_eq!(elements[2].value, Value::String("xé\n".into()));
     assert_eq!(members[1].node.value, Value::Null);
 }
@@ -31,8 +31,7 @@ fn half_a_surrogate_pair_is_refused_where_it_stands() {
         let (at, message) = fault(text);
         assert_eq!(at, 3, "{text}");
         assert_eq!(
-            message,
-            "expected a character, found half of a surrogate pair (\\ud83d)",
+            message, "expected a character, found half of a surrogate pair (\\ud83d)",
             "{text}"
         );
     }
@@ -55,8 +54,16 @@ fn what_is_not_json_is_refused_with_its_place() {
         ("1 2", 2, "expected nothing more, found `2`"),
         ("[1", 2, "expected `,` or `]`, found the end of the file"),
         ("\"abc", 4, "expected the string's closing quote, found the end of the file"),
-        ("\"a\nb\"", 2, "expected an escape such as `\\n` in place of it, found the end of the line"),
-        ("\"a\u{1}\"", 2, "expected an escape such as `\\n` in place of it, found the control character U+0001"),
+        (
+            "\"a\nb\"",
+            2,
+            "expected an escape such as `\\n` in place of it, found the end of the line",
+        ),
+        (
+            "\"a\u{1}\"",
+            2,
+            "expected an escape such as `\\n` in place of it, found the control character U+0001",
+        ),
         ("\"\\x\"", 2, "expected one of `\"\\/bfnrtu` after a backslash, found `x`"),
         ("\"\\u12g4\"", 5, "expected four hexadecimal digits after `\\u`, found `g`"),
         ("01", 1, "expected the end of the number, found `1`"),
