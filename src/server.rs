@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::cassette::EndpointNote;
 use crate::cli::{Invocation, Mode};
-use crate::config::{Config, Endpoint};
+use crate::config::{Config, Endpoint, Pace};
 use crate::http::answer::{self, Asked};
 use crate::http::fault::{Fault, Problem, Tally};
 use crate::http::road::Here;
@@ -38,7 +38,6 @@ use crate::net::{NetworkError, arena, origin, rlimit};
 use crate::record::{self, Keep, Omitted, Recorder, Run};
 use crate::redact::{Redactor, Scratch};
 use crate::replay::choose::AfterLast;
-use crate::replay::pace::Pace;
 use crate::replay::source::{LoadError, OpenError};
 use crate::replay::{Library, Session, Settings};
 use crate::seal;
@@ -228,7 +227,7 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         mode,
         session,
         strict,
-        pace: pace.into(),
+        pace,
     })
 }
 

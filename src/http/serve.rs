@@ -24,7 +24,7 @@ use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
 use crate::replay::answer::{Answer, Content};
-use crate::replay::{Choice, Recorded, Session};
+use crate::replay::{Choice, Recorded, Session, pace};
 use crate::telemetry::Source;
 
 /// Answers from the session's recordings, or with a miss.
@@ -278,7 +278,7 @@ async fn send(
     let pace = here.shared().pace;
     let framing = framing_of(response, &answer.content, &request.asked);
     let asked = Asked { keep_alive: request.asked.keep_alive && framing != Framing::Close, ..request.asked };
-    pause(pace.wait(Duration::ZERO, response.at), rx).await?;
+    pause(pace::wait(pace, Duration::ZERO, response.at), rx).await?;
     if request.asked.version != Version::Http10 {
         for interim in &response.interim {
             forward::write_interim(&mut tx.out, interim);
@@ -318,9 +318,10 @@ async fn send_body(
         Content::None | Content::Unusable(_) => Ok(()),
         Content::Whole(bytes) => Ok(tx.data(bytes).await?),
         Content::Pieces(pieces) => {
+            let pace = request.here.shared().pace;
             let mut before = response.at;
             for piece in pieces {
-                pause(request.here.shared().pace.wait(before, piece.at), rx).await?;
+                pause(pace::wait(pace, before, piece.at), rx).await?;
                 before = before.max(piece.at);
                 tx.data(&piece.bytes).await?;
             }
