@@ -90,6 +90,11 @@ impl Fields {
         self.text.len()
     }
 
+    /// All names and values in their order, one right behind the other.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// Bytes this list keeps allocated, used or not.
     pub fn capacity_bytes(&self) -> usize {
         self.text.capacity() + self.spans.capacity() * size_of::<Span>()

@@ -1,1 +1,32 @@
-//! Stub.
+//! The command line: one file per command, and the arguments they take.
+
+pub mod args;
+pub mod check;
+pub mod demo;
+pub mod invocation;
+mod origin;
+pub mod serve;
+
+pub use args::{Check, Command, Stop, parse};
+pub use invocation::{Invocation, Level, Log, LogFormat};
+
+pub use crate::config::{Mode, Pace};
+
+/// Prints why a command failed, for a person: the chain of causes once, then what to do.
+fn report(error: anyhow::Error, hint: Option<&str>) {
+    eprintln!("error: {error}");
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1) {
+        let text = cause.to_string();
+        if !told.contains(&text) {
+            eprintln!("  caused by: {text}");
+        }
+        told = text;
+    }
+    if let Some(hint) = hint {
+        eprintln!("hint: {hint}");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,8 @@
-//! Every bound in the program, with its default and the reason for it.
+//! Every bound in the program, with its default, what may be set, and why.
+//!
+//! `Limits` is what the program reads; `BOUNDS` is what a configuration may write. Sizes are in
+//! bytes. Each default stands once, in `Limits::default`, and docs/configuration.md is held
+//! against it by a test.
 
 use std::time::Duration;
 
@@ -11,6 +15,7 @@ pub struct Limits {
     pub max_connections_configured: bool,
     /// Requests being served at once; more wait, first come first served, for `queue_timeout`.
     pub max_in_flight: usize,
+    /// Zero refuses at once what finds no room.
     pub queue_timeout: Duration,
     /// Read ahead of a slow peer, per direction.
     pub buffer_size: usize,
@@ -25,9 +30,10 @@ pub struct Limits {
     pub origin_connect_timeout: Duration,
     /// From the request's last byte to the answer's head. Silence inside an answer is no timeout.
     pub origin_header_timeout: Duration,
-    /// Below Node's 5 s, so that Ouli drops a kept connection before its origin does.
+    /// Below Node's 5 s, so that Ouli drops a kept connection before its origin does. Zero keeps
+    /// none.
     pub origin_idle_timeout: Duration,
-    /// Kept origin connections, all origins together.
+    /// Kept origin connections, all origins together. Zero keeps none.
     pub origin_idle_max: usize,
     pub max_header_bytes: usize,
     pub max_headers: usize,
@@ -38,6 +44,7 @@ pub struct Limits {
     pub max_ws_message: u64,
     /// How long a replay waits for what the recording says must come first.
     pub replay_wait: Duration,
+    /// Zero cuts what is in flight at once.
     pub drain_timeout: Duration,
     pub seal_timeout: Duration,
 }
@@ -69,3 +76,155 @@ impl Default for Limits {
         }
     }
 }
+
+/// One key of `[limits]`: where its value goes and between which values it makes sense.
+pub(super) struct Bound {
+    pub(super) key: &'static str,
+    pub(super) slot: Slot,
+    pub(super) min: u64,
+    /// Inclusive.
+    pub(super) max: u64,
+    /// Why less than `min` is refused; empty where `min` is 0.
+    pub(super) too_small: &'static str,
+}
+
+impl Bound {
+    /// What to do about a value past `max`.
+    pub(super) fn too_large(&self) -> &'static str {
+        match self.slot {
+            Slot::Time(_) => "nothing that a test waits for takes longer than a day",
+            Slot::Count(_) | Slot::Size(_) => "more would not fit into the memory of a machine",
+            Slot::LongSize(_) => "more would not fit onto a disk",
+        }
+    }
+}
+
+/// Where a value goes, and with that how it is written: durations count in milliseconds here.
+#[derive(Clone, Copy)]
+pub(super) enum Slot {
+    Count(fn(&mut Limits) -> &mut usize),
+    Size(fn(&mut Limits) -> &mut usize),
+    /// A size that may be past what fits in memory, because it is never held there whole.
+    LongSize(fn(&mut Limits) -> &mut u64),
+    Time(fn(&mut Limits) -> &mut Duration),
+}
+
+/// Two descriptors each stay below Linux's default `fs.nr_open` of 1,048,576.
+const CONNECTIONS_MAX: u64 = 500_000;
+/// A day, in milliseconds.
+pub(crate) const TIME_MAX: u64 = 24 * 60 * 60 * 1000;
+const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
+
+const fn count(
+    key: &'static str,
+    slot: fn(&mut Limits) -> &mut usize,
+    (min, max): (u64, u64),
+    too_small: &'static str,
+) -> Bound {
+    Bound { key, slot: Slot::Count(slot), min, max, too_small }
+}
+
+const fn size(
+    key: &'static str,
+    slot: fn(&mut Limits) -> &mut usize,
+    (min, max): (u64, u64),
+    too_small: &'static str,
+) -> Bound {
+    Bound { key, slot: Slot::Size(slot), min, max, too_small }
+}
+
+/// A time that may not be zero.
+const fn time(
+    key: &'static str,
+    slot: fn(&mut Limits) -> &mut Duration,
+    too_small: &'static str,
+) -> Bound {
+    Bound { key, slot: Slot::Time(slot), min: 1, max: TIME_MAX, too_small }
+}
+
+/// A time for which zero has a meaning.
+const fn time_or_zero(key: &'static str, slot: fn(&mut Limits) -> &mut Duration) -> Bound {
+    Bound { key, slot: Slot::Time(slot), min: 0, max: TIME_MAX, too_small: "" }
+}
+
+/// Every key of `[limits]`, in the order of the documentation.
+pub(super) const BOUNDS: [Bound; 20] = [
+    count(
+        "max_connections",
+        |l| &mut l.max_connections,
+        (1, CONNECTIONS_MAX),
+        "every connection would be refused",
+    ),
+    count(
+        "max_in_flight",
+        |l| &mut l.max_in_flight,
+        (1, 1_000_000),
+        "no request would ever be served",
+    ),
+    time_or_zero("queue_timeout", |l| &mut l.queue_timeout),
+    size(
+        "buffer_size",
+        |l| &mut l.buffer_size,
+        (1024, 64 * MIB),
+        "most time would go into tiny reads",
+    ),
+    time(
+        "first_byte_timeout",
+        |l| &mut l.first_byte_timeout,
+        "every connection would be closed before its first byte",
+    ),
+    time("header_timeout", |l| &mut l.header_timeout, "no request head could arrive in time"),
+    time(
+        "idle_timeout",
+        |l| &mut l.idle_timeout,
+        "no connection could be kept between two requests",
+    ),
+    time("stall_timeout", |l| &mut l.stall_timeout, "every pause of a client would cut it off"),
+    time(
+        "origin_connect_timeout",
+        |l| &mut l.origin_connect_timeout,
+        "no origin could be reached in time",
+    ),
+    time(
+        "origin_header_timeout",
+        |l| &mut l.origin_header_timeout,
+        "no origin could answer in time",
+    ),
+    time_or_zero("origin_idle_timeout", |l| &mut l.origin_idle_timeout),
+    count("origin_idle_max", |l| &mut l.origin_idle_max, (0, 65_535), ""),
+    size(
+        "max_header_bytes",
+        |l| &mut l.max_header_bytes,
+        (256, 16 * MIB),
+        "hardly a request head would fit",
+    ),
+    count(
+        "max_headers",
+        |l| &mut l.max_headers,
+        (1, 10_000),
+        "every request would be refused: HTTP/1.1 requires a Host header",
+    ),
+    Bound {
+        key: "max_kept_body",
+        slot: Slot::LongSize(|l| &mut l.max_kept_body),
+        min: 1,
+        max: TIB,
+        too_small: "no body would be recorded, so nothing with one could be replayed",
+    },
+    size("max_match_body", |l| &mut l.max_match_body, (0, 1024 * MIB), ""),
+    Bound {
+        key: "max_ws_message",
+        slot: Slot::LongSize(|l| &mut l.max_ws_message),
+        min: 1,
+        max: TIB,
+        too_small: "no WebSocket message would pass",
+    },
+    time(
+        "replay_wait",
+        |l| &mut l.replay_wait,
+        "a replay would never wait for a client message, so conversations would always miss",
+    ),
+    time_or_zero("drain_timeout", |l| &mut l.drain_timeout),
+    time("seal_timeout", |l| &mut l.seal_timeout, "no recording could be turned into cassettes"),
+];

@@ -1,0 +1,94 @@
+//! hyper as a peer, on one thread: `fixed` answers every request with one body, `forward` sends it
+//! to an origin through hyper-util's pooled client, as a program built on them would.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+
+use ouli_bench::args::{Args, fail};
+
+type Body = Either<Full<Bytes>, Incoming>;
+
+#[derive(Clone)]
+enum Road {
+    Fixed(Bytes),
+    Forward { client: Client<HttpConnector, Incoming>, origin: String },
+}
+
+fn main() {
+    let args = Args::from_env();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap_or_else(|e| fail(e)).block_on(serve(&args));
+}
+
+async fn serve(args: &Args) {
+    let road = match args.command.as_str() {
+        "fixed" => Road::Fixed(args.need_file("body").into()),
+        "forward" => Road::Forward { client: client(), origin: args.need("origin") },
+        other => fail(format!("unknown command {other}")),
+    };
+    let listener = TcpListener::bind(args.need::<String>("listen")).await;
+    let listener = listener.unwrap_or_else(|e| fail(e));
+    println!("listening http://{}", listener.local_addr().unwrap_or_else(|e| fail(e)));
+    println!("ready");
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let _ = stream.set_nodelay(true);
+        let road = road.clone();
+        let service = service_fn(move |request| answer(road.clone(), request));
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(stream), service),
+        );
+    }
+}
+
+fn client() -> Client<HttpConnector, Incoming> {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    Client::builder(TokioExecutor::new()).build(connector)
+}
+
+async fn answer(road: Road, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let (client, origin) = match road {
+        Road::Fixed(body) => {
+            let mut response = Response::new(Either::Left(Full::new(body)));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            return Ok(response);
+        }
+        Road::Forward { client, origin } => (client, origin),
+    };
+    match forward(&client, &origin, request).await {
+        Some(response) => Ok(response.map(Either::Right)),
+        None => {
+            let mut response = Response::new(Either::Left(Full::default()));
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            Ok(response)
+        }
+    }
+}
+
+async fn forward(
+    client: &Client<HttpConnector, Incoming>,
+    origin: &str,
+    mut request: Request<Incoming>,
+) -> Option<Response<Incoming>> {
+    let target = request.uri().path_and_query()?.as_str();
+    *request.uri_mut() = format!("http://{origin}{target}").parse::<Uri>().ok()?;
+    request.headers_mut().remove(HOST);
+    request.headers_mut().remove(CONNECTION);
+    let mut response = client.request(request).await.ok()?;
+    response.headers_mut().remove(CONNECTION);
+    Some(response)
+}

@@ -1,0 +1,76 @@
+//! `load idle`: connections that each made one request and now do nothing.
+//!
+//! With `--at-once yes` all requests are open together, so the server has seen its full concurrency
+//! before the silence. When stdin closes each connection must answer once more: that they were held
+//! open is a claim to be proved.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use ouli_bench::answer::{BodyLength, read_head};
+use ouli_bench::args::{Args, fail};
+
+/// A server that is silent for longer has lost the request.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+pub(crate) fn main(args: &Args) {
+    let addr: SocketAddr = args.need("addr");
+    let count: usize = args.need("connections");
+    let body = args.need_file("body");
+    let path: String = args.get("path").unwrap_or_else(|| "/".into());
+    let request = crate::request(&path, &addr.to_string());
+    let at_once = args.get::<String>("at-once").as_deref() == Some("yes");
+
+    let mut streams: Vec<TcpStream> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(addr).unwrap_or_else(|e| fail(e));
+        stream.set_nodelay(true).unwrap_or_else(|e| fail(e));
+        stream.set_read_timeout(Some(SILENCE_MAX)).unwrap_or_else(|e| fail(e));
+        if !at_once {
+            ask(&mut stream, &request);
+            check(&mut stream, &body);
+        }
+        streams.push(stream);
+    }
+    if at_once {
+        ask_all(&mut streams, &request, &body);
+    }
+    println!("holding {count}");
+    let mut sink = Vec::new();
+    let _ = std::io::stdin().read_to_end(&mut sink);
+    ask_all(&mut streams, &request, &body);
+    println!("{{\"connections\":{count}}}");
+}
+
+fn ask_all(streams: &mut [TcpStream], request: &[u8], body: &[u8]) {
+    streams.iter_mut().for_each(|stream| ask(stream, request));
+    streams.iter_mut().for_each(|stream| check(stream, body));
+}
+
+fn ask(stream: &mut TcpStream, request: &[u8]) {
+    stream.write_all(request).unwrap_or_else(|e| fail(format!("sending: {e}")));
+}
+
+fn check(stream: &mut TcpStream, expected: &[u8]) {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        match stream.read(&mut piece) {
+            Ok(0) => fail("a connection was closed"),
+            Ok(len) => bytes.extend_from_slice(&piece[..len]),
+            Err(error) => fail(format!("receiving: {error}")),
+        }
+        let Some(head) = read_head(&bytes).unwrap_or_else(|e| fail(e)) else { continue };
+        if head.body != BodyLength::Exactly(expected.len() as u64) || head.status != 200 {
+            fail(format!("unexpected answer: {head:?}"));
+        }
+        if bytes.len() < head.len + expected.len() {
+            continue;
+        }
+        if &bytes[head.len..] != expected {
+            fail("wrong body");
+        }
+        return;
+    }
+}

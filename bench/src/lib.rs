@@ -1,0 +1,6 @@
+//! What the bench's programs share: their arguments, a latency histogram, a body that proves itself.
+
+pub mod answer;
+pub mod args;
+pub mod histogram;
+pub mod pattern;

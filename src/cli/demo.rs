@@ -1,0 +1,7 @@
+//! `ouli demo`.
+
+use std::process::ExitCode;
+
+pub fn run() -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,215 @@
+//! The checked command line, merged with the configuration file: what a serving command runs on.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args::{Replay, Shared};
+use super::origin::{parse_listen, parse_origin};
+use crate::config::fault::quoted;
+use crate::session;
+use crate::config::{
+    self, Config, Endpoint, Fault, Faults, Mode, Need, Pace, Target, Written, units,
+};
+
+/// `ouli record`, `replay` or `auto`, ready to run.
+#[derive(Debug)]
+pub struct Invocation {
+    pub mode: Mode,
+    /// The file's, with what the command line overrides: endpoints (by ORIGIN), `recording_dir`
+    /// and `limits.drain_timeout`. Its endpoints are empty only in replay.
+    pub config: Config,
+    /// For requests that name none.
+    pub session: String,
+    pub strict: bool,
+    pub pace: Pace,
+    pub log: Log,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: Level,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Warnings and errors.
+    Quiet,
+    Normal,
+    Verbose,
+    Everything,
+}
+
+/// # Errors
+/// Every fault of the options, ORIGIN and the file, in this order.
+pub(super) fn resolve(
+    mode: Mode,
+    shared: &Shared,
+    replay: &Replay,
+    dir: &Path,
+) -> Result<Invocation, Faults> {
+    let mut faults = Faults::default();
+    let mut note = |fault: Fault| faults.push(fault);
+    let pace = parse_pace(&replay.pace).map_err(&mut note).unwrap_or(Pace::Instant);
+    let format = log_format(&shared.log_format).map_err(&mut note).unwrap_or(LogFormat::Human);
+    let session = default_session(&shared.session, mode).map_err(&mut note).unwrap_or_default();
+    let drain_timeout = drain_timeout(shared).map_err(&mut note).unwrap_or(None);
+    let endpoint = endpoint(shared).map_err(|found| faults.append(found)).unwrap_or(None);
+    let config = load(mode, shared, dir).map_err(|found| faults.append(found));
+    let mut config = config.unwrap_or_default();
+    if shared.origin.is_some() {
+        config.endpoints = endpoint.into_iter().collect();
+    }
+    if let Some(dir) = &shared.recording_dir {
+        config.recording_dir = dir.clone();
+    }
+    if let Some(timeout) = drain_timeout {
+        config.limits.drain_timeout = timeout;
+    }
+    for fault in config::unsupported(&config, mode) {
+        faults.push(fault);
+    }
+    let log = Log { format, level: level(shared) };
+    faults.or(Invocation { mode, config, session, strict: replay.strict, pace, log })
+}
+
+/// The file's configuration, or the default where there is no file.
+fn load(mode: Mode, shared: &Shared, dir: &Path) -> Result<Config, Faults> {
+    let path = match &shared.config {
+        Some(path) => Some(dir.join(path)),
+        None => discover(dir)?,
+    };
+    let lacks_endpoints = mode.forwards() && shared.origin.is_none();
+    match path {
+        Some(path) if lacks_endpoints => config::load(&path, Need::Endpoints),
+        Some(path) => config::load(&path, Need::Nothing),
+        None if lacks_endpoints => Err(nothing_to_forward_to(mode).into()),
+        None => Ok(Config::default()),
+    }
+}
+
+fn nothing_to_forward_to(mode: Mode) -> Fault {
+    let mode = mode.as_str();
+    let reason = "there is neither an ORIGIN nor a configuration with endpoints";
+    Fault::new("no origin", reason)
+        .with_hint(format!("name the server to stand for: ouli {mode} http://localhost:3000"))
+}
+
+/// The configuration file in `dir`, if there is one.
+///
+/// # Errors
+/// There are several, and nothing says which one is meant.
+pub(super) fn discover(dir: &Path) -> Result<Option<PathBuf>, Fault> {
+    let names = ["ouli.toml", "ouli.yaml", "ouli.yml"];
+    let mut found = names.into_iter().filter(|name| dir.join(name).is_file());
+    let Some(first) = found.next() else { return Ok(None) };
+    match found.next() {
+        None => Ok(Some(dir.join(first))),
+        Some(second) => Err(Fault::new(
+            "can't tell which configuration to take",
+            format!("both ./{first} and ./{second} are here"),
+        )
+        .with_hint("name one with --config, or remove one")),
+    }
+}
+
+fn endpoint(shared: &Shared) -> Result<Option<Endpoint>, Faults> {
+    let mut faults = Faults::default();
+    let listen = shared.listen.as_deref().map(parse_listen).transpose();
+    let listen = listen.map_err(|fault| faults.push(fault)).unwrap_or(None);
+    let Some(origin) = &shared.origin else {
+        if shared.listen.is_some() {
+            let fault =
+                Fault::new("can't use `--listen`", "it goes with ORIGIN, and there is none");
+            faults.push(fault.with_hint("endpoints of a file listen where `source_port` says"));
+        }
+        return faults.or(None);
+    };
+    let target = parse_origin(origin).map_err(|found| faults.append(found)).ok();
+    faults.or(target.map(|target: Target| {
+        let mut endpoint = Endpoint { written: Written::CommandLine, ..Endpoint::new(target) };
+        if let Some((address, port)) = listen {
+            (endpoint.source_address, endpoint.source_port) = (address, port);
+        }
+        endpoint
+    }))
+}
+
+fn default_session(name: &str, mode: Mode) -> Result<String, Fault> {
+    let refuse = |reason| {
+        Fault::new("can't use `--session`", reason).with_hint("leave it out for `default`")
+    };
+    judge_session(name, mode).map_err(refuse)?;
+    Ok(name.to_owned())
+}
+
+/// The one place where the command line asks what a session may be called.
+fn judge_session(name: &str, mode: Mode) -> Result<(), String> {
+    let judged =
+        if mode.forwards() { session::check_recordable(name) } else { session::check(name) };
+    judged.map_err(|bad| bad.to_string())
+}
+
+fn drain_timeout(shared: &Shared) -> Result<Option<Duration>, Fault> {
+    let Some(text) = shared.drain_timeout.as_deref() else { return Ok(None) };
+    let refuse = |reason: String, hint: String| {
+        Fault::new("can't use `--drain-timeout`", reason).with_hint(hint)
+    };
+    let timeout = units::parse_duration(text)
+        .map_err(|why| refuse(format!("{}, found {}", why.reason, quoted(text)), why.hint))?;
+    if timeout > Duration::from_millis(config::limits::TIME_MAX) {
+        return Err(refuse(
+            format!("expected at most 24h, found {}", quoted(text)),
+            "nothing that a test waits for takes longer than a day".into(),
+        ));
+    }
+    Ok(Some(timeout))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, Fault> {
+    match text {
+        "human" => Ok(LogFormat::Human),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Fault::new(
+            "can't use `--log-format`",
+            format!("expected human or json, found {}", quoted(text)),
+        )
+        .with_hint("json writes an object per line, for programs")),
+    }
+}
+
+fn parse_pace(text: &str) -> Result<Pace, Fault> {
+    /// A recorded second takes between a millisecond and a quarter of an hour.
+    const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
+    match text {
+        "instant" => return Ok(Pace::Instant),
+        "recorded" => return Ok(Pace::Recorded { speed: 1.0 }),
+        _ => {}
+    }
+    let number =
+        text.strip_suffix('x').filter(|n| n.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
+    let speed = number.and_then(|number| number.parse::<f64>().ok());
+    speed.filter(|speed| SPEEDS.contains(speed)).map(|speed| Pace::Recorded { speed }).ok_or_else(
+        || {
+            let reason =
+                format!("expected instant, recorded or a multiple, found {}", quoted(text));
+            Fault::new("can't use `--pace`", reason)
+                .with_hint("2x is twice as fast as recorded, 0.5x half as fast")
+        },
+    )
+}
+
+fn level(shared: &Shared) -> Level {
+    match (shared.quiet, shared.verbose) {
+        (true, _) => Level::Quiet,
+        (false, 0) => Level::Normal,
+        (false, 1) => Level::Verbose,
+        (false, _) => Level::Everything,
+    }
+}

@@ -1,0 +1,301 @@
+//! The head of an answer on its way to the client, and how its body will be framed.
+//!
+//! Pure. Framing is rebuilt, never relayed: the origin's `Content-Length` or `Transfer-Encoding`
+//! only says where among the fields the new one stands.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::config::Endpoint;
+use crate::exchange::{Field, ResponseHead, Version};
+use crate::http::{hop, target};
+use crate::http1::framing::Framing;
+use crate::http1::writer;
+
+/// What of the request decides how its answer is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub version: Version,
+    /// An answer to HEAD has no body, whatever its fields say.
+    pub is_head: bool,
+    /// Whether the client's connection stays open after this answer.
+    pub keep_alive: bool,
+    /// The client's `Host`: rewritten URLs lead there.
+    pub host: &'a str,
+}
+
+/// How a body will be delimited towards the client, given how long it is known to be.
+///
+/// `length`: `None` when it is not known before the body ends.
+pub fn framing(asked: &Asked<'_>, status: u16, length: Option<u64>) -> Framing {
+    if asked.is_head || matches!(status, 100..=199 | 204 | 304) {
+        return Framing::None;
+    }
+    match length {
+        Some(length) => Framing::Length(length),
+        None if asked.version == Version::Http10 => Framing::Close,
+        None => Framing::Chunked,
+    }
+}
+
+/// Writes the whole head. `framing` comes from `framing()`; with `Framing::Close` the connection
+/// can't be kept and the caller must have said so in `asked.keep_alive`.
+pub fn write_head(
+    out: &mut Vec<u8>,
+    head: &ResponseHead,
+    endpoint: &Endpoint,
+    asked: &Asked<'_>,
+    framing: Framing,
+) {
+    writer::status_line(out, Version::Http11, head.status, &head.reason);
+    let named = hop::Named::by(&head.fields);
+    let mut framed = false;
+    for field in head.fields.iter() {
+        if field.is("content-length") || field.is("transfer-encoding") {
+            if !framed {
+                framed = write_framing(out, &field, head.status, asked, framing);
+            }
+        } else if !hop::stops(&field, &named) {
+            write_passing(out, &field, endpoint, asked);
+        }
+    }
+    if !framed {
+        append_framing(out, framing);
+    }
+    if !asked.keep_alive {
+        writer::field(out, b"connection", b"close");
+    } else if asked.version == Version::Http10 {
+        writer::field(out, b"connection", b"keep-alive");
+    }
+    writer::end_of_head(out);
+}
+
+/// Puts the new framing field where the recorded one stood; false where it must be appended.
+fn write_framing(
+    out: &mut Vec<u8>,
+    field: &Field<'_>,
+    status: u16,
+    asked: &Asked<'_>,
+    framing: Framing,
+) -> bool {
+    match framing {
+        Framing::Length(length) if field.is("content-length") => {
+            writer::field(out, field.name, itoa::Buffer::new().format(length).as_bytes());
+            true
+        }
+        Framing::Chunked if field.is("transfer-encoding") => {
+            writer::field(out, field.name, b"chunked");
+            true
+        }
+        // HEAD and 304 may say how long the body would be (RFC 9110 section 8.6); 204 may not.
+        Framing::None if field.is("content-length") && (asked.is_head || status == 304) => {
+            writer::field(out, field.name, field.value);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn append_framing(out: &mut Vec<u8>, framing: Framing) {
+    match framing {
+        Framing::Length(length) => {
+            writer::field(out, b"content-length", itoa::Buffer::new().format(length).as_bytes());
+        }
+        Framing::Chunked => writer::field(out, b"transfer-encoding", b"chunked"),
+        Framing::None | Framing::Close => {}
+    }
+}
+
+fn write_passing(out: &mut Vec<u8>, field: &Field<'_>, endpoint: &Endpoint, asked: &Asked<'_>) {
+    if is_for_the_origin_only(field) {
+        return;
+    }
+    let mut value = std::borrow::Cow::Borrowed(field.value);
+    if endpoint.rewrite_location && target::carries_url(field.name) {
+        let base = format!("http://{}", asked.host);
+        if let Some(rewritten) =
+            target::to_listener(field.name, field.value, &endpoint.target, &base)
+        {
+            value = rewritten.into();
+        }
+    }
+    for rule in &endpoint.response_header_replacements {
+        if field.is(&rule.header) {
+            let replaced = rule.regex.replace_all(&value, rule.replacement.as_bytes());
+            value = without_line_ends(replaced.into_owned()).into();
+        }
+    }
+    writer::field(out, field.name, &value);
+}
+
+/// A replacement is the user's own text: it must not be able to end the line it stands on.
+fn without_line_ends(mut value: Vec<u8>) -> Vec<u8> {
+    value.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));
+    value
+}
+
+/// Promises about the origin's own address, which would lead the client past Ouli.
+fn is_for_the_origin_only(field: &Field<'_>) -> bool {
+    field.is("alt-svc") || field.is("strict-transport-security")
+}
+
+/// Whether sending this head depends on the client's `Host`, so that it can't be built in advance.
+pub fn depends_on_host(head: &ResponseHead, endpoint: &Endpoint) -> bool {
+    endpoint.rewrite_location && head.fields.iter().any(|field| target::carries_url(field.name))
+}
+
+/// Warns, once per endpoint, of cookies that a client of plain HTTP will not send back.
+pub fn warn_of_lost_cookies(head: &ResponseHead, endpoint: &Endpoint, warned: &AtomicBool) {
+    if warned.load(Ordering::Relaxed) {
+        return;
+    }
+    let lost = head.fields.get_all("set-cookie").find_map(|cookie| {
+        cookie.split(|byte| *byte == b';').skip(1).map(<[u8]>::trim_ascii).find_map(|attribute| {
+            let name = attribute.split(|byte| *byte == b'=').next().unwrap_or(attribute);
+            let name = name.trim_ascii();
+            if name.eq_ignore_ascii_case(b"secure") {
+                Some("Secure")
+            } else if name.eq_ignore_ascii_case(b"domain") {
+                Some("Domain")
+            } else {
+                None
+            }
+        })
+    });
+    if let Some(attribute) = lost
+        && !warned.swap(true, Ordering::Relaxed)
+    {
+        tracing::warn!(
+            endpoint = endpoint.name,
+            "the origin sets a cookie with `{attribute}`; clients of this plain HTTP listener may \
+             not send it back"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::config::{Replacement, Scheme, SourceType, Target};
+    use crate::exchange::Fields;
+
+    fn endpoint() -> Endpoint {
+        Endpoint {
+            name: "api".into(),
+            source_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            source_port: 8080,
+            source_type: SourceType::Http,
+            target: Target { scheme: Scheme::Http, host: "origin.test".into(), port: 80 },
+            health: None,
+            redact_request_headers: Vec::new(),
+            response_header_replacements: Vec::new(),
+            rewrite_location: true,
+        }
+    }
+
+    fn asked() -> Asked<'static> {
+        Asked { version: Version::Http11, is_head: false, keep_alive: true, host: "here:8080" }
+    }
+
+    fn head(status: u16, fields: &[(&str, &str)]) -> ResponseHead {
+        ResponseHead {
+            status,
+            reason: b"Reason".to_vec(),
+            fields: fields.iter().copied().collect::<Fields>(),
+            ..ResponseHead::default()
+        }
+    }
+
+    fn written(head: &ResponseHead, endpoint: &Endpoint, asked: Asked<'_>, f: Framing) -> String {
+        let mut out = Vec::new();
+        write_head(&mut out, head, endpoint, &asked, f);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn framing_is_rebuilt_where_it_stood() {
+        let origin = head(200, &[("A", "1"), ("Content-LENGTH", "9"), ("b", "2"), ("B", "3")]);
+        assert_eq!(
+            written(&origin, &endpoint(), asked(), Framing::Length(5)),
+            "HTTP/1.1 200 Reason\r\nA: 1\r\nContent-LENGTH: 5\r\nb: 2\r\nB: 3\r\n\r\n"
+        );
+        let origin = head(200, &[("Transfer-Encoding", "chunked"), ("b", "2")]);
+        assert_eq!(
+            written(&origin, &endpoint(), asked(), Framing::Chunked),
+            "HTTP/1.1 200 Reason\r\nTransfer-Encoding: chunked\r\nb: 2\r\n\r\n"
+        );
+        assert_eq!(
+            written(&origin, &endpoint(), asked(), Framing::Length(1)),
+            "HTTP/1.1 200 Reason\r\nb: 2\r\ncontent-length: 1\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_head_answer_and_304_keep_their_length_and_204_loses_it() {
+        let fields = [("content-length", "9")];
+        let asked_head = Asked { is_head: true, ..asked() };
+        assert!(
+            written(&head(200, &fields), &endpoint(), asked_head, Framing::None)
+                .contains("content-length: 9")
+        );
+        assert!(
+            written(&head(304, &fields), &endpoint(), asked(), Framing::None)
+                .contains("content-length: 9")
+        );
+        assert!(
+            !written(&head(204, &fields), &endpoint(), asked(), Framing::None)
+                .contains("content-length")
+        );
+    }
+
+    #[test]
+    fn the_client_stays_with_ouli() {
+        let origin = head(
+            302,
+            &[
+                ("Location", "http://origin.test/next"),
+                ("Alt-Svc", "h3=\":443\""),
+                ("Strict-Transport-Security", "max-age=1"),
+            ],
+        );
+        assert_eq!(
+            written(&origin, &endpoint(), asked(), Framing::Length(0)),
+            "HTTP/1.1 302 Reason\r\nLocation: http://here:8080/next\r\ncontent-length: 0\r\n\r\n"
+        );
+        let stays = Endpoint { rewrite_location: false, ..endpoint() };
+        assert!(
+            written(&origin, &stays, asked(), Framing::Length(0))
+                .contains("Location: http://origin.test/next")
+        );
+    }
+
+    #[test]
+    fn replacements_rewrite_values_and_never_end_a_line() {
+        let mut endpoint = endpoint();
+        endpoint.response_header_replacements.push(Replacement {
+            header: "X-Upload".into(),
+            regex: regex::bytes::Regex::new("https://[a-z.]*").unwrap(),
+            replacement: "http://localhost\r\n".into(),
+        });
+        assert!(
+            written(
+                &head(200, &[("x-upload", "https://up.example/a")]),
+                &endpoint,
+                asked(),
+                Framing::None
+            )
+            .contains("x-upload: http://localhost/a\r\n")
+        );
+    }
+
+    #[test]
+    fn an_old_client_is_told_that_its_connection_stays() {
+        let old = Asked { version: Version::Http10, ..asked() };
+        assert_eq!(framing(&old, 200, None), Framing::Close);
+        assert!(
+            written(&head(200, &[]), &endpoint(), old, Framing::Length(0))
+                .ends_with("connection: keep-alive\r\n\r\n")
+        );
+    }
+}

@@ -1,0 +1,316 @@
+//! The road of one request: session, permit, then record, replay or auto.
+//!
+//! The one `match mode` is here. What fails becomes an answer, in `answer_problem`; what can no
+//! longer be answered is cut by closing the connection.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::answer::{self, Asked};
+use super::fault::{Fault, Problem};
+use super::{forward, serve, target};
+use crate::cli::Mode;
+use crate::config::{Endpoint, Limits};
+use crate::exchange::RequestHead;
+use crate::http1::framing::Framing;
+use crate::http1::halves::{Rx, Tx, Unread, Unsent};
+use crate::net::arena::Arena;
+use crate::net::deadline::Deadline;
+use crate::net::drain;
+use crate::redact::Redactor;
+use crate::server::{Shared, Worker};
+use crate::session;
+use crate::telemetry::{ExchangeLine, Source};
+
+/// Where a request came in: one endpoint on one runtime.
+pub struct Here {
+    pub worker: Rc<Worker>,
+    pub endpoint: Arc<Endpoint>,
+    pub redactor: Arc<Redactor>,
+    /// `Host` of requests to the origin.
+    pub authority_of_origin: String,
+    /// The listener's own address, for clients that send no `Host`.
+    pub authority: String,
+    pub drain: drain::Watch,
+    /// Whether the warning about lost cookies has been given.
+    pub warned_of_cookies: Arc<AtomicBool>,
+}
+
+impl Here {
+    pub fn limits(&self) -> &Limits {
+        &self.shared().config.limits
+    }
+
+    pub fn shared(&self) -> &Shared {
+        &self.worker.shared
+    }
+}
+
+/// A request whose head is in the arena, and the two directions of its connection.
+pub struct Incoming<'a, 'c> {
+    pub arena: &'a mut Arena,
+    pub rx: &'a mut Rx<'c>,
+    pub tx: &'a mut Tx<'c>,
+    /// Whether the client wants its connection kept.
+    pub keep_alive: bool,
+    pub framing: Framing,
+}
+
+/// What became of an exchange.
+pub struct Outcome {
+    pub source: Source,
+    pub status: u16,
+    /// Whether the connection is fit for another request as far as the answer goes.
+    pub reusable: bool,
+}
+
+/// Why an exchange has no proper end.
+#[derive(Debug)]
+pub enum Stop {
+    /// To be answered, or cut if an answer has begun.
+    Fault(Problem),
+    /// The client went away.
+    Left,
+    /// The answer must end here, unfinished: its connection is closed.
+    Cut,
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Stop::Fault(problem)
+    }
+}
+
+impl From<Unsent> for Stop {
+    fn from(unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Left => Stop::Left,
+            Unsent::Stalled(_) => Stop::Cut,
+        }
+    }
+}
+
+impl From<Unread> for Stop {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Left => Stop::Left,
+            Unread::Stalled(limit) => Stop::Fault(Problem::new(
+                Fault::RequestTimeout,
+                format!("no more of the request body came for {limit:?}"),
+            )),
+            Unread::Malformed(refusal) => Stop::Fault(crate::http1::server::problem_of(&refusal)),
+        }
+    }
+}
+
+/// Serves one request. Returns whether its connection can be kept.
+pub async fn travel(here: &Here, incoming: Incoming<'_, '_>, deadline: &mut Deadline) -> bool {
+    let Incoming { arena, rx, tx, keep_alive, framing } = incoming;
+    let started = Instant::now();
+    deadline.clear();
+    crash_point(&arena.head);
+    let head = std::mem::take(&mut arena.head);
+    here.worker.counters.requests.add(1);
+    let kept = {
+        let keep_alive = keep_alive && !here.drain.is_draining();
+        let asked = asked(here, &head, keep_alive);
+        let mut request = Request { here, head: &head, asked, framing, started, session: "" };
+        let ended = request.serve(arena, rx, tx, deadline).await;
+        request.conclude(ended, rx, tx).await && keep_alive
+    };
+    here.worker.counters.sent_bytes.add(tx.sent);
+    arena.head = head;
+    kept
+}
+
+fn asked<'a>(here: &'a Here, head: &'a RequestHead, keep_alive: bool) -> Asked<'a> {
+    let host = head.fields.get("host").and_then(|host| std::str::from_utf8(host).ok());
+    Asked {
+        version: head.version,
+        is_head: head.method == "HEAD",
+        keep_alive,
+        host: host.filter(|host| !host.is_empty()).unwrap_or(&here.authority),
+    }
+}
+
+/// One request on its road, with all that its steps ask for.
+pub struct Request<'a> {
+    pub here: &'a Here,
+    pub head: &'a RequestHead,
+    pub asked: Asked<'a>,
+    pub framing: Framing,
+    /// When its head was complete.
+    pub started: Instant,
+    pub session: &'a str,
+}
+
+impl<'a> Request<'a> {
+    async fn serve(
+        &mut self,
+        arena: &mut Arena,
+        rx: &mut Rx<'_>,
+        tx: &mut Tx<'_>,
+        deadline: &mut Deadline,
+    ) -> Result<Outcome, Stop> {
+        let here = self.here;
+        let path = target::origin_form(&self.head.method, &self.head.target, &here.endpoint.target)
+            .map_err(|unservable| unservable_problem(unservable, &here.endpoint))?;
+        if is_health(&here.endpoint, &self.head.method, &path) {
+            return self.answer_health(tx).await;
+        }
+        let shared = here.shared();
+        self.session = session::pick(&self.head.fields, &shared.session)
+            .map_err(|error| Problem::new(Fault::BadSession, error.to_string()))?;
+        if here.drain.is_draining() {
+            return Err(Problem::new(Fault::Draining, "no new requests are taken").into());
+        }
+        let _permit = shared.in_flight.acquire().await.map_err(|timeout| {
+            Problem::new(Fault::Overloaded, timeout.to_string())
+                .hint("raise `max_in_flight` or `queue_timeout` in `[limits]`")
+        })?;
+        match shared.mode {
+            Mode::Replay => serve::replay(self, &path, arena, rx, tx).await,
+            Mode::Record => {
+                let body = forward::Upload::Flowing;
+                Box::pin(forward::forward(self, &path, arena, rx, tx, deadline, body)).await
+            }
+            Mode::Auto => {
+                Box::pin(serve::auto(self, &path, arena, rx, tx, deadline)).await
+            }
+        }
+    }
+
+    async fn answer_health(&self, tx: &mut Tx<'_>) -> Result<Outcome, Stop> {
+        let head = crate::exchange::ResponseHead {
+            reason: b"OK".to_vec(),
+            fields: [("content-type", "text/plain"), ("cache-control", "no-store")]
+                .into_iter()
+                .collect(),
+            ..Default::default()
+        };
+        send_small(self.here, tx, &self.asked, &head, b"ok\n").await?;
+        Ok(Outcome { source: Source::Health, status: 200, reusable: true })
+    }
+
+    /// Answers what failed, tells of it, and says whether the connection is still good.
+    async fn conclude(
+        &self,
+        ended: Result<Outcome, Stop>,
+        rx: &Rx<'_>,
+        tx: &mut Tx<'_>,
+    ) -> bool {
+        match ended {
+            Ok(outcome) => {
+                self.tell(outcome.source, outcome.status, tx.sent);
+                outcome.reusable
+            }
+            Err(Stop::Fault(problem)) if !tx.is_committed() => {
+                let asked =
+                    Asked { keep_alive: self.asked.keep_alive && rx.is_ended(), ..self.asked };
+                tx.out.clear();
+                let sent = answer_problem(self.here, tx, &asked, &problem).await;
+                self.tell(Source::Fault(problem.fault), problem.fault.status(), tx.sent);
+                sent.is_ok() && asked.keep_alive
+            }
+            Err(Stop::Fault(problem)) => {
+                self.here.shared().faults.count(problem.fault);
+                tracing::warn!(fault = problem.fault.name(), "answer cut: {}", problem.detail);
+                false
+            }
+            Err(Stop::Left) => {
+                self.tell(Source::Left, 0, tx.sent);
+                false
+            }
+            Err(Stop::Cut) => false,
+        }
+    }
+
+    fn tell(&self, source: Source, status: u16, bytes: u64) {
+        let shared = self.here.shared();
+        if !shared.exchange_log {
+            return;
+        }
+        ExchangeLine {
+            method: &self.head.method,
+            target: &self.here.redactor.target(&self.head.target),
+            status,
+            bytes,
+            took: self.started.elapsed(),
+            session: self.session,
+            source,
+        }
+        .log();
+    }
+
+    /// Since the request head was complete.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn wall_clock_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Sends the answer that Ouli makes of a fault.
+pub async fn answer_problem(
+    here: &Here,
+    tx: &mut Tx<'_>,
+    asked: &Asked<'_>,
+    problem: &Problem,
+) -> Result<(), Unsent> {
+    here.shared().faults.count(problem.fault);
+    let (head, body) = problem.answer();
+    send_small(here, tx, asked, &head, &body).await
+}
+
+async fn send_small(
+    here: &Here,
+    tx: &mut Tx<'_>,
+    asked: &Asked<'_>,
+    head: &crate::exchange::ResponseHead,
+    body: &[u8],
+) -> Result<(), Unsent> {
+    let framing = answer::framing(asked, head.status, Some(body.len() as u64));
+    answer::write_head(&mut tx.out, head, &here.endpoint, asked, framing);
+    tx.begin(framing);
+    tx.data(body).await
+}
+
+fn is_health(endpoint: &Endpoint, method: &str, path: &str) -> bool {
+    endpoint.health.as_deref().is_some_and(|health| {
+        matches!(method, "GET" | "HEAD") && path.split('?').next() == Some(health)
+    })
+}
+
+fn unservable_problem(unservable: target::Unservable, endpoint: &Endpoint) -> Problem {
+    let problem = Problem::new(Fault::BadRequest, unservable.to_string());
+    match unservable {
+        target::Unservable::Connect => problem.hint(
+            "Ouli is a reverse proxy: point the client's base URL at it instead of setting \
+             http_proxy or https_proxy",
+        ),
+        target::Unservable::ForeignOrigin => {
+            problem.hint(format!("this endpoint stands for {}", endpoint.target))
+        }
+        target::Unservable::NoPath => problem,
+    }
+}
+
+/// A seam for the tests: debug builds panic on request, to show that nothing else is harmed.
+#[cfg(debug_assertions)]
+fn crash_point(head: &RequestHead) {
+    if std::env::var("OULI_PANIC_ON").is_ok_and(|target| target == head.target) {
+        panic!("asked to panic on {}", head.target);
+    }
+}
+
+#[cfg(not(debug_assertions))]
+fn crash_point(_: &RequestHead) {}

@@ -1,0 +1,244 @@
+//! The two directions of a client's connection while one exchange is on it.
+//!
+//! `Rx` takes the request body off its framing, `Tx` puts the answer into its own. Both may be
+//! used at the same time from one task: an origin may answer while the client still sends.
+
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+
+use super::Refusal;
+use super::framing::Framing;
+use super::input::Input;
+use super::receiver::{Receiver, Step};
+use super::writer;
+use crate::exchange::Fields;
+use crate::net::deadline::within;
+
+/// Why no more of a request comes.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    #[error("the client went away")]
+    Left,
+    #[error("the client stopped sending for {0:?}")]
+    Stalled(Duration),
+    #[error(transparent)]
+    Malformed(#[from] Refusal),
+}
+
+/// The receiving direction.
+pub struct Rx<'c> {
+    pub(super) receiver: Receiver<'c>,
+    stall_timeout: Duration,
+}
+
+impl<'c> Rx<'c> {
+    /// Begins with what `input` holds already; reads ahead at most `limit` bytes.
+    pub fn new(reader: ReadHalf<'c>, input: Input, limit: usize, stall_timeout: Duration) -> Self {
+        Rx { receiver: Receiver::new(reader, input, limit), stall_timeout }
+    }
+
+    /// Gives back the buffer that the input was made of.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.receiver.input.into_buffer()
+    }
+
+    /// Whether the whole request has been taken.
+    pub fn is_ended(&self) -> bool {
+        self.receiver.is_ended()
+    }
+
+    /// Whether bytes of the body have come already; a client that waits for 100 sent none.
+    pub fn has_input(&self) -> bool {
+        !self.receiver.input.is_empty()
+    }
+
+    pub fn trailers(&self) -> &Fields {
+        self.receiver.trailers()
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    ///
+    /// Cancel safety: no byte is lost.
+    pub async fn body(&mut self) -> Result<Option<&[u8]>, Unread> {
+        let range = loop {
+            match self.receiver.step()? {
+                Step::Data(range) => break range,
+                Step::End => return Ok(None),
+                Step::NeedMore => self.fill().await?,
+            }
+        };
+        Ok(Some(self.receiver.data(range)))
+    }
+
+    async fn fill(&mut self) -> Result<(), Unread> {
+        match within(self.stall_timeout, self.receiver.fill()).await {
+            Err(_) => Err(Unread::Stalled(self.stall_timeout)),
+            Ok(Err(_) | Ok(0)) => Err(Unread::Left),
+            Ok(Ok(_)) => Ok(()),
+        }
+    }
+
+    /// Waits for the client to leave, reading ahead what it pipelines; never ends while it stays.
+    pub async fn left(&mut self) {
+        self.receiver.release();
+        while !self.receiver.is_full() {
+            match self.receiver.fill().await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        // Its next requests wait in full: nothing more can be read to see it leave.
+        std::future::pending().await
+    }
+}
+
+/// Why an answer can't be sent on.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsent {
+    #[error("the client went away")]
+    Left,
+    #[error("the client took nothing for {0:?}")]
+    Stalled(Duration),
+}
+
+/// The sending direction. A body must be given as much as its framing says.
+pub struct Tx<'c> {
+    pub(super) writer: WriteHalf<'c>,
+    /// Bytes of the head, and of a small body with it, that leave with the next write.
+    pub out: Vec<u8>,
+    framing: Framing,
+    /// Whether `out` holds, or held, the final answer.
+    begun: bool,
+    /// Whether a byte of the final answer may have left: from here on a fault can only cut.
+    committed: bool,
+    stall_timeout: Duration,
+    /// Bytes that the client was sent for this answer.
+    pub sent: u64,
+}
+
+/// Below this a body's bytes are copied behind the head: one buffer leaves in one write.
+const COPY_MAX: usize = 8 << 10;
+
+impl<'c> Tx<'c> {
+    pub fn new(writer: WriteHalf<'c>, out: Vec<u8>, stall_timeout: Duration) -> Self {
+        Tx {
+            writer,
+            out,
+            framing: Framing::None,
+            begun: false,
+            committed: false,
+            stall_timeout,
+            sent: 0,
+        }
+    }
+
+    /// Ready for the next answer.
+    pub(super) fn reset(&mut self) {
+        self.out.clear();
+        self.framing = Framing::None;
+        self.begun = false;
+        self.committed = false;
+        self.sent = 0;
+    }
+
+    pub fn is_committed(&self) -> bool {
+        self.committed
+    }
+
+    /// From here on `out` holds the final answer's head, and bodies are framed like this.
+    pub fn begin(&mut self, framing: Framing) {
+        self.framing = framing;
+        self.begun = true;
+    }
+
+    /// Sends a whole answer that was framed ahead.
+    pub async fn wire(&mut self, answer: &[u8]) -> Result<(), Unsent> {
+        self.begun = true;
+        self.write([answer, &[]]).await
+    }
+
+    /// Sends what `out` holds, if anything.
+    pub async fn flush(&mut self) -> Result<(), Unsent> {
+        self.data(&[]).await
+    }
+
+    /// Sends bytes of the body, with whatever waits in `out` before them. Returns when the kernel
+    /// has taken all of it.
+    pub async fn data(&mut self, bytes: &[u8]) -> Result<(), Unsent> {
+        let chunked = self.framing == Framing::Chunked && !bytes.is_empty();
+        if chunked {
+            writer::chunk_head(&mut self.out, bytes.len());
+        }
+        let tail: &[u8] = if chunked { b"\r\n" } else { b"" };
+        let bytes = if self.framing == Framing::None { &[] } else { bytes };
+        if bytes.len() <= COPY_MAX {
+            self.out.extend_from_slice(bytes);
+            self.out.extend_from_slice(tail);
+            self.write([&[], &[]]).await
+        } else {
+            self.write([bytes, tail]).await
+        }
+    }
+
+    /// Puts the end of the body behind what waits in `out`, which the next `flush` sends.
+    pub fn end(&mut self, trailers: &Fields) {
+        if self.framing == Framing::Chunked {
+            writer::last_chunk(&mut self.out, trailers);
+        }
+    }
+
+    /// Appends bytes of the body to `out` if they are few; the next `flush` sends them.
+    pub fn stage(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > COPY_MAX || self.out.len() > 2 * COPY_MAX {
+            return false;
+        }
+        match self.framing {
+            Framing::None => {}
+            Framing::Chunked if !bytes.is_empty() => {
+                writer::chunk_head(&mut self.out, bytes.len());
+                self.out.extend_from_slice(bytes);
+                writer::chunk_end(&mut self.out);
+            }
+            _ => self.out.extend_from_slice(bytes),
+        }
+        true
+    }
+
+    async fn write(&mut self, behind: [&[u8]; 2]) -> Result<(), Unsent> {
+        self.committed = self.begun;
+        let total = self.out.len() + behind[0].len() + behind[1].len();
+        let mut slices = [&self.out[..], behind[0], behind[1]].map(IoSlice::new);
+        let mut rest = &mut slices[..];
+        IoSlice::advance_slices(&mut rest, 0); // drops empty slices from the front
+        let mut written = 0;
+        while written < total {
+            let write = write_some(&mut self.writer, rest);
+            match within(self.stall_timeout, write).await {
+                Err(_) => return Err(Unsent::Stalled(self.stall_timeout)),
+                Ok(Err(_) | Ok(0)) => return Err(Unsent::Left),
+                Ok(Ok(count)) => {
+                    written += count;
+                    IoSlice::advance_slices(&mut rest, count);
+                }
+            }
+        }
+        self.sent += total as u64;
+        self.out.clear();
+        Ok(())
+    }
+}
+
+async fn write_some(
+    writer: &mut (impl AsyncWrite + Unpin),
+    slices: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    match slices {
+        [first, rest @ ..] if rest.iter().all(|slice| slice.is_empty()) => {
+            writer.write(first).await
+        }
+        _ => writer.write_vectored(slices).await,
+    }
+}

@@ -1,0 +1,112 @@
+//! What a peer has sent and nobody has taken yet.
+//!
+//! Owns one buffer, lent by the arena. Grows only as far as its reader lets it.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// A first read takes this much: most requests, and most small answers, whole.
+pub const FIRST_READ: usize = 16 << 10;
+
+#[derive(Debug, Default)]
+pub struct Input {
+    bytes: Vec<u8>,
+    /// Everything before it has been consumed. start <= bytes.len().
+    start: usize,
+}
+
+impl Input {
+    /// Around a buffer whose content, if it has any, counts as received.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Input { bytes, start: 0 }
+    }
+
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    pub fn data(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.start == self.bytes.len()
+    }
+
+    /// Bytes that wait.
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    pub fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.bytes.len());
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Reads once. 0 is the end of input. The caller keeps `len()` below `limit`, else nothing
+    /// can be read and the answer is an error.
+    ///
+    /// Cancel safety: no byte is lost.
+    pub async fn fill(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        limit: usize,
+    ) -> io::Result<usize> {
+        self.make_room(limit)?;
+        reader.read_buf(&mut self.bytes).await
+    }
+
+    fn make_room(&mut self, limit: usize) -> io::Result<()> {
+        if self.bytes.capacity() - self.bytes.len() >= FIRST_READ / 4 {
+            return Ok(());
+        }
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        if self.bytes.len() >= limit {
+            return Err(io::Error::other("the read buffer is full"));
+        }
+        let wanted = (self.bytes.capacity() * 2).clamp(FIRST_READ, limit.max(FIRST_READ));
+        if wanted > self.bytes.capacity() {
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_byte_comes_out_once_and_the_buffer_stays_bounded() {
+        let sent: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+        let mut reader = &sent[..];
+        let mut input = Input::default();
+        let mut seen = Vec::new();
+        while input.fill(&mut reader, 20_000).await.unwrap() > 0 {
+            let take = (input.len() * 2 / 3).max(1);
+            seen.extend_from_slice(&input.data()[..take]);
+            input.consume(take);
+        }
+        seen.extend_from_slice(input.data());
+        assert!(seen == sent);
+        assert!(input.into_buffer().capacity() <= 40_000);
+    }
+
+    #[tokio::test]
+    async fn a_full_buffer_is_an_error_and_not_an_end_of_input() {
+        let sent = vec![0; 100_000];
+        let mut reader = &sent[..];
+        let mut input = Input::default();
+        while input.len() < FIRST_READ {
+            input.fill(&mut reader, FIRST_READ).await.unwrap();
+        }
+        assert!(input.fill(&mut reader, FIRST_READ).await.is_err());
+    }
+}

@@ -1,0 +1,247 @@
+//! One client's connection: request heads in, each exchange down the road, answers out.
+//!
+//! Between requests a connection holds no buffer: the arena comes with the first bytes and goes
+//! back when the last answer has left and nothing is pipelined behind it.
+
+use std::future::poll_fn;
+use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use super::Refusal;
+use super::framing::{self, Framing};
+use super::halves::{Rx, Tx};
+use super::head::{self, HeadLimits, HeadScanner, Role};
+use super::input::{FIRST_READ, Input};
+use super::receiver::Receiver;
+use crate::config::Limits;
+use crate::exchange::Version;
+use crate::http::answer::Asked;
+use crate::http::fault::{Fault, Problem};
+use crate::http::road::{self, Here, Incoming};
+use crate::net::arena::Arena;
+use crate::net::conn::{Conn, Woken};
+use crate::net::deadline::Deadline;
+use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
+
+/// Serves the connection until either side ends it.
+pub async fn serve(mut conn: Conn, here: Rc<Here>) {
+    let mut deadline = Deadline::new();
+    let mut patience = here.limits().first_byte_timeout;
+    loop {
+        deadline.set_after(patience);
+        // Peers that close, stay silent or are idle when the drain starts get no answer.
+        let Woken::Bytes(mut arena) = conn.idle(&here.worker.arenas, &mut deadline).await else {
+            return;
+        };
+        match burst(&mut conn, &here, &mut arena, &mut deadline).await {
+            ControlFlow::Continue(()) => patience = here.limits().idle_timeout,
+            ControlFlow::Break(Close::Now) => return,
+            ControlFlow::Break(Close::Lingering) => {
+                drop(arena);
+                // Unread bytes would turn the close into a reset, which can overtake the answer.
+                return conn.close_lingering(LINGER_BYTES_MAX, LINGER_MAX).await;
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Close {
+    Now,
+    Lingering,
+}
+
+/// Serves requests for as long as bytes of one are there.
+async fn burst(
+    conn: &mut Conn,
+    here: &Here,
+    arena: &mut Arena,
+    deadline: &mut Deadline,
+) -> ControlFlow<Close> {
+    let limits = here.limits();
+    let (reader, writer) = conn.stream.split();
+    let input = Input::new(std::mem::take(&mut arena.read));
+    let mut burst = Burst {
+        here,
+        head_limits: HeadLimits::from(limits),
+        rx: Rx::new(reader, input, limits.buffer_size, limits.stall_timeout),
+        tx: Tx::new(writer, std::mem::take(&mut arena.write), limits.stall_timeout),
+    };
+    let ended = burst.run(arena, deadline).await;
+    let Burst { rx, tx, .. } = burst;
+    arena.read = rx.into_buffer();
+    arena.write = tx.out;
+    ended
+}
+
+struct Burst<'c> {
+    here: &'c Here,
+    head_limits: HeadLimits,
+    rx: Rx<'c>,
+    tx: Tx<'c>,
+}
+
+impl Burst<'_> {
+    async fn run(&mut self, arena: &mut Arena, deadline: &mut Deadline) -> ControlFlow<Close> {
+        while !self.rx.receiver.input.is_empty() {
+            let head_bytes = match self.head(deadline).await {
+                Head::Whole(bytes) => bytes,
+                Head::Gone => return ControlFlow::Break(Close::Now),
+                Head::Refused(problem) => return ControlFlow::Break(self.refuse(problem).await),
+            };
+            let input = &mut self.rx.receiver.input;
+            let parsed =
+                head::parse_request(&input.data()[..head_bytes], &self.head_limits, &mut arena.head)
+                    .and_then(|()| framing::request_framing(&arena.head));
+            let framing = match parsed {
+                Ok(framing) => framing,
+                Err(refusal) => {
+                    return ControlFlow::Break(self.refuse(problem_of(&refusal)).await);
+                }
+            };
+            input.consume(head_bytes);
+            self.rx.receiver.expect_body(framing, &self.head_limits);
+            self.tx.reset();
+            if !self.exchange(arena, deadline, framing).await {
+                return ControlFlow::Break(Close::Lingering);
+            }
+            self.rx.receiver.release();
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Reads until a head is whole; some of it is there.
+    async fn head(&mut self, deadline: &mut Deadline) -> Head {
+        let mut scanner = HeadScanner::new(Role::Server);
+        let limit = self.head_limits.bytes_max + FIRST_READ;
+        let timeout = self.here.limits().header_timeout;
+        let mut is_timed = false;
+        loop {
+            match scanner.scan(self.rx.receiver.input.data(), &self.head_limits) {
+                Ok(Some(bytes)) => return Head::Whole(bytes),
+                Ok(None) => {}
+                Err(refusal) => return Head::Refused(problem_of(&refusal)),
+            }
+            if !is_timed {
+                is_timed = true;
+                deadline.set_after(timeout);
+            }
+            match read(&mut self.rx.receiver, limit, deadline).await {
+                Read::Some => {}
+                Read::End => return Head::Gone,
+                Read::Expired => {
+                    let detail = format!("the request head was not complete after {timeout:?}");
+                    return Head::Refused(Problem::new(Fault::RequestTimeout, detail));
+                }
+            }
+        }
+    }
+
+    /// Sends one request down the road. False when the connection can't be kept.
+    async fn exchange(
+        &mut self,
+        arena: &mut Arena,
+        deadline: &mut Deadline,
+        framing: Framing,
+    ) -> bool {
+        let keep_alive = framing::request_keeps_alive(&arena.head);
+        let version = arena.head.version;
+        let is_head = arena.head.method == "HEAD";
+        let Burst { here, rx, tx, .. } = self;
+        let incoming = Incoming { arena, rx, tx, keep_alive, framing };
+        match catch_panic(road::travel(here, incoming, deadline)).await {
+            Ok(kept) => kept && self.rx.is_ended(),
+            Err(Panicked) => {
+                self.here.worker.counters.panics.add(1);
+                self.answer_panic(version, is_head).await;
+                false
+            }
+        }
+    }
+
+    async fn answer_panic(&mut self, version: Version, is_head: bool) {
+        if self.tx.is_committed() {
+            return;
+        }
+        let asked = Asked { version, is_head, keep_alive: false, host: "" };
+        let problem = Problem::new(Fault::Internal, "a defect in Ouli; its log says more");
+        self.tx.reset();
+        // A client that is gone needs no answer.
+        let _ = road::answer_problem(self.here, &mut self.tx, &asked, &problem).await;
+    }
+
+    async fn refuse(&mut self, problem: Problem) -> Close {
+        let asked =
+            Asked { version: Version::Http11, is_head: false, keep_alive: false, host: "" };
+        self.tx.reset();
+        match road::answer_problem(self.here, &mut self.tx, &asked, &problem).await {
+            Ok(()) => Close::Lingering,
+            Err(_) => Close::Now,
+        }
+    }
+}
+
+enum Head {
+    /// So many bytes of the input are a head.
+    Whole(usize),
+    Gone,
+    Refused(Problem),
+}
+
+enum Read {
+    Some,
+    End,
+    Expired,
+}
+
+/// Reads once, unless the deadline passes first.
+async fn read(receiver: &mut Receiver<'_>, limit: usize, deadline: &mut Deadline) -> Read {
+    let mut filling = pin!(receiver.input.fill(&mut receiver.reader, limit));
+    poll_fn(|cx| match filling.as_mut().poll(cx) {
+        Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Read::End),
+        Poll::Ready(Ok(_)) => Poll::Ready(Read::Some),
+        Poll::Pending => deadline.poll_expired(cx).map(|()| Read::Expired),
+    })
+    .await
+}
+
+/// A refusal of the codec as the answer that its client gets.
+pub fn problem_of(refusal: &Refusal) -> Problem {
+    let fault = if refusal.is_target_too_long() {
+        Fault::UriTooLong
+    } else if refusal.is_too_large() {
+        Fault::HeadTooLarge
+    } else {
+        Fault::BadRequest
+    };
+    Problem::new(fault, refusal.to_string())
+}
+
+impl From<&Limits> for HeadLimits {
+    fn from(limits: &Limits) -> Self {
+        HeadLimits {
+            bytes_max: limits.max_header_bytes,
+            fields_max: limits.max_headers,
+            // Half a head: so that a long target is told apart from a large head.
+            target_max: limits.max_header_bytes / 2,
+        }
+    }
+}
+
+struct Panicked;
+
+/// Runs a future; a panic inside it ends it, the panic hook has told of it, and nothing else is
+/// harmed: what it borrowed is only closed afterwards.
+async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(Panicked)),
+        }
+    })
+    .await
+}

@@ -1,0 +1,342 @@
+//! One exchange on its way to the tape.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::body::{BodyFile, Kept, Store};
+use super::{Error, Omitted, Recorder};
+use crate::exchange::{Digest, End, Fields, RequestHead, ResponseHead, Seq};
+use crate::tape::Side;
+use crate::tape::format::{Frame, Split, encode, split};
+use crate::tape::writer::Extent;
+
+/// Bytes of frames that may wait while nobody flushes, as during a long upload: they are flushed
+/// then, so that the buffer stays bounded however small the pieces are.
+const WAITING_BYTES_MAX: usize = 128 << 10;
+
+/// One exchange being recorded. Its methods add frames to the lent buffer; bytes of a large body
+/// go to a file of their own at once. What is dropped without `end` is on the tape as far as it
+/// was flushed, and is read as an exchange whose recorder was killed.
+pub struct Recording {
+    recorder: Recorder,
+    seq: Seq,
+    /// Frames that wait for `flush`.
+    waiting: Vec<u8>,
+    /// Where this exchange is on the tape; only while a body may still have to be read back.
+    flushed: Vec<Extent>,
+    is_on_tape: bool,
+    request: Kept,
+    response: Kept,
+    ended: bool,
+    /// Bytes of a body were lost, so nothing may follow them on the tape.
+    broken: Option<Box<Error>>,
+}
+
+impl Recording {
+    pub(super) fn begin(
+        recorder: Recorder,
+        seq: Seq,
+        session: &str,
+        endpoint: &str,
+        recorded_at_ms: u64,
+        head: &RequestHead,
+        mut buffer: Vec<u8>,
+    ) -> Recording {
+        buffer.clear();
+        let head = Cow::Borrowed(head);
+        encode(&mut buffer, seq, &Frame::Opened { session, endpoint, recorded_at_ms, head });
+        Recording {
+            recorder,
+            seq,
+            waiting: buffer,
+            flushed: Vec::new(),
+            is_on_tape: false,
+            request: Kept::new(),
+            response: Kept::new(),
+            ended: false,
+            broken: None,
+        }
+    }
+
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// Whether `end` has been called.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The request body will have this many bytes, so that a large one needn't start on the tape.
+    pub fn expect_request_bytes(&mut self, len: u64) {
+        self.request.expected = len;
+    }
+
+    /// The answer's body will have this many bytes. Not for answers without a body, as to HEAD.
+    pub fn expect_response_bytes(&mut self, len: u64) {
+        self.response.expected = len;
+    }
+
+    /// Bytes of the request's body.
+    pub fn request_data(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.data(Side::Request, Duration::ZERO, bytes)
+    }
+
+    /// The request is complete.
+    pub fn request_end(&mut self, trailers: &Fields) -> Result<(), Error> {
+        self.finish(Side::Request);
+        self.push(&Frame::RequestEnded { trailers: Cow::Borrowed(trailers) });
+        self.bound_waiting()
+    }
+
+    /// An interim answer (1xx). `at` counts from the request head's arrival, here and below.
+    pub fn interim(&mut self, at: Duration, head: &ResponseHead) {
+        self.push(&Frame::Interim { at, head: Cow::Borrowed(head) });
+    }
+
+    /// The answer's head, redacted.
+    pub fn response_head(&mut self, at: Duration, head: &ResponseHead) {
+        self.push(&Frame::Answered { at, head: Cow::Borrowed(head) });
+    }
+
+    /// What one read from the origin gave of the answer's body.
+    pub fn response_data(&mut self, at: Duration, bytes: &[u8]) -> Result<(), Error> {
+        self.data(Side::Response, at, bytes)
+    }
+
+    /// The answer is over, and so is the request whether its end came or not.
+    pub fn end(&mut self, end: End, trailers: &Fields) -> Result<(), Error> {
+        self.finish(Side::Request);
+        self.finish(Side::Response);
+        self.push(&Frame::Ended { end, trailers: Cow::Borrowed(trailers) });
+        self.ended = true;
+        self.bound_waiting()
+    }
+
+    /// Hands every waiting frame to the kernel, in one write. Only after that may the bytes that
+    /// they hold go to the client.
+    ///
+    /// Errors: nothing of what waited is on the tape; it still waits. After an error of
+    /// `request_data` or `response_data` it is that one again: the exchange stays cut there.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        if let Some(error) = &self.broken {
+            return Err((**error).clone());
+        }
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let written = self.recorder.tape().borrow_mut().append(&self.waiting);
+        let extent = written.map_err(|error| self.recorder.note(error))?;
+        self.is_on_tape = true;
+        self.waiting.clear();
+        if !self.ended {
+            Extent::append(&mut self.flushed, extent);
+        }
+        Ok(())
+    }
+
+    /// Bodies that were passed on and not kept, as far as they are over.
+    pub fn omitted(&self) -> impl Iterator<Item = Omitted> + use<> {
+        [self.request.omitted(), self.response.omitted()].into_iter().flatten()
+    }
+
+    /// The exchange came to nothing: nothing of it will be kept. Gives the lent buffer back.
+    pub fn abandon(mut self) -> Vec<u8> {
+        self.waiting.clear();
+        let mut is_told = true;
+        if self.is_on_tape {
+            self.push(&Frame::Abandoned);
+            // A failure is noted on the run. Without the frame a reader drops the exchange as well,
+            // unless its answer had begun; then its files must stay.
+            is_told = self.flush().is_ok();
+        }
+        for side in [Side::Request, Side::Response] {
+            if is_told {
+                self.remove_file(side);
+            }
+        }
+        self.into_buffer()
+    }
+
+    /// Gives the lent buffer back, empty. Frames that wait are lost.
+    pub fn into_buffer(mut self) -> Vec<u8> {
+        self.waiting.clear();
+        self.waiting
+    }
+
+    fn push(&mut self, frame: &Frame<'_>) {
+        encode(&mut self.waiting, self.seq, frame);
+    }
+
+    fn kept(&mut self, side: Side) -> &mut Kept {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Response => &mut self.response,
+        }
+    }
+
+    fn data(&mut self, side: Side, at: Duration, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if let Some(error) = &self.broken {
+            return Err((**error).clone());
+        }
+        let kept = self.keep(side, at, bytes);
+        if let Err(error) = &kept {
+            self.broken = Some(Box::new(error.clone()));
+        }
+        kept
+    }
+
+    fn keep(&mut self, side: Side, at: Duration, bytes: &[u8]) -> Result<(), Error> {
+        self.settle(side, bytes.len())?;
+        let kept = self.kept(side);
+        kept.len = kept.len.saturating_add(bytes.len() as u64);
+        match &mut kept.store {
+            Store::Tape => match side {
+                Side::Request => self.push(&Frame::RequestData(bytes)),
+                Side::Response => self.push(&Frame::Data { at, bytes }),
+            },
+            Store::File(file) => {
+                file.write(bytes).map_err(|error| self.recorder.note(error))?;
+                self.push_span(side, at, bytes.len());
+            }
+            Store::Passing(hasher) => {
+                hasher.update(bytes);
+                self.push_span(side, at, bytes.len());
+            }
+            Store::Done(_) => debug_assert!(false, "no body bytes come after a body's end"),
+        }
+        self.bound_waiting()
+    }
+
+    fn push_span(&mut self, side: Side, at: Duration, len: usize) {
+        let len = len as u64;
+        match side {
+            Side::Request => self.push(&Frame::RequestSpan(len)),
+            Side::Response => self.push(&Frame::Span { at, len }),
+        }
+    }
+
+    fn bound_waiting(&mut self) -> Result<(), Error> {
+        if self.waiting.len() > WAITING_BYTES_MAX { self.flush() } else { Ok(()) }
+    }
+
+    /// Moves the body to where it belongs once `more` bytes have come.
+    fn settle(&mut self, side: Side, more: usize) -> Result<(), Error> {
+        let keep = self.recorder.keep();
+        let kept = self.kept(side);
+        let len = kept.len_with(more);
+        match kept.store {
+            Store::Tape if len > keep.max_kept_body => self.overflow(side),
+            Store::File(_) if len > keep.max_kept_body => self.overflow(side),
+            Store::Tape if len > keep.file_threshold => self.move_to_file(side),
+            _ => Ok(()),
+        }
+    }
+
+    fn move_to_file(&mut self, side: Side) -> Result<(), Error> {
+        let prefix = self.read_back(side)?;
+        let run = self.recorder.run();
+        let path = run.folder().join(run.id().body(self.seq, side));
+        let file = BodyFile::create(&**run.disk(), path).and_then(|mut file| {
+            file.write(&prefix)?;
+            Ok(file)
+        });
+        let file = file.map_err(|error| self.recorder.note(error))?;
+        self.kept(side).store = Store::File(Box::new(file));
+        self.push(&Frame::BodyFile(side));
+        Ok(())
+    }
+
+    /// From here on only length and digest are kept.
+    fn overflow(&mut self, side: Side) -> Result<(), Error> {
+        let (hasher, file) = match std::mem::replace(&mut self.kept(side).store, Store::Tape) {
+            Store::File(file) => {
+                let (hasher, path) = file.into_parts();
+                (hasher, Some(path))
+            }
+            _ => (Sha256::new_with_prefix(self.read_back(side)?), None),
+        };
+        self.kept(side).store = Store::Passing(Box::new(hasher));
+        self.push(&Frame::Overflowed(side));
+        if let Some(path) = file {
+            // The tape must say so before the bytes that it points to are gone.
+            self.flush()?;
+            self.remove(&path);
+        }
+        Ok(())
+    }
+
+    /// The body so far, which is all on the tape, or waits to be.
+    fn read_back(&mut self, side: Side) -> Result<Vec<u8>, Error> {
+        if self.kept(side).len == 0 {
+            return Ok(Vec::new());
+        }
+        self.flush()?;
+        let mut frames = Vec::new();
+        let read = self.recorder.tape().borrow().read_back(&self.flushed, &mut frames);
+        read.map_err(|error| self.recorder.note(error))?;
+        Ok(body_of(side, &frames))
+    }
+
+    /// Ends one side's body.
+    fn finish(&mut self, side: Side) {
+        let kept = self.kept(side);
+        let len = kept.len;
+        let (note, omitted) = match std::mem::replace(&mut kept.store, Store::Done(None)) {
+            Store::Tape => return,
+            Store::File(file) => {
+                let digest = Digest(file.into_parts().0.finalize().into());
+                (Frame::BodyDigest { side, len, digest }, None)
+            }
+            Store::Passing(hasher) => {
+                let digest = Digest(hasher.finalize().into());
+                (Frame::Omitted { side, len, digest }, Some(Omitted { side, len, digest }))
+            }
+            Store::Done(omitted) => {
+                kept.store = Store::Done(omitted);
+                return;
+            }
+        };
+        kept.store = Store::Done(omitted);
+        self.push(&note);
+    }
+
+    fn remove_file(&mut self, side: Side) {
+        let store = std::mem::replace(&mut self.kept(side).store, Store::Done(None));
+        if let Store::File(file) = store {
+            self.remove(file.path());
+        }
+    }
+
+    fn remove(&self, path: &Path) {
+        // A file that stays is a leftover, which the seal removes.
+        let _ = self.recorder.run().disk().remove(path);
+    }
+}
+
+/// What the data frames among `frames` hold of one side's body.
+fn body_of(side: Side, mut frames: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Split::Frame { raw, size } = split(frames) {
+        match (raw.decode(), side) {
+            (Ok(Frame::RequestData(bytes)), Side::Request)
+            | (Ok(Frame::Data { bytes, .. }), Side::Response) => body.extend_from_slice(bytes),
+            _ => {}
+        }
+        frames = frames.get(size..).unwrap_or_default();
+    }
+    body
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").field("seq", &self.seq).field("ended", &self.ended).finish()
+    }
+}

@@ -1,0 +1,26 @@
+//! An answer made ready to be sent.
+
+use bytes::Bytes;
+
+use crate::exchange::{Coding, Digest, Piece};
+
+/// A recorded answer in the form it goes over the wire.
+#[derive(Debug)]
+pub struct Answer {
+    pub content: Content,
+    /// Head and body of the answer to an ordinary HTTP/1.1 request as one run of bytes, where it is
+    /// small and the same for all.
+    pub wire: Option<Bytes>,
+}
+
+/// The body with its content coding on.
+#[derive(Debug)]
+pub enum Content {
+    None,
+    Whole(Bytes),
+    Pieces(Vec<Piece>),
+    /// In a file under `bodies/`, to be coded as it is read.
+    File { digest: Digest, len: u64, coding: Option<Coding> },
+    /// There is nothing to send, and this is why.
+    Unusable(String),
+}

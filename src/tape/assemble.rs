@@ -1,0 +1,262 @@
+//! From an exchange's frames to the exchange.
+//!
+//! Pure. Also decides what a piece is: the tape keeps every read from the origin with its time, and
+//! only here it shows whether when they came means anything.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::format::{Frame, Side};
+use crate::exchange::{
+    Body, Digest, End, Exchange, Fields, Piece, Request, RequestHead, Response, ResponseHead,
+};
+
+/// Reads further apart than this came at different times for the origin's reasons, not the
+/// network's.
+const GAP: Duration = Duration::from_millis(20);
+
+/// Media types whose bodies are read piece by piece, whoever sends them.
+const STREAMED: [&str; 7] = [
+    "text/event-stream",
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+    "application/json-seq",
+    "application/stream+json",
+];
+
+/// Where a body's bytes are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    #[default]
+    Tape,
+    File,
+    /// Nowhere, and not yet known as what.
+    Overflowed,
+    Omitted {
+        len: u64,
+        digest: Digest,
+    },
+}
+
+/// A body whose bytes are in a file of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FileBody {
+    Named {
+        digest: Digest,
+        len: u64,
+    },
+    /// Read, because it is to be given in pieces.
+    Read(Bytes),
+}
+
+/// One side's body, as its frames tell.
+#[derive(Debug, Default)]
+struct Gathered {
+    place: Place,
+    bytes: Vec<u8>,
+    /// When each read came, and its bytes.
+    reads: Vec<(Duration, u64)>,
+    trailers: Fields,
+}
+
+impl Gathered {
+    fn data(&mut self, at: Duration, bytes: &[u8]) {
+        self.reads.push((at, bytes.len() as u64));
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// Takes an exchange's frames in their order.
+#[derive(Debug, Default)]
+pub(super) struct Assembly {
+    endpoint: String,
+    recorded_at_ms: u64,
+    request_head: RequestHead,
+    interim: Vec<ResponseHead>,
+    answered: Option<(Duration, ResponseHead)>,
+    request: Gathered,
+    response: Gathered,
+}
+
+impl Assembly {
+    pub(super) fn push(&mut self, frame: Frame<'_>) {
+        match frame {
+            Frame::Opened { endpoint, recorded_at_ms, head, .. } => {
+                self.endpoint = endpoint.to_owned();
+                self.recorded_at_ms = recorded_at_ms;
+                self.request_head = head.into_owned();
+            }
+            Frame::RequestData(bytes) => self.request.data(Duration::ZERO, bytes),
+            Frame::RequestSpan(len) => self.request.reads.push((Duration::ZERO, len)),
+            Frame::RequestEnded { trailers } => self.request.trailers = trailers.into_owned(),
+            Frame::Interim { head, .. } => self.interim.push(head.into_owned()),
+            Frame::Answered { at, head } => self.answered = Some((at, head.into_owned())),
+            Frame::Data { at, bytes } => self.response.data(at, bytes),
+            Frame::Span { at, len } => self.response.reads.push((at, len)),
+            Frame::Ended { trailers, .. } => self.response.trailers = trailers.into_owned(),
+            Frame::BodyFile(side) => self.side(side).place = Place::File,
+            Frame::Overflowed(side) => self.side(side).place = Place::Overflowed,
+            Frame::Omitted { side, len, digest } => {
+                self.side(side).place = Place::Omitted { len, digest };
+            }
+            Frame::BodyDigest { .. } | Frame::Tape(_) | Frame::Abandoned => {}
+        }
+    }
+
+    fn side(&mut self, side: Side) -> &mut Gathered {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Response => &mut self.response,
+        }
+    }
+
+    pub(super) fn place(&self, side: Side) -> Place {
+        match side {
+            Side::Request => self.request.place,
+            Side::Response => self.response.place,
+        }
+    }
+
+    /// Whether the answer's media type makes its pieces matter, also when they are in a file.
+    pub(super) fn is_streamed_type(&self) -> bool {
+        self.answered.as_ref().is_some_and(|(_, head)| is_streamed_type(&head.fields))
+    }
+
+    /// `None` when no answer head came. `request` and `response` say what is in the files of sides
+    /// whose place is a file.
+    pub(super) fn finish(
+        self,
+        end: End,
+        request: Option<FileBody>,
+        response: Option<FileBody>,
+    ) -> Option<Exchange> {
+        let (at, head) = self.answered?;
+        let request_body = body(self.request.place, self.request.bytes.into(), &[], request);
+        let streamed = is_streamed(&head.fields, &self.response.reads);
+        let reads = if streamed { self.response.reads.as_slice() } else { &[] };
+        let body = body(self.response.place, self.response.bytes.into(), reads, response);
+        Some(Exchange {
+            endpoint: self.endpoint,
+            recorded_at_ms: self.recorded_at_ms,
+            request: Request {
+                head: self.request_head,
+                body: request_body,
+                coding: None,
+                trailers: self.request.trailers,
+            },
+            response: Response {
+                at,
+                interim: self.interim,
+                head,
+                body,
+                coding: None,
+                trailers: self.response.trailers,
+                end,
+            },
+        })
+    }
+}
+
+/// `reads` is empty for a body that is one.
+fn body(place: Place, bytes: Bytes, reads: &[(Duration, u64)], file: Option<FileBody>) -> Body {
+    match (place, file) {
+        (Place::Omitted { len, digest }, _) => Body::Omitted { digest, len },
+        (Place::File, Some(FileBody::Named { digest, len })) => Body::File { digest, len },
+        (Place::File, Some(FileBody::Read(bytes))) => of_bytes(bytes, reads),
+        _ => of_bytes(bytes, reads),
+    }
+}
+
+fn of_bytes(mut bytes: Bytes, reads: &[(Duration, u64)]) -> Body {
+    if bytes.is_empty() {
+        return Body::Absent;
+    }
+    if reads.is_empty() {
+        return Body::Whole(bytes);
+    }
+    let mut pieces = Vec::with_capacity(reads.len());
+    for &(at, len) in reads {
+        let len = usize::try_from(len).unwrap_or(usize::MAX).min(bytes.len());
+        if len > 0 {
+            pieces.push(Piece { at, bytes: bytes.split_to(len) });
+        }
+    }
+    Body::Pieces(pieces)
+}
+
+fn is_streamed(fields: &Fields, reads: &[(Duration, u64)]) -> bool {
+    is_streamed_type(fields) || (!fields.contains("content-length") && came_apart(reads))
+}
+
+fn came_apart(reads: &[(Duration, u64)]) -> bool {
+    reads.windows(2).any(|pair| match pair {
+        [(before, _), (after, _)] => after.saturating_sub(*before) > GAP,
+        _ => false,
+    })
+}
+
+fn is_streamed_type(fields: &Fields) -> bool {
+    let Some(value) = fields.get("content-type") else { return false };
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    STREAMED.iter().any(|media| essence.eq_ignore_ascii_case(media.as_bytes()))
+        || is_grpc(&String::from_utf8_lossy(essence))
+}
+
+/// `application/grpc`, also with a message format behind `+`, and its form for browsers.
+fn is_grpc(essence: &str) -> bool {
+    let essence = essence.to_ascii_lowercase();
+    essence
+        .strip_prefix("application/grpc")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('+') || rest.starts_with("-web"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(media: &str) -> Fields {
+        Fields::from_iter([("Content-Type", media)])
+    }
+
+    fn reads(ms: &[u64]) -> Vec<(Duration, u64)> {
+        ms.iter().map(|ms| (Duration::from_millis(*ms), 1)).collect()
+    }
+
+    #[test]
+    fn media_types_that_are_read_in_pieces_are_streamed() {
+        for media in [
+            "text/event-stream",
+            "Text/Event-Stream; charset=utf-8",
+            "application/x-ndjson",
+            "application/jsonl ; x=y",
+            "application/grpc",
+            "application/grpc+proto",
+            "application/grpc-web",
+        ] {
+            assert!(is_streamed(&typed(media), &[]), "{media}");
+        }
+        for media in ["application/json", "text/plain", "application/grpcish", ""] {
+            assert!(!is_streamed(&typed(media), &[]), "{media}");
+        }
+    }
+
+    #[test]
+    fn reads_apart_make_pieces_only_without_a_length() {
+        let sized = Fields::from_iter([("content-length", "3")]);
+        assert!(is_streamed(&Fields::new(), &reads(&[5, 10, 31])));
+        assert!(!is_streamed(&sized, &reads(&[5, 10, 31])));
+        assert!(!is_streamed(&Fields::new(), &reads(&[5, 10, 30])));
+        assert!(!is_streamed(&Fields::new(), &reads(&[500])));
+    }
+
+    #[test]
+    fn pieces_beyond_the_bytes_that_survived_are_left_out() {
+        let Body::Pieces(pieces) = of_bytes(Bytes::from_static(b"ab"), &reads(&[1, 2, 3])) else {
+            panic!("pieces");
+        };
+        assert_eq!(pieces.len(), 2);
+    }
+}

@@ -1,0 +1,414 @@
+//! Laws of the tape's format and of its reading, and the locks.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::format::{Frame, Header, Split, encode, split};
+use super::lock::{ClaimError, RunLock, SessionHeld, is_alive};
+use super::*;
+use crate::cassette::EndpointNote;
+use crate::config::{Scheme, SourceType, Target};
+use crate::exchange::*;
+
+fn fields() -> impl Strategy<Value = Fields> {
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..20);
+    proptest::collection::vec((bytes(), bytes()), 0..6).prop_map(Fields::from_iter)
+}
+
+fn version() -> impl Strategy<Value = Version> {
+    prop_oneof![Just(Version::Http10), Just(Version::Http11), Just(Version::Http2)]
+}
+
+fn request_head() -> impl Strategy<Value = RequestHead> {
+    (".{0,8}", ".{0,30}", version(), fields()).prop_map(|(method, target, version, fields)| {
+        RequestHead { method, target, version, fields }
+    })
+}
+
+fn response_head() -> impl Strategy<Value = ResponseHead> {
+    let reason = proptest::collection::vec(any::<u8>(), 0..9);
+    (version(), 100..1000u16, reason, fields()).prop_map(|(version, status, reason, fields)| {
+        ResponseHead { version, status, reason, fields }
+    })
+}
+
+fn side() -> impl Strategy<Value = Side> {
+    prop_oneof![Just(Side::Request), Just(Side::Response)]
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        Just(End::Whole),
+        Just(End::CutByOrigin),
+        Just(End::LeftByClient),
+        Just(End::RecorderKilled)
+    ]
+}
+
+fn header() -> impl Strategy<Value = Header> {
+    let endpoint = (".{1,9}", any::<std::net::SocketAddr>(), 0..2u8, 0..3u8, "[a-z.]{1,9}");
+    let endpoint =
+        (endpoint, any::<u16>()).prop_map(|((name, listen, source, scheme, host), port)| {
+            EndpointNote {
+                name,
+                // What a listener has: no flow, no scope.
+                listen: std::net::SocketAddr::new(listen.ip(), listen.port()),
+                source_type: if source == 0 { SourceType::Http } else { SourceType::Https },
+                origin: Target {
+                    scheme: [Scheme::Http, Scheme::Https, Scheme::H2c][usize::from(scheme)],
+                    host,
+                    port,
+                },
+            }
+        });
+    ("[A-Za-z0-9-]{1,30}", any::<u64>(), proptest::collection::vec(endpoint, 0..4))
+        .prop_map(|(run, started_at_ms, endpoints)| Header { run, started_at_ms, endpoints })
+}
+
+/// A frame that borrows nothing.
+#[derive(Clone, Debug)]
+enum Sample {
+    Frame(Frame<'static>),
+    Opened(String, String, u64, RequestHead),
+    RequestData(Vec<u8>),
+    Data(Duration, Vec<u8>),
+}
+
+impl Sample {
+    fn frame(&self) -> Frame<'_> {
+        match self {
+            Sample::Frame(frame) => frame.clone(),
+            Sample::Opened(session, endpoint, recorded_at_ms, head) => Frame::Opened {
+                session,
+                endpoint,
+                recorded_at_ms: *recorded_at_ms,
+                head: Cow::Borrowed(head),
+            },
+            Sample::RequestData(bytes) => Frame::RequestData(bytes),
+            Sample::Data(at, bytes) => Frame::Data { at: *at, bytes },
+        }
+    }
+}
+
+fn sample() -> impl Strategy<Value = Sample> {
+    let at = || any::<u64>().prop_map(Duration::from_nanos);
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..200);
+    let note = || (side(), any::<u64>(), any::<[u8; 32]>().prop_map(Digest));
+    let frames = prop_oneof![
+        header().prop_map(|header| Frame::Tape(Cow::Owned(header))),
+        any::<u64>().prop_map(Frame::RequestSpan),
+        fields().prop_map(|trailers| Frame::RequestEnded { trailers: Cow::Owned(trailers) }),
+        (at(), response_head())
+            .prop_map(|(at, head)| Frame::Interim { at, head: Cow::Owned(head) }),
+        (at(), response_head())
+            .prop_map(|(at, head)| Frame::Answered { at, head: Cow::Owned(head) }),
+        (at(), any::<u64>()).prop_map(|(at, len)| Frame::Span { at, len }),
+        (end(), fields())
+            .prop_map(|(end, trailers)| Frame::Ended { end, trailers: Cow::Owned(trailers) }),
+        side().prop_map(Frame::BodyFile),
+        side().prop_map(Frame::Overflowed),
+        note().prop_map(|(side, len, digest)| Frame::BodyDigest { side, len, digest }),
+        note().prop_map(|(side, len, digest)| Frame::Omitted { side, len, digest }),
+        Just(Frame::Abandoned),
+    ];
+    prop_oneof![
+        4 => frames.prop_map(Sample::Frame),
+        1 => (".{0,20}", ".{0,9}", any::<u64>(), request_head())
+            .prop_map(|(session, endpoint, ms, head)| Sample::Opened(session, endpoint, ms, head)),
+        1 => bytes().prop_map(Sample::RequestData),
+        1 => (at(), bytes()).prop_map(|(at, bytes)| Sample::Data(at, bytes)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_frame_is_decoded_to_what_was_encoded(sample in sample(), seq: u64, rest: Vec<u8>) {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, Seq(seq), &sample.frame());
+        let len = bytes.len();
+        bytes.extend_from_slice(&rest);
+        let Split::Frame { raw, size } = split(&bytes) else { panic!("no frame") };
+        prop_assert_eq!(size, len);
+        prop_assert_eq!(raw.seq, Seq(seq));
+        prop_assert_eq!(raw.decode(), Ok(sample.frame()));
+    }
+
+    #[test]
+    fn a_frame_that_isn_t_whole_is_no_frame(sample in sample(), cut: prop::sample::Index) {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, Seq(1), &sample.frame());
+        bytes.truncate(cut.index(bytes.len()));
+        let is_short = matches!(split(&bytes), Split::Short { .. });
+        prop_assert!(is_short);
+    }
+
+    #[test]
+    fn a_tape_of_any_bytes_is_read_without_harm(bytes: Vec<u8>) {
+        reader::check_any_tape(&bytes);
+    }
+
+    /// Frames that are whole but stand in any order, and payloads of another kind.
+    #[test]
+    fn a_tape_of_any_frames_is_read_without_harm(
+        samples in proptest::collection::vec((sample(), 0..4u64), 0..20),
+    ) {
+        let mut bytes = tape(&[]);
+        for (sample, seq) in samples {
+            encode(&mut bytes, Seq(seq), &sample.frame());
+        }
+        reader::check_any_tape(&bytes);
+    }
+}
+
+/// A tape with its header and these frames.
+fn tape(frames: &[(u64, Frame<'_>)]) -> Vec<u8> {
+    let header = Header { run: "run".to_owned(), started_at_ms: 5, endpoints: Vec::new() };
+    let mut bytes = Vec::new();
+    encode(&mut bytes, Seq(0), &Frame::Tape(Cow::Owned(header)));
+    for (seq, frame) in frames {
+        encode(&mut bytes, Seq(*seq), frame);
+    }
+    bytes
+}
+
+fn opened(session: &str) -> Frame<'_> {
+    let fields = Fields::from_iter([("Host", "h"), ("Accept", "*/*")]);
+    let head =
+        RequestHead { method: "GET".into(), target: "/a".into(), fields, ..Default::default() };
+    Frame::Opened { session, endpoint: "api", recorded_at_ms: 9, head: Cow::Owned(head) }
+}
+
+fn answered(media: &str) -> Frame<'_> {
+    let fields = Fields::from_iter([("content-type", media)]);
+    let head = ResponseHead { fields, ..Default::default() };
+    Frame::Answered { at: Duration::from_millis(1), head: Cow::Owned(head) }
+}
+
+fn data(ms: u64, bytes: &[u8]) -> Frame<'_> {
+    Frame::Data { at: Duration::from_millis(ms), bytes }
+}
+
+fn ended(end: End) -> Frame<'static> {
+    Frame::Ended { end, trailers: Cow::Owned(Fields::from_iter([("x-t", "1")])) }
+}
+
+/// Three exchanges that overlap, of each frame kind that an exchange on the tape alone has.
+fn busy_tape() -> Vec<u8> {
+    tape(&[
+        (1, opened("a")),
+        (2, opened("b")),
+        (2, Frame::RequestData(b"hello")),
+        (2, Frame::RequestEnded { trailers: Cow::Owned(Fields::new()) }),
+        (1, answered("text/event-stream")),
+        (1, data(2, b"data: 1\n\n")),
+        (2, Frame::Interim { at: Duration::ZERO, head: Cow::Owned(ResponseHead::default()) }),
+        (3, opened("a")),
+        (1, data(9, b"data: 2\n\n")),
+        (2, answered("text/plain")),
+        (2, data(9, b"plain")),
+        (2, ended(End::Whole)),
+        (4, opened("b")),
+        (1, ended(End::LeftByClient)),
+        (4, Frame::Abandoned),
+        (3, answered("text/plain")),
+        (3, data(30, b"cut")),
+        (3, ended(End::CutByOrigin)),
+    ])
+}
+
+fn read(bytes: &[u8]) -> (Vec<(String, Exchange)>, Vec<Torn>) {
+    let run = TapeRun::of_bytes(vec![bytes.to_vec()]).unwrap();
+    let mut all = Vec::new();
+    for session in run.sessions() {
+        all.extend(run.exchanges(session).map(|one| (session.to_owned(), one.unwrap())));
+    }
+    (all, run.torn().to_vec())
+}
+
+/// Where each frame begins, and where the last ends.
+fn boundaries(bytes: &[u8]) -> Vec<usize> {
+    let mut at = vec![0];
+    let mut rest = bytes;
+    while let Split::Frame { size, .. } = split(rest) {
+        rest = &rest[size..];
+        at.push(bytes.len() - rest.len());
+    }
+    at
+}
+
+fn body_bytes(body: &Body) -> Vec<u8> {
+    match body {
+        Body::Absent => Vec::new(),
+        Body::Whole(bytes) => bytes.to_vec(),
+        Body::Pieces(pieces) => pieces.iter().flat_map(|piece| piece.bytes.to_vec()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_exchange_s_frames_are_found_among_those_of_others() {
+    let (all, torn) = read(&busy_tape());
+    assert_eq!(torn, []);
+    let told: Vec<_> = all
+        .iter()
+        .map(|(session, one)| {
+            let bytes = body_bytes(&one.response.body);
+            (session.as_str(), String::from_utf8(bytes).unwrap(), one.response.end)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("a", "data: 1\n\ndata: 2\n\n".to_owned(), End::LeftByClient),
+            ("a", "cut".to_owned(), End::CutByOrigin),
+            ("b", "plain".to_owned(), End::Whole),
+        ]
+    );
+}
+
+#[test]
+fn every_truncation_of_a_tape_reads_as_a_prefix() {
+    let whole = busy_tape();
+    let boundaries = boundaries(&whole);
+    let full = read(&whole).0;
+    for len in 0..whole.len() {
+        let (cut, torn) = read(&whole[..len]);
+        let at = *boundaries.iter().rfind(|at| **at <= len).unwrap();
+        let lost = (len - at) as u64;
+        assert_eq!(
+            torn.iter().map(|torn| (torn.at, torn.bytes)).next(),
+            match lost {
+                0 => None,
+                lost => Some((at as u64, lost)),
+            }
+        );
+        for (session, one) in &cut {
+            let is_prefix = full.iter().any(|(of, original)| {
+                let kept = body_bytes(&one.response.body);
+                of == session
+                    && original.request.head == one.request.head
+                    && original.response.head == one.response.head
+                    && body_bytes(&original.response.body).starts_with(&kept)
+                    && (one == original || one.response.end == End::RecorderKilled)
+            });
+            assert!(is_prefix, "at {len}: {one:?}");
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_ends_the_tape_before_the_frame_it_is_in() {
+    let whole = busy_tape();
+    let boundaries = boundaries(&whole);
+    for bit in 0..whole.len() * 8 {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let at = *boundaries.iter().rfind(|at| **at <= bit / 8).unwrap();
+        let (found, torn) = read(&flipped);
+        assert_eq!(found, read(&whole[..at]).0, "bit {bit}");
+        assert_eq!(torn.len(), 1);
+        assert_eq!(torn[0].at, at as u64);
+    }
+}
+
+#[test]
+fn the_tapes_of_a_run_are_merged_by_the_order_of_their_requests() {
+    let one = [(1, opened("a")), (1, answered("x")), (4, opened("a")), (4, answered("x"))];
+    let other = [(3, opened("a")), (2, opened("a")), (2, answered("y")), (3, answered("y"))];
+    let run = TapeRun::of_bytes(vec![tape(&one), tape(&other)]).unwrap();
+    let types: Vec<_> = run
+        .exchanges("a")
+        .map(|one| one.unwrap().response.head.fields.get("content-type").unwrap().to_vec())
+        .collect();
+    assert_eq!(types, [b"x", b"y", b"y", b"x"]);
+}
+
+#[test]
+fn an_exchange_is_dropped_when_its_client_can_have_seen_nothing() {
+    let run = TapeRun::of_bytes(vec![tape(&[(1, opened("a")), (2, opened("a"))])]).unwrap();
+    assert_eq!(run.sessions().count(), 0);
+    assert_eq!(run.dropped(), 2);
+}
+
+#[test]
+fn a_tape_of_another_format_is_refused() {
+    let mut bytes = tape(&[]);
+    // The version stands behind prefix, kind, seq and magic; the checksum is put right again.
+    bytes[8 + 9 + 8] = 2;
+    let crc = crc32c::crc32c(&bytes[4..]);
+    bytes[..4].copy_from_slice(&crc.to_le_bytes());
+    let refused = TapeRun::of_bytes(vec![bytes]).err();
+    assert!(matches!(refused, Some(ReadError::Version { found: 2, .. })), "{refused:?}");
+}
+
+fn run_id(number: u32) -> RunId {
+    RunId::new(1_795_225_353_123, 4711, number)
+}
+
+fn held(claim: Result<(), ClaimError>) -> Option<SessionHeld> {
+    match claim {
+        Ok(()) => None,
+        Err(ClaimError::Held(held)) => Some(held),
+        Err(ClaimError::Io(error)) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_session_belongs_to_the_first_live_run_that_claims_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = RunLock::create(dir.path(), &run_id(1), 11, 0).unwrap();
+    let mut second = RunLock::create(dir.path(), &run_id(2), 22, 0).unwrap();
+    assert_eq!(held(first.claim("a/b")), None);
+    assert_eq!(held(first.claim("a/b")), None);
+    assert_eq!(held(second.claim("other")), None);
+    let holder = SessionHeld { session: "a/b".into(), pid: 11, run: run_id(1).to_string() };
+    assert_eq!(held(second.claim("a/b")), Some(holder));
+    drop(first);
+    assert_eq!(held(second.claim("a/b")), None);
+}
+
+#[test]
+fn the_claims_of_a_dead_run_bind_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let dead = dir.path().join(run_id(1).claims());
+    let text = format!("{{\"run\":\"{}\",\"pid\":1,\"started_at_ms\":0}}\n\"a\"\n", run_id(1));
+    std::fs::write(dead, text).unwrap();
+    let mut live = RunLock::create(dir.path(), &run_id(2), 22, 0).unwrap();
+    assert_eq!(held(live.claim("a")), None);
+}
+
+#[test]
+fn only_a_dead_run_is_adopted_and_only_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let live = RunLock::create(dir.path(), &run_id(1), 11, 0).unwrap();
+    assert!(is_alive(dir.path(), &run_id(1)).unwrap());
+    assert!(RunLock::adopt(dir.path(), &run_id(1)).unwrap().is_none());
+    drop(live);
+    assert!(!is_alive(dir.path(), &run_id(1)).unwrap());
+    let adopted = RunLock::adopt(dir.path(), &run_id(1)).unwrap();
+    assert!(adopted.is_some());
+    assert!(RunLock::adopt(dir.path(), &run_id(1)).unwrap().is_none());
+}
+
+#[test]
+fn runs_that_claim_at_once_never_share_a_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken: Vec<usize> = std::thread::scope(|scope| {
+        let claim = |number: u32| {
+            let folder = dir.path();
+            move || {
+                let mut lock = RunLock::create(folder, &run_id(number), number, 0).unwrap();
+                let taken = (0..50).filter(|n| held(lock.claim(&n.to_string())).is_none());
+                let taken = taken.collect::<Vec<_>>();
+                (lock, taken)
+            }
+        };
+        let threads: Vec<_> = (0..4).map(|number| scope.spawn(claim(number))).collect();
+        // All locks live until every thread has tried every session.
+        let done: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        done.into_iter().flat_map(|(_, taken)| taken).collect()
+    });
+    assert_eq!(taken.len(), 50);
+}
