@@ -22,12 +22,12 @@ use tokio::time::Instant;
 use crate::cassette::EndpointNote;
 use crate::cli::{Invocation, Mode};
 use crate::config::{Config, Endpoint, Pace};
+use crate::exchange::Version;
 use crate::http::answer::{self, Asked};
 use crate::http::fault::{Fault, Problem, Tally};
 use crate::http::road::Here;
 use crate::http::target;
 use crate::http1;
-use crate::exchange::Version;
 use crate::matching::Bounds;
 use crate::net::conn::Conn;
 use crate::net::drain::{Drain, Finished, Watch};
@@ -268,11 +268,7 @@ fn make_room(config: &mut Config, mode: Mode) -> Result<(), Error> {
 }
 
 /// Claims every port before anything serves.
-fn bind(
-    config: &mut Config,
-    library: &Library,
-    workers: usize,
-) -> Result<Vec<Bound>, Error> {
+fn bind(config: &mut Config, library: &Library, workers: usize) -> Result<Vec<Bound>, Error> {
     if config.endpoints.is_empty() {
         config.endpoints = library.endpoints().notes.into_iter().map(endpoint_of).collect();
     }
@@ -281,8 +277,7 @@ fn bind(
     }
     let claim = |endpoint: &Endpoint| {
         let address = SocketAddr::new(endpoint.source_address, endpoint.source_port);
-        let claimed: Claimed =
-            listener::claim(&endpoint.name, address, workers, &config.sockets)?;
+        let claimed: Claimed = listener::claim(&endpoint.name, address, workers, &config.sockets)?;
         Ok(Bound {
             endpoint: Arc::new(endpoint.clone()),
             address: claimed.address(),
@@ -541,10 +536,7 @@ fn accept_all(
             limits.origin_idle_max.div_ceil(workers),
             limits.origin_idle_timeout,
         ),
-        dialer: origin::Dialer::new(
-            shared.config.sockets.clone(),
-            limits.origin_connect_timeout,
-        ),
+        dialer: origin::Dialer::new(shared.config.sockets.clone(), limits.origin_connect_timeout),
         arenas: arenas.clone(),
         recorder,
         counters,
@@ -633,9 +625,8 @@ fn conclude(
     tell_replay(shared, &mut summary);
     summary.tell(log_format);
     sealed?;
-    let failed = outcome.failed
-        || shared.disk_fault().is_some()
-        || !shared.library.faults().is_empty();
+    let failed =
+        outcome.failed || shared.disk_fault().is_some() || !shared.library.faults().is_empty();
     Ok(match (failed, shared.strict && (summary.misses > 0 || summary.unused > 0)) {
         (true, _) => Ended::Failed,
         (false, true) => Ended::Unfaithful,
@@ -674,9 +665,7 @@ fn seal_run(shared: &Arc<Shared>, summary: &mut Summary) -> Result<(), Error> {
         let _ = sender.send(seal::seal(&sealing, how));
     });
     let timeout = shared.config.limits.seal_timeout;
-    let report = receiver
-        .recv_timeout(timeout)
-        .map_err(|_| seal::Error::TooSlow { timeout })??;
+    let report = receiver.recv_timeout(timeout).map_err(|_| seal::Error::TooSlow { timeout })??;
     summary.sessions.extend(report.sessions.iter().map(ToString::to_string));
     summary.notes.extend(report.notes);
     Ok(())
