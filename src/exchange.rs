@@ -90,6 +90,11 @@ impl Fields {
         self.text.len()
     }
 
+    /// All names and values, one after the other: to look for a byte in all of them at once.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// Bytes this list keeps allocated, used or not.
     pub fn capacity_bytes(&self) -> usize {
         self.text.capacity() + self.spans.capacity() * size_of::<Span>()
