@@ -90,8 +90,8 @@ impl Fields {
         self.text.len()
     }
 
-    /// All names and values in their order, one right behind the other.
-    pub(crate) fn text(&self) -> &[u8] {
+    /// All names and values, one after the other: to look for a byte in all of them at once.
+    pub fn text(&self) -> &[u8] {
         &self.text
     }
 
@@ -234,15 +234,9 @@ pub enum Body {
     /// Kept piece by piece, because when each came matters.
     Pieces(Vec<Piece>),
     /// In a file of its own under `bodies/`, named by its digest.
-    File {
-        digest: Digest,
-        len: u64,
-    },
+    File { digest: Digest, len: u64 },
     /// Too large to keep: passed on, not stored.
-    Omitted {
-        digest: Digest,
-        len: u64,
-    },
+    Omitted { digest: Digest, len: u64 },
 }
 
 /// Content codings that Ouli takes off and puts on again.

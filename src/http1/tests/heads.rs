@@ -268,6 +268,17 @@ fn a_head_ends_where_the_body_begins() {
 }
 
 #[test]
+fn empty_lines_alone_begin_no_message() {
+    let mut scanner = HeadScanner::new(Role::Server);
+    assert!(!scanner.has_begun());
+    let input = b"\r\nGET / HTTP/1.1\r\n";
+    for (len, expected) in [(2, false), (3, true), (input.len(), true)] {
+        assert_eq!(scanner.scan(&input[..len], &LIMITS), Ok(None));
+        assert_eq!(scanner.has_begun(), expected, "after {len} bytes");
+    }
+}
+
+#[test]
 fn the_buffers_of_a_head_are_used_again() {
     let long = format!("PROPFIND /{0} HTTP/1.1\r\nHost: a\r\nX: {0}\r\n\r\n", "a".repeat(500));
     let mut head = RequestHead::default();
