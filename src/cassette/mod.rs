@@ -1,6 +1,31 @@
 //! The readable file that a session's exchanges end up in.
 
+pub mod bodies;
+mod fault;
+mod json;
+mod keep;
+mod layout;
+mod migrations;
+mod origin;
+#[doc(hidden)]
+pub mod properties;
+mod read;
+mod style;
+mod time;
+mod write;
+
+pub use bodies::{Bodies, BodyError};
+pub use fault::{Finding, Place, ReadError};
+pub use read::{check, read, read_bytes, read_endpoints};
+pub use write::{WriteError, Writer};
+
+#[cfg(test)]
+mod tests;
+
 use crate::exchange::Exchange;
+
+/// The format that is written. A reader takes this one and, through its migrations, all before it.
+pub const FORMAT: u64 = 1;
 
 /// One cassette, read whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,171 @@
+//! How a body is kept: decoded or as it came, in the cassette or in a file of its own.
+//!
+//! A coding is taken off only where nothing else depends on the coded bytes and all of them
+//! decode; whoever replays puts it on again. What is too large or too binary to be read goes to
+//! `bodies/`.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use super::bodies::{Bodies, BodyError};
+use crate::coding;
+use crate::exchange::{Body, Coding, Digest, End, Fields, Piece, Request, Response};
+
+/// Text up to this many bytes stands in the cassette: as much as a person would scroll through.
+pub(crate) const TEXT_BYTES_MAX: usize = 64 << 10;
+
+/// Other bytes stand in the cassette, as base64, up to this many.
+pub(crate) const BINARY_BYTES_MAX: usize = 4 << 10;
+
+/// Decoded size up to which a body that came in memory is decoded there. Tapes keep bodies over
+/// 64 KiB in files, so more than this is 250 times what came: a bomb rather than a page.
+const DECODED_BYTES_MAX: u64 = 16 << 20;
+
+/// Decoded size up to which a body in a file is decoded: eight times the largest kept by default.
+const DECODED_FILE_BYTES_MAX: u64 = 2 << 30;
+
+/// Header fields that are about the coded bytes: their digest, or which range of them this is.
+const BOUND_TO_CODED: [&str; 8] = [
+    "content-range",  // RFC 9110 section 14.4
+    "content-digest", // RFC 9530 section 2
+    "repr-digest",    // RFC 9530 section 3
+    "digest",         // RFC 3230
+    "content-md5",    // RFC 1864
+    "x-goog-hash",    // checked by Google Cloud Storage's clients
+    "x-ms-blob-content-md5",
+    "x-ms-content-crc64",
+];
+
+/// Amazon S3's clients check `x-amz-checksum-crc32` and its like.
+const BOUND_PREFIX: &[u8] = b"x-amz-checksum-";
+
+/// A body as a cassette holds it.
+pub(crate) struct Kept<'a> {
+    pub(crate) coding: Option<Coding>,
+    pub(crate) content: Content<'a>,
+}
+
+pub(crate) enum Content<'a> {
+    Absent,
+    Inline(Cow<'a, [u8]>),
+    Stream(Cow<'a, [Piece]>),
+    File { digest: Digest, len: u64 },
+    Omitted { digest: Digest, len: u64 },
+}
+
+/// What `keep` looks at: one side of an exchange.
+pub(crate) struct Message<'a> {
+    pub(crate) fields: &'a Fields,
+    pub(crate) trailers: &'a Fields,
+    pub(crate) body: &'a Body,
+    /// Already off the body, when it was read from a cassette.
+    pub(crate) coding: Option<Coding>,
+    /// All of the content is here: neither part of it (206) nor cut short.
+    complete: bool,
+}
+
+impl<'a> Message<'a> {
+    pub(crate) fn of_request(request: &'a Request) -> Message<'a> {
+        Message {
+            fields: &request.head.fields,
+            trailers: &request.trailers,
+            body: &request.body,
+            coding: request.coding,
+            complete: true,
+        }
+    }
+
+    pub(crate) fn of_response(response: &'a Response) -> Message<'a> {
+        Message {
+            fields: &response.head.fields,
+            trailers: &response.trailers,
+            body: &response.body,
+            coding: response.coding,
+            complete: response.head.status != 206 && response.end != End::CutByOrigin,
+        }
+    }
+
+    /// The coding that may be taken off, if the body decodes.
+    fn coding_to_take_off(&self) -> Option<Coding> {
+        let bound = self.fields.iter().chain(self.trailers.iter()).any(|field| {
+            let name = field.name.to_ascii_lowercase();
+            BOUND_TO_CODED.iter().any(|bound| field.is(bound)) || name.starts_with(BOUND_PREFIX)
+        });
+        let free = self.complete && !bound && self.coding.is_none();
+        if free { coding::of(self.fields) } else { None }
+    }
+}
+
+/// Decides, decodes, and stores what doesn't stand in the cassette. `incoming` says where a body
+/// file lies that is not in `bodies` yet.
+///
+/// # Errors
+/// Body files that can't be read or written.
+pub(crate) fn keep<'a>(
+    message: &Message<'a>,
+    bodies: &Bodies,
+    incoming: &dyn Fn(Digest) -> Option<PathBuf>,
+) -> Result<Kept<'a>, BodyError> {
+    let coding = message.coding_to_take_off();
+    let as_it_is = |content| Kept { coding: message.coding, content };
+    match message.body {
+        Body::Absent => Ok(as_it_is(Content::Absent)),
+        Body::Whole(bytes) => {
+            let plain = coding.and_then(|coding| {
+                Some((coding, coding::decode(coding, bytes, DECODED_BYTES_MAX).ok()?))
+            });
+            match plain {
+                Some((coding, plain)) => {
+                    let content = inline_or_file(Cow::Owned(plain), bodies)?;
+                    Ok(Kept { coding: Some(coding), content })
+                }
+                None => Ok(as_it_is(inline_or_file(Cow::Borrowed(bytes), bodies)?)),
+            }
+        }
+        Body::Pieces(pieces) => {
+            let plain = coding.and_then(|coding| {
+                Some((coding, coding::decode_pieces(coding, pieces, DECODED_BYTES_MAX).ok()?))
+            });
+            Ok(match plain {
+                Some((coding, plain)) => {
+                    Kept { coding: Some(coding), content: Content::Stream(Cow::Owned(plain)) }
+                }
+                None => as_it_is(Content::Stream(Cow::Borrowed(pieces))),
+            })
+        }
+        &Body::File { digest, len } => {
+            let arrived = incoming(digest).filter(|path| path.exists());
+            if let Some(coding) = coding {
+                let source = arrived.clone().unwrap_or_else(|| bodies.path_of(digest));
+                let stored = bodies.store_decoded(&source, coding, DECODED_FILE_BYTES_MAX)?;
+                if let Some((digest, len)) = stored {
+                    let content = Content::File { digest, len };
+                    return Ok(Kept { coding: Some(coding), content });
+                }
+            }
+            if let Some(path) = arrived {
+                bodies.adopt(&path, digest)?;
+            }
+            Ok(as_it_is(Content::File { digest, len }))
+        }
+        &Body::Omitted { digest, len } => Ok(as_it_is(Content::Omitted { digest, len })),
+    }
+}
+
+fn inline_or_file<'a>(bytes: Cow<'a, [u8]>, bodies: &Bodies) -> Result<Content<'a>, BodyError> {
+    let small = bytes.len() <= BINARY_BYTES_MAX
+        || (bytes.len() <= TEXT_BYTES_MAX && readable(&bytes).is_some());
+    if small {
+        return Ok(Content::Inline(bytes));
+    }
+    let len = bytes.len() as u64;
+    Ok(Content::File { digest: bodies.store(&bytes)?, len })
+}
+
+/// `bytes` as text, if people can read it: UTF-8 without control characters other than those that
+/// lay out lines.
+pub(crate) fn readable(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let lays_out = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r');
+    text.bytes().all(|byte| byte >= 0x20 || lays_out(byte)).then_some(text)
+}

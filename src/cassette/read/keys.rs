@@ -1,0 +1,127 @@
+//! The keys that a cassette knows, object by object, and what to say about others.
+//!
+//! docs/cassette.schema.json lists the same ones; a test holds the two together.
+
+/// The keys of one kind of object.
+pub(crate) struct Keys {
+    /// As the schema calls the definition.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only the schema's test asks"))]
+    pub(crate) name: &'static str,
+    pub(crate) keys: &'static [&'static str],
+}
+
+pub(crate) const CASSETTE: Keys =
+    Keys { name: "cassette", keys: &["format", "endpoints", "exchanges"] };
+
+pub(crate) const ENDPOINT: Keys =
+    Keys { name: "endpoint", keys: &["name", "listen", "source_type", "origin"] };
+
+pub(crate) const EXCHANGE: Keys =
+    Keys { name: "exchange", keys: &["endpoint", "recorded_at", "request", "response"] };
+
+pub(crate) const REQUEST: Keys =
+    Keys { name: "request", keys: &["method", "target", "version", "headers", "body", "trailers"] };
+
+pub(crate) const RESPONSE: Keys = Keys {
+    name: "response",
+    keys: &[
+        "at_ms", "interim", "status", "reason", "version", "headers", "body", "trailers", "end",
+    ],
+};
+
+pub(crate) const INTERIM: Keys =
+    Keys { name: "interim", keys: &["status", "reason", "version", "headers"] };
+
+pub(crate) const BODY: Keys = Keys {
+    name: "body",
+    keys: &["coding", "json_style", "json", "text", "base64", "file", "omitted", "stream"],
+};
+
+pub(crate) const PIECE: Keys = Keys { name: "piece", keys: &["at_ms", "text", "base64"] };
+
+pub(crate) const STORED: Keys = Keys { name: "stored", keys: &["sha256", "bytes"] };
+
+pub(crate) const BYTES: Keys = Keys { name: "bytes", keys: &["base64"] };
+
+#[cfg(test)]
+pub(crate) const ALL: [&Keys; 10] = [
+    &CASSETTE, &ENDPOINT, &EXCHANGE, &REQUEST, &RESPONSE, &INTERIM, &BODY, &PIECE, &STORED, &BYTES,
+];
+
+/// The word that was probably meant: the one that the fewest slips of the hand turn into `word`.
+/// `None` where most of it would have to change.
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = known.iter().map(|candidate| (slips(word, candidate), *candidate)).min()?;
+    let (slips, candidate) = near;
+    (slips <= 1 + candidate.len() / 3).then_some(candidate)
+}
+
+/// Letters to add, take away or change, case aside.
+fn slips(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().map(|c| c.to_ascii_lowercase()).collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    // No known word is that long; a longer one only has to be far from all.
+    for (n, c) in from.chars().take(64).enumerate() {
+        let mut diagonal = n;
+        let mut left = n + 1;
+        for (above, known) in row.iter_mut().skip(1).zip(&to) {
+            let change = diagonal + usize::from(c.to_ascii_lowercase() != *known);
+            diagonal = *above;
+            left = change.min(left + 1).min(*above + 1);
+            *above = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = n + 1;
+        }
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_hand_is_understood() {
+        for (word, meant) in [
+            ("headrs", Some("headers")),
+            ("Header", Some("headers")),
+            ("boddy", Some("body")),
+            ("metod", Some("method")),
+            ("trailer", Some("trailers")),
+            ("xyzzy", None),
+            ("", None),
+            (&"body".repeat(100), None),
+        ] {
+            assert_eq!(nearest(word, REQUEST.keys), meant, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_schema_knows_the_same_keys() {
+        let schema = include_str!("../../../docs/cassette.schema.json");
+        let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+        let definitions = schema["$defs"].as_object().unwrap();
+        for (name, definition) in definitions {
+            let Some(properties) = definition["properties"].as_object() else { continue };
+            let known = ALL.iter().find(|keys| keys.name == name).unwrap_or_else(|| {
+                panic!("the reader knows no object called {name}");
+            });
+            let listed: Vec<&str> = properties.keys().map(String::as_str).collect();
+            assert_eq!(listed, known.keys, "{name}");
+            assert_eq!(definition["additionalProperties"], false, "{name}");
+        }
+        for keys in ALL {
+            assert!(definitions.contains_key(keys.name), "the schema lacks {}", keys.name);
+        }
+    }
+
+    #[test]
+    fn slips_are_counted_one_by_one() {
+        for (from, to, count) in
+            [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("kitten", "sitting", 3), ("AB", "ab", 0)]
+        {
+            assert_eq!(slips(from, to), count, "{from} {to}");
+        }
+    }
+}

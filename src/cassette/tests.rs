@@ -1,0 +1,475 @@
+//! What is written is read again, and looks as it should.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::bodies::digest_of;
+use super::*;
+use crate::coding;
+use crate::config::{Scheme, SourceType, Target};
+use crate::exchange::*;
+
+pub(super) struct Folder {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) bodies: Bodies,
+}
+
+impl Folder {
+    pub(super) fn new() -> Folder {
+        let dir = tempfile::tempdir().unwrap();
+        let bodies = Bodies::new(dir.path());
+        Folder { dir, bodies }
+    }
+
+    fn write(&self, exchanges: &[Exchange]) -> String {
+        let mut writer = Writer::new(Vec::new(), &[endpoint()], &self.bodies).unwrap();
+        for exchange in exchanges {
+            writer.push(exchange).unwrap();
+        }
+        String::from_utf8(writer.finish().unwrap()).unwrap()
+    }
+
+    /// Written and read again.
+    fn keep(&self, exchange: &Exchange) -> Exchange {
+        let text = self.write(std::slice::from_ref(exchange));
+        let cassette = read_bytes(text.as_bytes()).unwrap_or_else(|e| panic!("{e:#?}\n{text}"));
+        assert_eq!(cassette.endpoints, [endpoint()]);
+        assert_eq!(cassette.exchanges.len(), 1);
+        cassette.exchanges.into_iter().next().unwrap()
+    }
+}
+
+pub(super) fn endpoint() -> EndpointNote {
+    EndpointNote {
+        name: "openai".to_owned(),
+        listen: "127.0.0.1:8080".parse().unwrap(),
+        source_type: SourceType::Http,
+        origin: Target { scheme: Scheme::Https, host: "api.openai.com".to_owned(), port: 443 },
+    }
+}
+
+/// `GET /` and an empty 200.
+fn exchange() -> Exchange {
+    Exchange {
+        endpoint: "openai".to_owned(),
+        recorded_at_ms: 1_795_166_353_125,
+        request: Request {
+            head: RequestHead {
+                method: "GET".to_owned(),
+                target: "/".to_owned(),
+                version: Version::Http11,
+                fields: Fields::new(),
+            },
+            body: Body::Absent,
+            coding: None,
+            trailers: Fields::new(),
+        },
+        response: Response {
+            at: Duration::from_millis(41),
+            interim: Vec::new(),
+            head: ResponseHead::default(),
+            body: Body::Absent,
+            coding: None,
+            trailers: Fields::new(),
+            end: End::Whole,
+        },
+    }
+}
+
+/// An answer with this body and these headers.
+fn answer(body: Body, fields: &[(&str, &str)]) -> Exchange {
+    let mut exchange = exchange();
+    exchange.response.head.fields = fields.iter().copied().collect();
+    exchange.response.body = body;
+    exchange
+}
+
+fn whole(bytes: impl Into<Vec<u8>>) -> Body {
+    Body::Whole(Bytes::from(bytes.into()))
+}
+
+fn piece(at_ms: u64, bytes: impl Into<Vec<u8>>) -> Piece {
+    Piece { at: Duration::from_millis(at_ms), bytes: Bytes::from(bytes.into()) }
+}
+
+#[test]
+fn a_typical_cassette_reads_well() {
+    let mut chat = exchange();
+    chat.request.head = RequestHead {
+        method: "POST".to_owned(),
+        target: "/v1/chat/completions".to_owned(),
+        version: Version::Http11,
+        fields: [
+            ("Host", "api.openai.com"),
+            ("Authorization", "Bearer REDACTED"),
+            ("Content-Type", "application/json"),
+        ]
+        .into_iter()
+        .collect(),
+    };
+    chat.request.body = whole(
+        r#"{"model": "gpt-5", "stream": true, "messages": [{"role": "system", "content": "You are a terse assistant."}, {"role": "user", "content": "H\u00e9llo"}]}"#,
+    );
+    chat.response.interim = vec![ResponseHead {
+        status: 103,
+        reason: b"Early Hints".to_vec(),
+        fields: [("Link", "</style.css>; rel=preload")].into_iter().collect(),
+        version: Version::Http11,
+    }];
+    chat.response.head.reason = b"OK".to_vec();
+    chat.response.head.fields =
+        [("content-type", "text/event-stream"), ("transfer-encoding", "chunked")]
+            .into_iter()
+            .collect();
+    chat.response.body = Body::Pieces(vec![
+        piece(812, "data: {\"delta\":\"Hello\"}\n\n"),
+        piece(830, &b"data: \xf0\x9f"[..]),
+        piece(831, &b"\x98\x80\n\ndata: two\n\n"[..]),
+        piece(900, "data: [DONE]\n\n"),
+    ]);
+    chat.response.trailers = [("x-checksum", "9")].into_iter().collect();
+    chat.response.end = End::LeftByClient;
+
+    let mut page = answer(
+        whole(coding::encode(Coding::Gzip, b"<html>\n<p>Hi</p>\n</html>\n").unwrap()),
+        &[("Content-Encoding", "gzip"), ("X-Note", "caf\u{e9}")],
+    );
+    page.response.head.fields.push("X-Latin", b"caf\xe9");
+    page.response.head.version = Version::Http10;
+    page.response.head.status = 404;
+    page.response.head.reason = b"Nicht gefunden \xfc".to_vec();
+
+    let tiny = answer(whole(&b"\0\x01\x02"[..]), &[]);
+    let empty = answer(whole(""), &[]);
+    let omitted = answer(Body::Omitted { digest: digest_of(b"x"), len: 300_000_000 }, &[]);
+    let folder = Folder::new();
+    let image = answer(whole(vec![0xff; 5000]), &[("Content-Type", "image/png")]);
+    let text = folder.write(&[chat, page, tiny, empty, omitted, image]);
+    insta::assert_snapshot!(text);
+    assert_eq!(read_bytes(text.as_bytes()).unwrap().exchanges.len(), 6);
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["format"], 1);
+}
+
+#[test]
+fn a_cassette_without_exchanges_is_whole() {
+    let text = Folder::new().write(&[]);
+    assert!(text.ends_with("\"exchanges\": []\n}\n"), "{text}");
+    assert_eq!(read_bytes(text.as_bytes()).unwrap().exchanges, []);
+}
+
+#[test]
+fn a_coded_body_is_kept_readable_and_says_its_coding() {
+    let json = br#"{"a":1}"#;
+    for coding in [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd] {
+        let coded = coding::encode(coding, json).unwrap();
+        let fields = [("Content-Encoding", coding.name())];
+        let mut given = answer(whole(coded.clone()), &fields);
+        given.request.head.fields = fields.iter().copied().collect();
+        given.request.body = whole(coded);
+        let kept = Folder::new().keep(&given);
+        for (body, taken_off) in
+            [(&kept.response.body, kept.response.coding), (&kept.request.body, kept.request.coding)]
+        {
+            assert_eq!((body, taken_off), (&whole(&json[..]), Some(coding)));
+        }
+        assert_eq!(Folder::new().keep(&kept), kept, "and is kept so from then on");
+    }
+}
+
+#[test]
+fn a_coded_stream_is_decoded_piece_by_piece() {
+    let plain = vec![piece(1, "data: 1\n\n"), piece(2, ""), piece(30, "data: 2\n\n")];
+    let coded = coding::encode_pieces(Coding::Gzip, &plain).unwrap();
+    let given = answer(Body::Pieces(coded), &[("content-encoding", "x-gzip")]);
+    let kept = Folder::new().keep(&given);
+    assert_eq!(kept.response.body, Body::Pieces(plain));
+    assert_eq!(kept.response.coding, Some(Coding::Gzip));
+}
+
+#[test]
+fn bytes_that_something_else_depends_on_stay_coded() {
+    let coded = coding::encode(Coding::Gzip, b"plain text").unwrap();
+    let gzip = ("Content-Encoding", "gzip");
+    let kept_coded = |given: &Exchange| {
+        let kept = Folder::new().keep(given);
+        assert_eq!(&kept, given);
+    };
+    for name in ["Content-Range", "Content-Digest", "digest", "Content-MD5", "Repr-Digest"] {
+        kept_coded(&answer(whole(coded.clone()), &[gzip, (name, "x")]));
+    }
+    kept_coded(&answer(whole(coded.clone()), &[gzip, ("X-Amz-Checksum-CRC32", "x")]));
+    kept_coded(&answer(whole(coded.clone()), &[("Content-Encoding", "gzip, gzip")]));
+    kept_coded(&answer(whole(coded.clone()), &[("Content-Encoding", "br")]));
+    kept_coded(&answer(whole(coded[..9].to_vec()), &[gzip]));
+    kept_coded(&answer(whole(""), &[gzip]));
+    kept_coded(&answer(Body::Absent, &[gzip]));
+    kept_coded(&answer(Body::Pieces(Vec::new()), &[gzip]));
+
+    let mut partial = answer(whole(coded.clone()), &[gzip]);
+    partial.response.head.status = 206;
+    kept_coded(&partial);
+    let mut cut = answer(whole(coded.clone()), &[gzip]);
+    cut.response.end = End::CutByOrigin;
+    kept_coded(&cut);
+    let mut trailed = answer(whole(coded), &[gzip]);
+    trailed.response.trailers = [("Content-Digest", "x")].into_iter().collect();
+    kept_coded(&trailed);
+}
+
+#[test]
+fn a_body_that_decodes_to_a_bomb_stays_coded() {
+    let coded = coding::encode(Coding::Zstd, &vec![0; 17 << 20]).unwrap();
+    let given = answer(whole(coded), &[("Content-Encoding", "zstd")]);
+    assert_eq!(Folder::new().keep(&given), given);
+}
+
+#[test]
+fn a_large_text_body_goes_to_a_file_of_its_own() {
+    let folder = Folder::new();
+    let large = "x".repeat((64 << 10) + 1);
+    let kept = folder.keep(&answer(whole(large.clone()), &[]));
+    let digest = digest_of(large.as_bytes());
+    assert_eq!(kept.response.body, Body::File { digest, len: large.len() as u64 });
+    assert_eq!(folder.bodies.read(digest, large.len() as u64).unwrap(), large.as_bytes());
+    assert_eq!(folder.keep(&kept), kept);
+
+    let fits = answer(whole("x".repeat(64 << 10)), &[]);
+    assert_eq!(folder.keep(&fits), fits);
+}
+
+#[test]
+fn a_coded_file_is_kept_decoded_and_the_coded_one_left_to_its_owner() {
+    let folder = Folder::new();
+    let plain = vec![b'y'; 300_000];
+    let coded = coding::encode(Coding::Brotli, &plain).unwrap();
+    let (digest, len) = (digest_of(&coded), coded.len() as u64);
+    let tape = folder.dir.path().join("run.1.body");
+    std::fs::write(&tape, &coded).unwrap();
+    let given = answer(Body::File { digest, len }, &[("Content-Encoding", "br")]);
+
+    let mut writer = Writer::new(Vec::new(), &[endpoint()], &folder.bodies).unwrap();
+    writer.push_with(&given, &|asked| (asked == digest).then(|| tape.clone())).unwrap();
+    let cassette = read_bytes(&writer.finish().unwrap()).unwrap();
+    let response = &cassette.exchanges[0].response;
+    let expected = Body::File { digest: digest_of(&plain), len: 300_000 };
+    assert_eq!((&response.body, response.coding), (&expected, Some(Coding::Brotli)));
+    folder.bodies.verify(digest_of(&plain), 300_000).unwrap();
+    assert!(tape.exists());
+    assert!(folder.bodies.open(digest, len).is_err());
+}
+
+#[test]
+fn a_file_that_is_kept_as_it_is_moves_into_bodies() {
+    let folder = Folder::new();
+    let (digest, len) = (digest_of(b"not gzip"), 8);
+    let tape = folder.dir.path().join("run.1.body");
+    std::fs::write(&tape, b"not gzip").unwrap();
+    let given = answer(Body::File { digest, len }, &[("Content-Encoding", "gzip")]);
+    for _ in 0..2 {
+        // The second time as after a kill: the file has moved, the tape still names it.
+        let mut writer = Writer::new(Vec::new(), &[endpoint()], &folder.bodies).unwrap();
+        writer.push_with(&given, &|_| Some(tape.clone())).unwrap();
+        let cassette = read_bytes(&writer.finish().unwrap()).unwrap();
+        assert_eq!(cassette.exchanges, std::slice::from_ref(&given));
+        assert!(!tape.exists());
+        folder.bodies.verify(digest, len).unwrap();
+    }
+}
+
+#[test]
+fn an_exchange_of_an_unlisted_endpoint_is_refused() {
+    let folder = Folder::new();
+    let mut writer = Writer::new(Vec::new(), &[], &folder.bodies).unwrap();
+    let error = writer.push(&exchange()).unwrap_err();
+    assert!(matches!(error, WriteError::UnknownEndpoint(name) if name == "openai"));
+}
+
+#[test]
+fn equal_exchanges_are_equal_text() {
+    let given = answer(whole(r#"{"b":1,"a":[]}"#), &[("B", "1"), ("a", "2"), ("B", "3")]);
+    assert_eq!(Folder::new().write(std::slice::from_ref(&given)), Folder::new().write(&[given]));
+}
+
+#[test]
+fn lines_come_back_with_the_ends_they_had() {
+    for text in [
+        "one",
+        "one\n",
+        "one\ntwo",
+        "one\ntwo\n",
+        "one\r\ntwo\r\n",
+        "one\r\ntwo\nthree\r",
+        "\n",
+        "\n\n",
+        "\n\none",
+        "",
+        "a\u{2028}b\u{feff}",
+        "\t\r",
+    ] {
+        let given = answer(whole(text), &[]);
+        assert_eq!(Folder::new().keep(&given), given, "{text:?}");
+        let given = answer(Body::Pieces(vec![piece(1, text)]), &[]);
+        assert_eq!(Folder::new().keep(&given), given, "{text:?}");
+    }
+}
+
+#[test]
+fn endpoints_are_read_from_the_start_of_a_large_file() {
+    let folder = Folder::new();
+    let text = folder.write(&vec![answer(whole("x".repeat(60_000)), &[]); 20]);
+    let path = folder.dir.path().join("large.json");
+    // Whatever stands further on isn't looked at.
+    std::fs::write(&path, text.replace("\"exchanges\": [", "\"exchanges\": [ nonsense")).unwrap();
+    assert_eq!(read_endpoints(&path).unwrap(), [endpoint()]);
+    assert!(read(&path).is_err());
+}
+
+#[test]
+fn endpoints_are_found_when_keys_were_moved() {
+    let folder = Folder::new();
+    let text = folder.write(&vec![answer(whole("x".repeat(60_000)), &[]); 3]);
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let moved = serde_json::json!({
+        "exchanges": value["exchanges"], "endpoints": value["endpoints"], "format": 1,
+    });
+    let path = folder.dir.path().join("moved.json");
+    std::fs::write(&path, moved.to_string()).unwrap();
+    assert_eq!(read_endpoints(&path).unwrap(), [endpoint()]);
+    assert_eq!(read(&path).unwrap(), read_bytes(text.as_bytes()).unwrap());
+}
+
+mod law {
+    use super::*;
+
+    fn token() -> impl Strategy<Value = String> {
+        "[A-Za-z][A-Za-z0-9-]{0,12}"
+    }
+
+    fn field_value() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            "[ -~]{0,40}".prop_map(String::into_bytes),
+            "[^\r\n\0]{0,10}".prop_map(String::into_bytes),
+            prop::collection::vec(prop_oneof![Just(9u8), 32u8..=255], 0..12),
+        ]
+    }
+
+    fn fields() -> impl Strategy<Value = Fields> {
+        prop::collection::vec((token(), field_value()), 0..6)
+            .prop_map(|pairs| pairs.into_iter().collect())
+    }
+
+    fn content() -> impl Strategy<Value = Bytes> {
+        let json = any::<Vec<(String, i32, Option<bool>)>>()
+            .prop_map(|rows| serde_json::json!({"rows": rows, "deep": [{}, [], {"a": [null]}]}));
+        prop_oneof![
+            Just(Bytes::new()),
+            any::<String>().prop_map(Bytes::from),
+            prop::collection::vec("[a-zé\t]{0,30}\r?\n?", 0..8).prop_map(|l| l.concat().into()),
+            prop::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from),
+            json.clone().prop_map(|json| json.to_string().into()),
+            (json, 0u8..4).prop_map(|(json, how)| match how {
+                0 => serde_json::to_string_pretty(&json).unwrap().into(),
+                1 => format!("{}\n", serde_json::to_string_pretty(&json).unwrap()).into(),
+                2 => json.to_string().replace(':', ": ").into(),
+                _ => json.to_string().replace('/', "\\/").into(),
+            }),
+        ]
+    }
+
+    fn body() -> impl Strategy<Value = Body> {
+        let pieces = prop::collection::vec((0u64..100_000, content()), 0..5).prop_map(|pieces| {
+            let piece = |(at, bytes)| Piece { at: Duration::from_millis(at), bytes };
+            Body::Pieces(pieces.into_iter().map(piece).collect())
+        });
+        prop_oneof![
+            1 => Just(Body::Absent),
+            4 => content().prop_map(Body::Whole),
+            2 => pieces,
+            1 => (any::<[u8; 32]>(), any::<u64>())
+                .prop_map(|(digest, len)| Body::Omitted { digest: Digest(digest), len }),
+            1 => (any::<[u8; 32]>(), any::<u64>())
+                .prop_map(|(digest, len)| Body::File { digest: Digest(digest), len }),
+        ]
+    }
+
+    fn version() -> impl Strategy<Value = Version> {
+        prop_oneof![Just(Version::Http10), Just(Version::Http11), Just(Version::Http2)]
+    }
+
+    fn response_head(status: std::ops::RangeInclusive<u16>) -> impl Strategy<Value = ResponseHead> {
+        (status, field_value(), version(), fields()).prop_map(
+            |(status, reason, version, fields)| ResponseHead { version, status, reason, fields },
+        )
+    }
+
+    prop_compose! {
+        fn request()(
+            method in token(),
+            target in "/[!-~]{0,30}",
+            version in version(),
+            fields in fields(),
+            body in body(),
+            trailers in fields(),
+        ) -> Request {
+            let head = RequestHead { method, target, version, fields };
+            Request { head, body, coding: None, trailers }
+        }
+    }
+
+    prop_compose! {
+        fn response()(
+            at in 0u64..1_000_000,
+            interim in prop::collection::vec(response_head(102..=199), 0..2),
+            head in response_head(100..=999),
+            body in body(),
+            trailers in fields(),
+            end in 0usize..4,
+        ) -> Response {
+            let ends = [End::Whole, End::CutByOrigin, End::LeftByClient, End::RecorderKilled];
+            let at = Duration::from_millis(at);
+            Response { at, interim, head, body, coding: None, trailers, end: ends[end] }
+        }
+    }
+
+    prop_compose! {
+        fn any_exchange()(
+            recorded_at_ms in 0u64..4_000_000_000_000,
+            request in request(),
+            response in response(),
+        ) -> Exchange {
+            Exchange { endpoint: "openai".to_owned(), recorded_at_ms, request, response }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(given in any_exchange()) {
+            let folder = Folder::new();
+            prop_assert_eq!(folder.keep(&given), given);
+        }
+
+        #[test]
+        fn a_coded_body_comes_back_decoded_and_coded_again_alike(
+            plain in content(),
+            which in 0usize..4,
+        ) {
+            let coding = [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd][which];
+            let coded = coding::encode(coding, &plain).unwrap();
+            let folder = Folder::new();
+            let kept = folder.keep(&answer(whole(coded.clone()), &[("content-encoding", coding.name())]));
+            prop_assert_eq!(kept.response.coding, Some(coding));
+            let again = coding::recode(&kept.response.body, kept.response.coding).unwrap();
+            prop_assert_eq!(&kept.response.body, &Body::Whole(plain));
+            prop_assert_eq!(again, whole(coded));
+        }
+
+        #[test]
+        fn any_bytes_stand_in_the_cassette_as_themselves(bytes in content()) {
+            let given = answer(Body::Whole(bytes), &[]);
+            prop_assert_eq!(Folder::new().keep(&given), given);
+        }
+    }
+}

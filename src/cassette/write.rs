@@ -1,0 +1,384 @@
+//! Writing a cassette, one exchange in memory at a time.
+//!
+//! The order of keys is fixed and defaults are left out, so that equal exchanges are equal text
+//! and a diff shows what changed. docs/cassette.md describes what stands here key by key.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use thiserror::Error;
+
+use super::bodies::{Bodies, BodyError};
+use super::json::{Member, Node, Value};
+use super::keep::{Content, Kept, Message, keep, readable};
+use super::style::Style;
+use super::{EndpointNote, FORMAT, layout, origin, time};
+use crate::config::SourceType;
+use crate::exchange::{
+    Digest, End, Exchange, Fields, Piece, Request, Response, ResponseHead, Version,
+};
+
+/// Why a cassette could not be written. The file begun is then of no use.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    #[error("could not write the cassette")]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// An exchange of an endpoint that the cassette doesn't list could never be served.
+    #[error("an exchange came through the endpoint `{0}`, which the cassette doesn't list")]
+    UnknownEndpoint(String),
+}
+
+/// Writes one cassette, exchange by exchange.
+pub struct Writer<'b, W> {
+    out: W,
+    bodies: &'b Bodies,
+    endpoints: Vec<String>,
+    /// The text of one exchange, reused for the next.
+    page: String,
+    exchange_count: u64,
+    /// Whether a body went to a file, whose name must be made durable.
+    stored: bool,
+}
+
+impl<'b, W: Write> Writer<'b, W> {
+    /// Writes the head of the cassette. `out` is written in pieces of an exchange and need not
+    /// be buffered; making it durable is for its owner.
+    ///
+    /// # Errors
+    /// What `out` says.
+    pub fn new(out: W, endpoints: &[EndpointNote], bodies: &'b Bodies) -> Result<Self, WriteError> {
+        let names = endpoints.iter().map(|note| note.name.clone()).collect();
+        let mut writer = Writer {
+            out,
+            bodies,
+            endpoints: names,
+            page: String::new(),
+            exchange_count: 0,
+            stored: false,
+        };
+        push_head(&mut writer.page, endpoints);
+        writer.flush_page()?;
+        Ok(writer)
+    }
+
+    /// Adds an exchange. Its bodies may still be coded, as on a tape, or decoded, as `read` gives
+    /// them; files that they name must lie in `bodies/`.
+    ///
+    /// # Errors
+    /// See `WriteError`.
+    ///
+    /// # Blocking
+    /// Reads and writes body files.
+    pub fn push(&mut self, exchange: &Exchange) -> Result<(), WriteError> {
+        self.push_with(exchange, &|_| None)
+    }
+
+    /// As `push`, for exchanges whose body files may lie elsewhere: `incoming` says where. A file
+    /// that is kept as it is gets renamed into `bodies/`; one that is kept decoded stays where it
+    /// is, for its owner to remove.
+    ///
+    /// # Errors
+    /// See `WriteError`.
+    ///
+    /// # Blocking
+    /// Reads and writes body files.
+    pub fn push_with(
+        &mut self,
+        exchange: &Exchange,
+        incoming: &dyn Fn(Digest) -> Option<PathBuf>,
+    ) -> Result<(), WriteError> {
+        if !self.endpoints.contains(&exchange.endpoint) {
+            return Err(WriteError::UnknownEndpoint(exchange.endpoint.clone()));
+        }
+        let request = keep(&Message::of_request(&exchange.request), self.bodies, incoming)?;
+        let response = keep(&Message::of_response(&exchange.response), self.bodies, incoming)?;
+        self.stored |=
+            [&request, &response].iter().any(|kept| matches!(kept.content, Content::File { .. }));
+        self.page.push_str(if self.exchange_count == 0 { "" } else { "," });
+        layout::push_line(&mut self.page, 2);
+        push_exchange(&mut self.page, exchange, &request, &response);
+        self.exchange_count += 1;
+        self.flush_page()
+    }
+
+    /// Writes the end and gives `out` back. The names of all body files are durable then.
+    ///
+    /// # Errors
+    /// See `WriteError`.
+    pub fn finish(mut self) -> Result<W, WriteError> {
+        if self.exchange_count > 0 {
+            layout::push_line(&mut self.page, 1);
+        }
+        self.page.push_str("]\n}\n");
+        self.flush_page()?;
+        self.out.flush()?;
+        if self.stored {
+            self.bodies.sync()?;
+        }
+        Ok(self.out)
+    }
+
+    fn flush_page(&mut self) -> Result<(), WriteError> {
+        self.out.write_all(self.page.as_bytes())?;
+        self.page.clear();
+        Ok(())
+    }
+}
+
+/// The members of an object, each on a line of its own.
+struct Members<'p> {
+    out: &'p mut String,
+    level: usize,
+    empty: bool,
+}
+
+impl<'p> Members<'p> {
+    /// Opens an object on a line at `level`.
+    fn open(out: &'p mut String, level: usize) -> Self {
+        out.push('{');
+        Members { out, level: level + 1, empty: true }
+    }
+
+    /// Starts a member; its value is to follow.
+    fn key(&mut self, key: &str) -> &mut String {
+        self.out.push_str(if self.empty { "" } else { "," });
+        self.empty = false;
+        layout::push_line(self.out, self.level);
+        layout::push_text(self.out, key);
+        self.out.push_str(": ");
+        self.out
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        layout::push_text(self.key(key), text);
+    }
+
+    fn number(&mut self, key: &str, number: u64) {
+        let mut digits = itoa::Buffer::new();
+        self.key(key).push_str(digits.format(number));
+    }
+
+    fn close(self) {
+        if !self.empty {
+            layout::push_line(self.out, self.level - 1);
+        }
+        self.out.push('}');
+    }
+}
+
+fn push_head(out: &mut String, endpoints: &[EndpointNote]) {
+    let mut members = Members::open(out, 0);
+    members.number("format", FORMAT);
+    let list = members.key("endpoints");
+    layout::push_block(list, ('[', ']'), endpoints, 1, |out, note| {
+        layout::push_one_line(out, &endpoint_value(note));
+    });
+    members.key("exchanges").push('[');
+}
+
+fn endpoint_value(note: &EndpointNote) -> Value<'_> {
+    let source_type = match note.source_type {
+        SourceType::Http => "http",
+        SourceType::Https => "https",
+    };
+    object([
+        ("name", string(&note.name)),
+        ("listen", Value::String(note.listen.to_string().into())),
+        ("source_type", string(source_type)),
+        ("origin", Value::String(origin::write(&note.origin).into())),
+    ])
+}
+
+fn push_exchange(out: &mut String, exchange: &Exchange, request: &Kept<'_>, response: &Kept<'_>) {
+    let mut members = Members::open(out, 2);
+    members.text("endpoint", &exchange.endpoint);
+    members.text("recorded_at", &time::write(exchange.recorded_at_ms));
+    push_request(members.key("request"), &exchange.request, request);
+    push_response(members.key("response"), &exchange.response, response);
+    members.close();
+}
+
+fn push_request(out: &mut String, request: &Request, kept: &Kept<'_>) {
+    let mut members = Members::open(out, 3);
+    members.text("method", &request.head.method);
+    members.text("target", &request.head.target);
+    push_version(&mut members, request.head.version);
+    push_fields(&mut members, "headers", &request.head.fields);
+    push_body(&mut members, kept);
+    push_fields(&mut members, "trailers", &request.trailers);
+    members.close();
+}
+
+fn push_response(out: &mut String, response: &Response, kept: &Kept<'_>) {
+    let mut members = Members::open(out, 3);
+    members.number("at_ms", millis(response.at));
+    if !response.interim.is_empty() {
+        let list = members.key("interim");
+        layout::push_block(list, ('[', ']'), &response.interim, 4, |out, head| {
+            let mut members = Members::open(out, 5);
+            push_status(&mut members, head);
+            members.close();
+        });
+    }
+    push_status(&mut members, &response.head);
+    push_body(&mut members, kept);
+    push_fields(&mut members, "trailers", &response.trailers);
+    if response.end != End::Whole {
+        members.text("end", end_name(response.end));
+    }
+    members.close();
+}
+
+fn push_status(members: &mut Members<'_>, head: &ResponseHead) {
+    members.number("status", u64::from(head.status));
+    if !head.reason.is_empty() {
+        layout::push_value(members.key("reason"), &bytes_value(&head.reason), 4);
+    }
+    push_version(members, head.version);
+    push_fields(members, "headers", &head.fields);
+}
+
+fn push_version(members: &mut Members<'_>, version: Version) {
+    if version != Version::Http11 {
+        members.text("version", version.as_str());
+    }
+}
+
+/// One pair per line, however long.
+fn push_fields(members: &mut Members<'_>, key: &str, fields: &Fields) {
+    if fields.is_empty() {
+        return;
+    }
+    let level = members.level;
+    let pairs: Vec<_> = fields.iter().collect();
+    layout::push_block(members.key(key), ('[', ']'), &pairs, level, |out, field| {
+        let pair = Value::Array([field.name, field.value].map(|b| node(bytes_value(b))).into());
+        layout::push_one_line(out, &pair);
+    });
+}
+
+fn push_body(members: &mut Members<'_>, kept: &Kept<'_>) {
+    let coding = kept.coding.map(|coding| ("coding", string(coding.name())));
+    let level = members.level;
+    let content = match &kept.content {
+        Content::Absent => return,
+        Content::Inline(bytes) => inline_members(bytes),
+        Content::File { digest, len } => vec![("file", stored_value(*digest, *len))],
+        Content::Omitted { digest, len } => vec![("omitted", stored_value(*digest, *len))],
+        Content::Stream(pieces) => {
+            let mut body = Members::open(members.key("body"), level);
+            if let Some((key, value)) = coding {
+                layout::push_one_line(body.key(key), &value);
+            }
+            push_stream(body.key("stream"), pieces, level + 1);
+            return body.close();
+        }
+    };
+    let body = object(coding.into_iter().chain(content));
+    match kept.content {
+        // A digest fills most of a line; broken up it reads no better.
+        Content::File { .. } | Content::Omitted { .. } => {
+            layout::push_one_line(members.key("body"), &body);
+        }
+        _ => layout::push_value(members.key("body"), &body, level),
+    }
+}
+
+/// The first that fits of a JSON value, text and base64.
+fn inline_members(bytes: &[u8]) -> Vec<(&'static str, Value<'_>)> {
+    let Some(text) = readable(bytes) else { return vec![("base64", base64_value(bytes))] };
+    // A bare number or word may be JSON by chance; as text it reads the same.
+    let container = text.starts_with(['{', '[']);
+    match Style::detect(text).filter(|_| container) {
+        Some((style, node)) if style == Style::default() => vec![("json", node.value)],
+        Some((style, node)) => {
+            let name = Value::String(style.name().into());
+            vec![("json_style", name), ("json", node.value)]
+        }
+        None => vec![("text", text_value(text))],
+    }
+}
+
+/// One piece per line, unless it holds several lines of text and would be too long.
+fn push_stream(out: &mut String, pieces: &[Piece], level: usize) {
+    layout::push_block(out, ('[', ']'), pieces, level, |out, piece| {
+        let at_ms = Value::Number(millis(piece.at).to_string().into());
+        let (key, value) = match readable(&piece.bytes) {
+            Some(text) => ("text", text_value(text)),
+            None => ("base64", base64_value(&piece.bytes)),
+        };
+        let one_line = match &value {
+            Value::Array(lines) => lines.iter().filter(|line| !is_empty(line)).count() <= 1,
+            _ => true,
+        };
+        let value = object([("at_ms", at_ms), (key, value)]);
+        match one_line {
+            true => layout::push_one_line(out, &value),
+            false => layout::push_value(out, &value, level + 1),
+        }
+    });
+}
+
+/// A string, or where line feeds stand within, the lines between them.
+fn text_value(text: &str) -> Value<'_> {
+    let within = text.strip_suffix('\n').unwrap_or(text);
+    match within.contains('\n') {
+        true => Value::Array(text.split('\n').map(|line| node(string(line))).collect()),
+        false => string(text),
+    }
+}
+
+/// Bytes that are mostly text: a string where they are UTF-8.
+fn bytes_value(bytes: &[u8]) -> Value<'_> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => string(text),
+        Err(_) => object([("base64", base64_value(bytes))]),
+    }
+}
+
+fn base64_value(bytes: &[u8]) -> Value<'static> {
+    Value::String(BASE64_STANDARD.encode(bytes).into())
+}
+
+fn stored_value(digest: Digest, len: u64) -> Value<'static> {
+    let len = Value::Number(len.to_string().into());
+    object([("sha256", Value::String(digest.to_string().into())), ("bytes", len)])
+}
+
+fn is_empty(node: &Node<'_>) -> bool {
+    matches!(&node.value, Value::String(text) if text.is_empty())
+}
+
+fn string(text: &str) -> Value<'_> {
+    Value::String(text.into())
+}
+
+/// A node that was never at any place.
+fn node(value: Value<'_>) -> Node<'_> {
+    Node { at: 0, value }
+}
+
+fn object<'a>(members: impl IntoIterator<Item = (&'static str, Value<'a>)>) -> Value<'a> {
+    let member =
+        |(key, value): (&'static str, _)| Member { at: 0, key: key.into(), node: node(value) };
+    Value::Object(members.into_iter().map(member).collect())
+}
+
+/// Whole milliseconds; what is finer is cut off.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The names of `End::Whole`, which is left out, and of the others.
+pub(crate) fn end_name(end: End) -> &'static str {
+    match end {
+        End::Whole => "whole",
+        End::CutByOrigin => "cut_by_origin",
+        End::LeftByClient => "left_by_client",
+        End::RecorderKilled => "recorder_killed",
+    }
+}
