@@ -1,6 +1,6 @@
 //! What a recording directory holds after seals, kills and recoveries.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -243,13 +243,16 @@ fn recoveries_at_once_recover_once() {
     assert!(!dir.path().join("a.recovered-2.json").exists());
 }
 
-/// The steps of the crash tests: two old cassettes, and a run that replaces one, has a large body
-/// and one that was cut in its file.
-fn prepare(dir: &Path, disk: &FaultyDisk) -> Arc<Run> {
+/// Two old cassettes, one of which the run of the crash tests replaces.
+fn prepare_old(dir: &Path) {
     let run = open(FaultyDisk::patient(DiskFault::Fails), dir);
     record_all(&run, &[("a", "/old"), ("b", "/old")]);
     seal(run, Existing::Replace).unwrap();
-    let run = open(disk.clone(), dir);
+}
+
+/// The run of the crash tests: it has a large body, and one that was cut in its file.
+fn prepare_new(dir: &Path, disk: impl Disk + 'static) -> Arc<Run> {
+    let run = open(disk, dir);
     let recorder = Recorder::open(Arc::clone(&run), 0, KEEP).unwrap();
     record(&recorder, "a", "/new", b"new");
     record(&recorder, "c/d", "/large", &noise(20_000));
@@ -260,6 +263,11 @@ fn prepare(dir: &Path, disk: &FaultyDisk) -> Arc<Run> {
     }
     drop((cut, recorder));
     run
+}
+
+fn prepare(dir: &Path, disk: &FaultyDisk) -> Arc<Run> {
+    prepare_old(dir);
+    prepare_new(dir, disk.clone())
 }
 
 const FAULTS: [DiskFault; 5] = [
@@ -338,4 +346,54 @@ fn a_recovery_that_dies_at_any_operation_loses_and_doubles_nothing() {
             }
         }
     }
+}
+
+const CHILD_DIR: &str = "OULI_TEST_SEAL_DIR";
+
+#[test]
+#[ignore = "the part of the next test that is killed"]
+fn child_that_records_and_seals() {
+    let Some(dir) = std::env::var_os(CHILD_DIR) else { return };
+    let dir = PathBuf::from(dir);
+    recover(&dir).unwrap();
+    let run = prepare_new(&dir, RealDisk);
+    seal(run, Existing::Replace).unwrap();
+}
+
+/// Runs the child until it ends or is killed at the point; says whether it ended.
+fn run_child(dir: &Path, crash_at: &str) -> bool {
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "seal::tests::child_that_records_and_seals", "--ignored"])
+        .env(CHILD_DIR, dir)
+        .env("OULI_CRASH_AT", crash_at)
+        .output()
+        .unwrap();
+    let killed = std::os::unix::process::ExitStatusExt::signal(&child.status) == Some(9);
+    assert!(killed || child.status.success(), "{child:?}");
+    !killed
+}
+
+#[test]
+fn a_process_that_is_killed_between_any_two_steps_of_a_seal_loses_and_doubles_nothing() {
+    for at in 0.. {
+        let dir = tempfile::tempdir().unwrap();
+        prepare_old(dir.path());
+        let ended = run_child(dir.path(), &at.to_string());
+        recover(dir.path()).unwrap();
+        check(dir.path(), &format!("killed at point {at}"));
+        if ended {
+            assert!(at > 8, "a seal has many steps");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_seal_can_be_killed_at_a_step_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare_old(dir.path());
+    assert!(!run_child(dir.path(), "committed"));
+    assert_eq!(targets(dir.path(), "a.json"), ["/old"]);
+    recover(dir.path()).unwrap();
+    assert_eq!(targets(dir.path(), "a.json"), ["/new", "/cut"]);
 }
