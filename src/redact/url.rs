@@ -1,0 +1,160 @@
+//! Secrets in URLs: user information, and the values of query parameters with certain names.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::MARK;
+
+/// Query parameters whose values are credentials; compared percent-decoded, without regard to case.
+const SECRET: [&str; 9] = [
+    "key",
+    "api_key",
+    "access_token",
+    "token",
+    "sig",
+    "signature",
+    "x-amz-signature",
+    "x-amz-credential",
+    "x-amz-security-token",
+];
+
+pub(super) fn is_secret(name: &[u8]) -> bool {
+    // The shortest is three bytes; three more for each byte that is percent-encoded.
+    name.len() >= 3 && SECRET.iter().any(|secret| decodes_to(name, secret.as_bytes()))
+}
+
+fn decodes_to(name: &[u8], lower: &[u8]) -> bool {
+    if name.len() == lower.len() {
+        return name.eq_ignore_ascii_case(lower);
+    }
+    let decoded = percent_encoding::percent_decode(name).map(|byte| byte.to_ascii_lowercase());
+    decoded.eq(lower.iter().copied())
+}
+
+/// A request target: origin form, or absolute form (RFC 9112 section 3.2).
+pub(super) fn redact_target(target: &str) -> Cow<'_, str> {
+    let bytes = target.as_bytes();
+    // `//user@host` at the front of an origin form is a path.
+    let after_authority = if bytes.starts_with(b"/") { 0 } else { authority(bytes).end };
+    let mut secrets = Secrets::behind(bytes, after_authority);
+    let user = if bytes.starts_with(b"/") { None } else { user_information(bytes) };
+    let Some(first) = user.or_else(|| secrets.next()) else {
+        return Cow::Borrowed(target);
+    };
+    let mut out = String::with_capacity(target.len() + MARK.len());
+    let mut copied = 0;
+    for secret in std::iter::once(first).chain(secrets) {
+        // Both ends stand at ASCII bytes or at the ends of the text, thus at character boundaries.
+        out.push_str(target.get(copied..secret.start).unwrap_or_default());
+        out.push_str(MARK);
+        copied = secret.end;
+    }
+    out.push_str(target.get(copied..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+/// Every URL in a field value: a reference alone, `<url>; rel=next, <url>`, or `5; url=...`.
+/// Says whether anything changed; `out` holds the new value then.
+pub(super) fn redact_all(value: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut copied = 0;
+    let mut start = 0;
+    for part in value.split(|byte| matches!(byte, b'<' | b'>' | b'"' | b'\'' | b' ' | b'\t')) {
+        let url_start = start + url_prefix(part);
+        let url = &value[url_start..start + part.len()];
+        let after_authority = authority(url).end;
+        for secret in user_information(url).into_iter().chain(Secrets::behind(url, after_authority))
+        {
+            out.extend_from_slice(&value[copied..url_start + secret.start]);
+            out.extend_from_slice(MARK.as_bytes());
+            copied = url_start + secret.end;
+        }
+        start += part.len() + 1;
+    }
+    if copied > 0 {
+        out.extend_from_slice(&value[copied..]);
+    }
+    copied > 0
+}
+
+/// `Refresh: 0;url=https://…` without white space: how far the URL is in.
+fn url_prefix(part: &[u8]) -> usize {
+    let marker = b"url=";
+    let found = part.windows(marker.len()).position(|four| four.eq_ignore_ascii_case(marker));
+    match found {
+        // Before any URL syntax, else it is a query parameter called `url`.
+        Some(at) if !part[..at].iter().any(|byte| matches!(byte, b'?' | b'/' | b'#')) => {
+            at + marker.len()
+        }
+        _ => 0,
+    }
+}
+
+/// Where host, port and user information stand: behind `scheme://` or `//`; else an empty range.
+fn authority(url: &[u8]) -> Range<usize> {
+    let scheme_end = url
+        .iter()
+        .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')))
+        .filter(|end| *end > 0 && url[*end] == b':')
+        .map_or(0, |colon| colon + 1);
+    if !url[scheme_end..].starts_with(b"//") {
+        return 0..0;
+    }
+    let start = scheme_end + 2;
+    let len = url[start..].iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+    start..len.map_or(url.len(), |len| start + len)
+}
+
+/// `user:password` in front of the host, unless it is redacted already. All of it: tokens stand on
+/// either side of the colon.
+fn user_information(url: &[u8]) -> Option<Range<usize>> {
+    let authority = authority(url);
+    let at = url[authority.clone()].iter().rposition(|byte| *byte == b'@')?;
+    let user = authority.start..authority.start + at;
+    is_open(&url[user.clone()]).then_some(user)
+}
+
+fn is_open(value: &[u8]) -> bool {
+    !value.is_empty() && value != MARK.as_bytes()
+}
+
+/// The ranges of secret values in query and fragment. `?` and `;` separate as well as `&`: a URL
+/// may stand in another's query, and `;` is an old separator.
+struct Secrets<'a> {
+    url: &'a [u8],
+    /// Where the next parameter begins.
+    at: usize,
+}
+
+impl<'a> Secrets<'a> {
+    fn behind(url: &'a [u8], start: usize) -> Secrets<'a> {
+        let begins = url[start..].iter().position(|byte| matches!(byte, b'?' | b'#'));
+        Secrets { url, at: begins.map_or(url.len(), |begins| start + begins + 1) }
+    }
+}
+
+impl Iterator for Secrets<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        while self.at < self.url.len() {
+            let rest = &self.url[self.at..];
+            let separator = |byte: &u8| matches!(byte, b'&' | b';' | b'?' | b'#');
+            let name_end = rest.iter().position(|byte| *byte == b'=' || separator(byte));
+            let name_end = name_end.unwrap_or(rest.len());
+            if rest.get(name_end) == Some(&b'=') && is_secret(&rest[..name_end]) {
+                let start = self.at + name_end + 1;
+                // A secret reaches as far as it may: `;` and `?` can stand in it.
+                let end = self.url[start..].iter().position(|byte| matches!(byte, b'&' | b'#'));
+                let end = end.map_or(self.url.len(), |len| start + len);
+                self.at = end + 1;
+                if is_open(&self.url[start..end]) {
+                    return Some(start..end);
+                }
+            } else {
+                let end = rest.iter().position(separator).unwrap_or(rest.len());
+                self.at += end + 1;
+            }
+        }
+        None
+    }
+}
