@@ -1,0 +1,391 @@
+//! JSON by value, as bytes to digest: members sorted by name, no white space, every escape taken
+//! off that can be.
+//!
+//! Numbers keep their text: `1.0` and `1` differ, and integers past 2^53 aren't folded together.
+//! Members of the same name keep their order. What breaks RFC 8259 in any way is no JSON.
+
+/// Deeper values are no JSON here. It keeps the stack small; documents seldom pass 20.
+const DEPTH_MAX: usize = 128;
+
+/// Writes the canonical form of a JSON text to `out`, which is cleared, and says true; false when
+/// it isn't JSON. The form is never longer than the text.
+pub(super) fn canonical(text: &[u8], out: &mut Vec<u8>) -> bool {
+    out.clear();
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let mut parser = Parser { rest: text.as_bytes(), out, members: Vec::new(), sorted: Vec::new() };
+    parser.value(DEPTH_MAX).is_some() && {
+        parser.skip_space();
+        parser.rest.is_empty()
+    }
+}
+
+/// Where a member stands in the output.
+#[derive(Clone, Copy)]
+struct Member {
+    start: usize,
+    name_end: usize,
+    end: usize,
+}
+
+struct Parser<'a> {
+    rest: &'a [u8],
+    out: &'a mut Vec<u8>,
+    /// Members of all objects that are open, innermost last.
+    members: Vec<Member>,
+    sorted: Vec<u8>,
+}
+
+/// None means: not JSON.
+impl Parser<'_> {
+    fn skip_space(&mut self) {
+        let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        let len = self.rest.iter().position(|byte| !space(byte)).unwrap_or(self.rest.len());
+        self.rest = &self.rest[len..];
+    }
+
+    /// The next byte that isn't white space, without taking it.
+    fn peek(&mut self) -> Option<u8> {
+        self.skip_space();
+        self.rest.first().copied()
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        let (byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*byte)
+    }
+
+    fn value(&mut self, depth: usize) -> Option<()> {
+        match self.peek()? {
+            b'{' => self.object(depth.checked_sub(1)?),
+            b'[' => self.array(depth.checked_sub(1)?),
+            b'"' => self.string(),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => self.number(),
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        self.rest = self.rest.strip_prefix(word.as_bytes())?;
+        self.out.extend_from_slice(word.as_bytes());
+        Some(())
+    }
+
+    fn array(&mut self, depth: usize) -> Option<()> {
+        self.take()?;
+        self.out.push(b'[');
+        if self.peek()? == b']' {
+            self.take()?;
+        } else {
+            loop {
+                self.value(depth)?;
+                self.skip_space();
+                match self.take()? {
+                    b',' => self.out.push(b','),
+                    b']' => break,
+                    _ => return None,
+                }
+            }
+        }
+        self.out.push(b']');
+        Some(())
+    }
+
+    fn object(&mut self, depth: usize) -> Option<()> {
+        self.take()?;
+        self.out.push(b'{');
+        let first = self.members.len();
+        if self.peek()? == b'}' {
+            self.take()?;
+        } else {
+            loop {
+                self.member(depth)?;
+                self.skip_space();
+                match self.take()? {
+                    b',' => {}
+                    b'}' => break,
+                    _ => return None,
+                }
+            }
+        }
+        self.sort_members(first);
+        self.out.push(b'}');
+        Some(())
+    }
+
+    fn member(&mut self, depth: usize) -> Option<()> {
+        let start = self.out.len();
+        if self.peek()? != b'"' {
+            return None;
+        }
+        self.string()?;
+        let name_end = self.out.len();
+        self.skip_space();
+        if self.take()? != b':' {
+            return None;
+        }
+        self.out.push(b':');
+        self.value(depth)?;
+        self.out.push(b',');
+        self.members.push(Member { start, name_end, end: self.out.len() });
+        Some(())
+    }
+
+    /// Brings the members from `first` on, which are the end of the output, into order.
+    fn sort_members(&mut self, first: usize) {
+        let out = &mut *self.out;
+        let members = &mut self.members[first..];
+        if !members.is_sorted_by_key(|member| &out[member.start..member.name_end]) {
+            let start = members[0].start;
+            // Stable: members of one name keep their order.
+            members.sort_by(|a, b| out[a.start..a.name_end].cmp(&out[b.start..b.name_end]));
+            self.sorted.clear();
+            for member in members.iter() {
+                self.sorted.extend_from_slice(&out[member.start..member.end]);
+            }
+            out[start..].copy_from_slice(&self.sorted);
+        }
+        self.members.truncate(first);
+    }
+
+    /// RFC 8259 section 6.
+    fn number(&mut self) -> Option<()> {
+        let text = self.rest;
+        if self.rest.first() == Some(&b'-') {
+            self.take();
+        }
+        match self.take()? {
+            b'0' => {}
+            b'1'..=b'9' => self.skip_digits(),
+            _ => return None,
+        }
+        if self.rest.first() == Some(&b'.') {
+            self.take();
+            self.digits()?;
+        }
+        if matches!(self.rest.first(), Some(b'e' | b'E')) {
+            self.take();
+            if matches!(self.rest.first(), Some(b'+' | b'-')) {
+                self.take();
+            }
+            self.digits()?;
+        }
+        self.out.extend_from_slice(&text[..text.len() - self.rest.len()]);
+        Some(())
+    }
+
+    fn skip_digits(&mut self) {
+        let len = self.rest.iter().position(|byte| !byte.is_ascii_digit());
+        self.rest = &self.rest[len.unwrap_or(self.rest.len())..];
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        let before = self.rest.len();
+        self.skip_digits();
+        (self.rest.len() < before).then_some(())
+    }
+
+    /// Quotes and backslashes stay escaped, and lone surrogates, which no text can hold; control
+    /// characters stand raw, since the form needn't be JSON again.
+    fn string(&mut self) -> Option<()> {
+        self.take()?;
+        self.out.push(b'"');
+        loop {
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            let plain = self.rest.iter().position(special)?;
+            self.out.extend_from_slice(&self.rest[..plain]);
+            self.rest = &self.rest[plain..];
+            match self.take()? {
+                b'"' => break,
+                b'\\' => self.escape()?,
+                _ => return None,
+            }
+        }
+        self.out.push(b'"');
+        Some(())
+    }
+
+    fn escape(&mut self) -> Option<()> {
+        let byte = match self.take()? {
+            b'u' => return self.unicode_escape(),
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'/' => b'/',
+            b'"' => return Some(self.out.extend_from_slice(b"\\\"")),
+            b'\\' => return Some(self.out.extend_from_slice(b"\\\\")),
+            _ => return None,
+        };
+        self.out.push(byte);
+        Some(())
+    }
+
+    fn unicode_escape(&mut self) -> Option<()> {
+        let unit = self.hex4()?;
+        let c = match unit {
+            0xd800..0xdc00 => {
+                let before = self.rest;
+                match self.low_surrogate() {
+                    Some(low) => char::from_u32(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)),
+                    None => {
+                        self.rest = before;
+                        None
+                    }
+                }
+            }
+            unit => char::from_u32(unit),
+        };
+        match c {
+            Some('"') => self.out.extend_from_slice(b"\\\""),
+            Some('\\') => self.out.extend_from_slice(b"\\\\"),
+            Some(c) => self.out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            None => self.out.extend_from_slice(format!("\\u{unit:04x}").as_bytes()),
+        }
+        Some(())
+    }
+
+    fn low_surrogate(&mut self) -> Option<u32> {
+        self.rest = self.rest.strip_prefix(b"\\u")?;
+        self.hex4().filter(|unit| (0xdc00..0xe000).contains(unit))
+    }
+
+    fn hex4(&mut self) -> Option<u32> {
+        let (digits, rest) = self.rest.split_at_checked(4)?;
+        self.rest = rest;
+        digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn form(text: &str) -> Option<String> {
+        let mut out = Vec::new();
+        canonical(text.as_bytes(), &mut out).then(|| String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn equal_values_have_equal_forms() {
+        for (a, b) in [
+            (r#"{"b":1,"a":[true,null]}"#, "{ \"a\" : [ true,\n null ] , \"b\":1}"),
+            (r#""\u0041\/\n""#, "\"A/\\u000a\""),
+            (r#""\ud83d\ude00""#, r#""😀""#),
+            (r#"{"a":{"y":1,"x":2}}"#, r#"{"a":{"x":2,"y":1}}"#),
+            (r#"{"\u0062":1,"a":2}"#, r#"{"a":2,"b":1}"#),
+            (r#""\uD800""#, r#""\ud800""#),
+            (r#""\u0022\u005c""#, r#""\"\\""#),
+        ] {
+            assert!(form(a).is_some(), "{a}");
+            assert_eq!(form(a), form(b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn different_values_have_different_forms() {
+        for (a, b) in [
+            ("1", "1.0"),
+            ("1e2", "1E2"),
+            ("9007199254740993", "9007199254740992"),
+            ("-0", "0"),
+            ("[1,2]", "[2,1]"),
+            ("\"1\"", "1"),
+            ("{}", "[]"),
+            ("null", "\"null\""),
+            (r#"{"a":1,"a":2}"#, r#"{"a":2,"a":1}"#),
+            (r#"{"a":1,"a":1}"#, r#"{"a":1}"#),
+            (r#""\ud800""#, r#""\\ud800""#),
+            (r#"{"a":"1,b:2"}"#, r#"{"a":"1","b":2}"#),
+        ] {
+            assert!(form(a).is_some() && form(b).is_some(), "{a} {b}");
+            assert_ne!(form(a), form(b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn what_breaks_the_grammar_is_no_json() {
+        for text in [
+            "", " ", "{", "}", "[1,]", "{\"a\":1,}", "{a:1}", "01", "1.", ".5", "+1", "1e", "tru",
+            "\"\n\"", "\"\\x\"", "\"\\u12\"", "\"", "1 2", "[1 2]", "{\"a\" 1}", "NaN", "\u{feff}1",
+        ] {
+            assert_eq!(form(text), None, "{text:?}");
+        }
+        assert!(!canonical(b"\"\xff\"", &mut Vec::new()));
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(form(&nested(DEPTH_MAX)).is_some());
+        assert!(form(&nested(DEPTH_MAX + 1)).is_none());
+        assert!(form(&nested(1_000_000)).is_none());
+    }
+
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            ".{0,6}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::vec((".{0,3}", inner), 0..6)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn with_members_reversed(value: &serde_json::Value) -> serde_json::Value {
+        match value {
+            serde_json::Value::Array(items) => {
+                items.iter().map(with_members_reversed).collect::<Vec<_>>().into()
+            }
+            serde_json::Value::Object(members) => serde_json::Value::Object(
+                members.iter().rev().map(|(k, v)| (k.clone(), with_members_reversed(v))).collect(),
+            ),
+            leaf => leaf.clone(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn order_of_members_and_white_space_do_not_count(value in any_json()) {
+            let compact = serde_json::to_string(&value).unwrap();
+            let other = serde_json::to_string_pretty(&with_members_reversed(&value)).unwrap();
+            prop_assert!(form(&compact).is_some());
+            prop_assert_eq!(form(&compact), form(&other));
+        }
+
+        #[test]
+        fn forms_are_equal_exactly_when_values_are(a in any_json(), b in any_json()) {
+            let (left, right) = (a.to_string(), b.to_string());
+            prop_assert_eq!(form(&left) == form(&right), a == b);
+        }
+
+        #[test]
+        fn accepts_what_serde_json_accepts(text in "[\\[\\]{}:,\"\\\\u0-9a-f.eE+ -]{0,12}") {
+            let known: Result<serde_json::Value, _> = serde_json::from_str(&text);
+            // serde_json refuses lone surrogates; RFC 8259 section 8.2 allows them.
+            if !text.contains("\\u") {
+                prop_assert_eq!(form(&text).is_some(), known.is_ok());
+            }
+        }
+
+        #[test]
+        fn the_form_is_never_longer_than_the_text(text in ".{0,40}", value in any_json()) {
+            for text in [text, value.to_string()] {
+                let mut out = Vec::new();
+                canonical(text.as_bytes(), &mut out);
+                prop_assert!(out.len() <= text.len() + DEPTH_MAX);
+            }
+        }
+    }
+}

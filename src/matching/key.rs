@@ -1,0 +1,74 @@
+//! The canonical match key of a request.
+//!
+//! A key is a sequence of length-prefixed texts (endpoint, method, path, then each query parameter
+//! in canonical order) and the body's print, so no two different requests share one.
+
+use super::{Asked, BodyPrint, target};
+use crate::redact::Redactor;
+
+/// Query parameters that are sorted without an allocation.
+const PARAMETERS_INLINE: usize = 32;
+
+/// Writes the request's match key to `out`, replacing what is there. Allocates nothing when `out`
+/// has room and the query has no secrets and at most 32 parameters.
+pub fn write(out: &mut Vec<u8>, asked: &Asked<'_>, redactor: &Redactor) {
+    out.clear();
+    put(out, asked.endpoint.as_bytes());
+    put(out, asked.method.as_bytes());
+    // A recording holds the redacted target, so a live one counts as redacted too.
+    let redacted = redactor.target(asked.target);
+    let target = target::split(&redacted);
+    put_canonical(out, target.path);
+    put_query(out, target.query);
+    put_body(out, asked.body);
+}
+
+fn put(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    out.extend_from_slice(text);
+}
+
+fn put_canonical(out: &mut Vec<u8>, part: &str) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    target::canonical(part, out);
+    let len = (out.len() - start - 4) as u32;
+    if let Some(prefix) = out.get_mut(start..start + 4) {
+        prefix.copy_from_slice(&len.to_le_bytes());
+    }
+}
+
+/// Order doesn't count, repetition does.
+fn put_query(out: &mut Vec<u8>, query: &str) {
+    if query.is_empty() {
+        return out.extend_from_slice(&0u32.to_le_bytes());
+    }
+    let parameters = target::parameters(query);
+    let count = parameters.clone().count();
+    out.extend_from_slice(&(count as u32).to_le_bytes());
+    let mut inline = [""; PARAMETERS_INLINE];
+    let mut long = Vec::new();
+    let sorted = match inline.get_mut(..count) {
+        Some(inline) => inline,
+        None => {
+            long.resize(count, "");
+            long.as_mut_slice()
+        }
+    };
+    sorted.iter_mut().zip(parameters).for_each(|(slot, parameter)| *slot = parameter);
+    let canonical = |parameter: &&str| target::Canonical::new(parameter);
+    sorted.sort_unstable_by(|a, b| canonical(a).cmp(canonical(b)));
+    sorted.iter().for_each(|parameter| put_canonical(out, parameter));
+}
+
+fn put_body(out: &mut Vec<u8>, body: BodyPrint) {
+    let (kind, digest) = match body {
+        BodyPrint::None => return out.push(0),
+        BodyPrint::Bytes(digest) => (1, digest),
+        BodyPrint::Json(digest) => (2, digest),
+        BodyPrint::Form(digest) => (3, digest),
+        BodyPrint::Multipart(digest) => (4, digest),
+    };
+    out.push(kind);
+    out.extend_from_slice(&digest.0);
+}

@@ -1,0 +1,173 @@
+//! Request targets in canonical form (RFC 3986 section 6.2.2): unreserved characters are never
+//! percent-encoded, what may not stand in a URL always is, and hex digits are upper case. Encoded
+//! reserved characters stay as they are: `%2F` and `/` differ.
+
+/// A target in its parts: `/a/b` and `x=1&y=2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    pub(super) path: &'a str,
+    /// Without its question mark. No query and an empty one are the same.
+    pub(super) query: &'a str,
+}
+
+/// Splits a target. Of the absolute form only what follows the authority counts: that it names
+/// the endpoint's own origin has been checked before.
+pub(super) fn split(target: &str) -> Target<'_> {
+    let relative = match target.starts_with('/') {
+        true => target,
+        false => behind_authority(target),
+    };
+    let (path, query) = relative.split_once('?').unwrap_or((relative, ""));
+    // RFC 9112 section 3.2.1: an empty path is sent as "/".
+    Target { path: if path.is_empty() { "/" } else { path }, query }
+}
+
+fn behind_authority(target: &str) -> &str {
+    let Some((scheme, rest)) = target.split_once("://") else { return target };
+    if scheme.is_empty() || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return target;
+    }
+    rest.find(['/', '?']).and_then(|end| rest.get(end..)).unwrap_or_default()
+}
+
+/// The parameters of a query as they stand there. Empty ones don't count.
+pub(super) fn parameters(query: &str) -> impl Iterator<Item = &str> + Clone {
+    query.split('&').filter(|parameter| !parameter.is_empty())
+}
+
+/// What stands in the canonical form as it came.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0x21;
+    while byte < 0x7f {
+        plain[byte] = !matches!(
+            byte as u8,
+            b'%' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'
+        );
+        byte += 1;
+    }
+    plain
+};
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Appends the canonical form of a path or a query parameter.
+pub(super) fn canonical(part: &str, out: &mut Vec<u8>) {
+    let bytes = part.as_bytes();
+    match bytes.iter().position(|byte| !PLAIN[usize::from(*byte)]) {
+        None => out.extend_from_slice(bytes),
+        Some(_) => out.extend(Canonical::new(part)),
+    }
+}
+
+/// The bytes of a canonical form, one by one, so that parts can be compared without room for them.
+#[derive(Clone)]
+pub(super) struct Canonical<'a> {
+    rest: &'a [u8],
+    /// What of an encoded byte is still to come.
+    pending: [u8; 2],
+    pending_len: u8,
+}
+
+impl<'a> Canonical<'a> {
+    pub(super) fn new(part: &'a str) -> Self {
+        Canonical { rest: part.as_bytes(), pending: [0; 2], pending_len: 0 }
+    }
+
+    fn encoded(&mut self, byte: u8) -> u8 {
+        const HEX: [u8; 16] = *b"0123456789ABCDEF";
+        // Read from behind.
+        self.pending = [HEX[usize::from(byte & 15)], HEX[usize::from(byte >> 4)]];
+        self.pending_len = 2;
+        b'%'
+    }
+}
+
+impl Iterator for Canonical<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        if self.pending_len > 0 {
+            self.pending_len -= 1;
+            return Some(self.pending[usize::from(self.pending_len)]);
+        }
+        let (&byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        if byte == b'%' {
+            let Some(decoded) = hex_pair(rest) else { return Some(b'%') };
+            self.rest = rest.get(2..).unwrap_or_default();
+            return Some(match is_unreserved(decoded) {
+                true => decoded,
+                false => self.encoded(decoded),
+            });
+        }
+        Some(match PLAIN[usize::from(byte)] {
+            true => byte,
+            false => self.encoded(byte),
+        })
+    }
+}
+
+fn hex_pair(digits: &[u8]) -> Option<u8> {
+    let digit = |at: usize| digits.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    Some((digit(0)? * 16 + digit(1)?) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn canonical_text(part: &str) -> String {
+        let mut out = Vec::new();
+        canonical(part, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn targets_of_every_form_are_split() {
+        for (target, path, query) in [
+            ("/a/b?x=1&y", "/a/b", "x=1&y"),
+            ("/a?", "/a", ""),
+            ("/a?b?c", "/a", "b?c"),
+            ("http://h:80/a?x=1", "/a", "x=1"),
+            ("http://h", "/", ""),
+            ("http://h?x", "/", "x"),
+            ("*", "*", ""),
+            ("//h/a", "//h/a", ""),
+            ("/a?to=http://h/b", "/a", "to=http://h/b"),
+            ("/http://h/b", "/http://h/b", ""),
+        ] {
+            assert_eq!(split(target), Target { path, query }, "{target}");
+        }
+    }
+
+    #[test]
+    fn unreserved_characters_are_decoded_and_illegal_ones_encoded() {
+        for (part, expected) in [
+            ("/%61%7E%2D", "/a~-"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/a%2Fb", "/a%2Fb"),
+            ("/é", "/%C3%A9"),
+            ("/%c3%a9", "/%C3%A9"),
+            ("/a b|", "/a%20b%7C"),
+            ("/100%", "/100%"),
+            ("/%4", "/%4"),
+            ("/%zz%25zz", "/%zz%25zz"),
+        ] {
+            assert_eq!(canonical_text(part), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_canonical_form_is_its_own_canonical_form(part in "[/a%24fF é|~-]{0,20}") {
+            let once = canonical_text(&part);
+            // `%%41` is `%` and `A`, and stays so: `%A` is no encoded byte.
+            prop_assert!(once.len() < 3 || part.contains("%%") || canonical_text(&once) == once);
+        }
+    }
+}
