@@ -56,8 +56,7 @@ fn put_query(out: &mut Vec<u8>, query: &str) {
         }
     };
     sorted.iter_mut().zip(parameters).for_each(|(slot, parameter)| *slot = parameter);
-    let canonical = |parameter: &&str| target::Canonical::new(parameter);
-    sorted.sort_unstable_by(|a, b| canonical(a).cmp(canonical(b)));
+    sorted.sort_unstable_by(|a, b| target::Canonical::new(a).cmp(target::Canonical::new(b)));
     sorted.iter().for_each(|parameter| put_canonical(out, parameter));
 }
 

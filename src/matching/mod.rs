@@ -18,7 +18,7 @@ pub mod key;
 mod multipart;
 mod target;
 
-pub use body::{BodyKey, BodyPrint};
+pub use body::{BodyKey, BodyPrint, Bounds};
 
 /// What of a request counts.
 #[derive(Clone, Copy, Debug)]
@@ -30,3 +30,6 @@ pub struct Asked<'a> {
     pub target: &'a str,
     pub body: BodyPrint,
 }
+
+#[cfg(test)]
+mod tests;
