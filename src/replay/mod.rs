@@ -1,1 +1,17 @@
-//! Stub.
+//! Which recording answers a request, and when.
+//!
+//! `library` holds a recording folder's sessions and loads each at first use, `source` says where
+//! they are read from, `session` answers for one of them, `index` finds a key's occurrences,
+//! `choose` gives out each occurrence once, and `pace` says how long to wait between the pieces of
+//! an answer. Sends nothing and makes no answers: `answer` holds them once the road has made them.
+
+pub mod answer;
+pub mod choose;
+mod index;
+pub mod library;
+pub mod pace;
+pub mod session;
+pub mod source;
+
+pub use library::Library;
+pub use session::{Choice, Recorded, Session, Settings};

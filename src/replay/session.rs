@@ -1,0 +1,198 @@
+//! One session, loaded: which of its recordings answers a request.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::answer::Answer;
+use super::choose::{AfterLast, Ledger, Reserved};
+use super::index::Index;
+use crate::exchange::{Body, Digest, Exchange, Request};
+use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, key};
+use crate::redact::Redactor;
+
+/// What holds for every session of a run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Must know the same query names as the one that live keys are made with.
+    pub redactor: Redactor,
+    pub bounds: Bounds,
+    pub after_last: AfterLast,
+}
+
+/// One recorded exchange.
+#[derive(Debug)]
+pub struct Recorded {
+    pub exchange: Exchange,
+    /// Made at first use, then kept.
+    pub answer: OnceLock<Answer>,
+}
+
+/// What a session has for a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Choice<'a> {
+    Hit(&'a Recorded),
+    /// Every occurrence has been given out, and none may be repeated; this was the last.
+    Exhausted(&'a Recorded),
+    Miss,
+}
+
+/// A session's recordings. Shared by all runtimes.
+#[derive(Debug)]
+pub struct Session {
+    name: String,
+    recorded: Vec<Recorded>,
+    index: Index,
+    ledger: Ledger,
+    after_last: AfterLast,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// The index counts in 32 bits and keeps one value for "none".
+const EXCHANGE_COUNT_MAX: u32 = u32::MAX - 1;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("a session has at most {EXCHANGE_COUNT_MAX} exchanges, this one has {0}")]
+    TooMany(usize),
+    #[error("the body of request {nth} can't be read from `{}`", path.display())]
+    Body {
+        /// Counted from 1.
+        nth: u32,
+        path: PathBuf,
+        source: io::Error,
+    },
+}
+
+impl Session {
+    /// Blocking: reads the request bodies that lie in files and count by more than their digest,
+    /// from where `body_path` says.
+    pub fn build(
+        name: &str,
+        exchanges: Vec<Exchange>,
+        settings: &Settings,
+        body_path: impl Fn(&Digest) -> PathBuf,
+    ) -> Result<Session, BuildError> {
+        let count =
+            u32::try_from(exchanges.len()).ok().filter(|count| *count <= EXCHANGE_COUNT_MAX);
+        let count = count.ok_or(BuildError::TooMany(exchanges.len()))?;
+        let index = Index::build(count, |n, out| {
+            let exchange = &exchanges[n as usize];
+            let body = print(&exchange.request, settings.bounds, &body_path)
+                .map_err(|(path, source)| BuildError::Body { nth: n + 1, path, source })?;
+            let asked = Asked {
+                endpoint: &exchange.endpoint,
+                method: &exchange.request.head.method,
+                target: &exchange.request.head.target,
+                body,
+            };
+            key::write(out, &asked, &settings.redactor);
+            Ok(())
+        })?;
+        let recorded = exchanges.into_iter().map(Recorded::new).collect();
+        Ok(Session {
+            name: name.to_owned(),
+            recorded,
+            index,
+            ledger: Ledger::new(count),
+            after_last: settings.after_last,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All recordings, in the order of their request heads.
+    pub fn recorded(&self) -> &[Recorded] {
+        &self.recorded
+    }
+
+    /// Reserves the answer to a request with this match key: the nth equal request gets the nth
+    /// recording. Never waits.
+    pub fn choose(&self, key: &[u8]) -> Choice<'_> {
+        let reserved = self.index.find(key).and_then(|(occurrences, cursor)| {
+            self.ledger.reserve(occurrences, cursor, self.after_last)
+        });
+        let counter = match reserved {
+            Some(Reserved::Given(_) | Reserved::Repeated(_)) => &self.hits,
+            Some(Reserved::Exhausted(_)) | None => &self.misses,
+        };
+        counter.fetch_add(1, Relaxed);
+        match reserved {
+            Some(Reserved::Given(n) | Reserved::Repeated(n)) => {
+                Choice::Hit(&self.recorded[n as usize])
+            }
+            Some(Reserved::Exhausted(n)) => Choice::Exhausted(&self.recorded[n as usize]),
+            None => Choice::Miss,
+        }
+    }
+
+    /// The recordings that could have answered a request and answered none, in order.
+    pub fn unused(&self) -> impl Iterator<Item = &Recorded> {
+        self.ledger
+            .untaken()
+            .filter_map(|n| self.recorded.get(n as usize))
+            .filter(|r| r.is_usable())
+    }
+
+    /// Requests that were answered from here.
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Relaxed)
+    }
+
+    /// Requests that found nothing here, or nothing left.
+    pub fn misses(&self) -> u64 {
+        self.misses.load(Relaxed)
+    }
+}
+
+impl Recorded {
+    fn new(exchange: Exchange) -> Recorded {
+        Recorded { exchange, answer: OnceLock::new() }
+    }
+
+    /// Whether there is something to send: not when the answer's body was too large to keep.
+    pub fn is_usable(&self) -> bool {
+        !matches!(self.exchange.response.body, Body::Omitted { .. })
+    }
+}
+
+/// The body's share of a recorded request's key.
+fn print(
+    request: &Request,
+    bounds: Bounds,
+    body_path: impl Fn(&Digest) -> PathBuf,
+) -> Result<BodyPrint, (PathBuf, io::Error)> {
+    let mut body = BodyKey::recorded(&request.head.fields, request.coding, bounds);
+    match &request.body {
+        Body::Absent => {}
+        Body::Whole(bytes) => body.push(bytes),
+        Body::Pieces(pieces) => pieces.iter().for_each(|piece| body.push(&piece.bytes)),
+        Body::File { digest, len } if body.needs_content(*len) => {
+            let path = body_path(digest);
+            if let Err(error) = File::open(&path).and_then(|file| push_all(file, &mut body)) {
+                return Err((path, error));
+            }
+        }
+        Body::File { digest, .. } | Body::Omitted { digest, .. } => {
+            return Ok(BodyPrint::Bytes(*digest));
+        }
+    }
+    Ok(body.finish())
+}
+
+fn push_all(mut file: File, body: &mut BodyKey) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            len => body.push(&buffer[..len]),
+        }
+    }
+}
