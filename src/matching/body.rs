@@ -6,6 +6,8 @@
 //! `match_bytes_max`: a larger body counts by the digest of its bytes, which is also the name of
 //! the file that a recording keeps it in.
 
+use std::borrow::Cow;
+
 use sha2::{Digest as _, Sha256};
 
 use super::{form, json, multipart};
@@ -54,6 +56,8 @@ pub struct BodyKey {
     flowing: Option<Box<Flowing>>,
     /// `kept` isn't the whole content: there was more than may be kept, or it doesn't decode.
     in_part: bool,
+    /// Decoded bytes so far.
+    len: u64,
 }
 
 /// What the content type says about comparing.
@@ -107,6 +111,7 @@ impl BodyKey {
             kept,
             flowing: None,
             in_part: false,
+            len: 0,
         }
     }
 
@@ -137,6 +142,7 @@ impl BodyKey {
 
     /// Takes decoded content.
     fn take(&mut self, bytes: &[u8]) {
+        self.len += bytes.len() as u64;
         if let Some(flowing) = &mut self.flowing {
             return flowing.push(bytes);
         }
@@ -169,6 +175,24 @@ impl BodyKey {
     /// decode.
     pub fn content(&self) -> Option<&[u8]> {
         (!self.in_part).then_some(&self.kept)
+    }
+
+    /// The content as people compare it: without the boundary that its client made up.
+    pub(crate) fn content_to_show(&self) -> Option<Cow<'_, [u8]>> {
+        let content = self.content()?;
+        Some(match &self.kind {
+            Kind::Multipart(boundary) => multipart::without_boundary(content, boundary).into(),
+            _ => content.into(),
+        })
+    }
+
+    /// Decoded bytes that have come.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// The buffer that was given to `new`, grown perhaps.

@@ -4,6 +4,7 @@
 //! in canonical order) and the body's print, so no two different requests share one.
 
 use super::{Asked, BodyPrint, target};
+use crate::exchange::Digest;
 use crate::redact::Redactor;
 
 /// Query parameters that are sorted without an allocation.
@@ -70,4 +71,65 @@ fn put_body(out: &mut Vec<u8>, body: BodyPrint) {
     };
     out.push(kind);
     out.extend_from_slice(&digest.0);
+}
+
+/// A key taken apart again. Everything in it is canonical and redacted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts<'a> {
+    pub endpoint: &'a [u8],
+    pub method: &'a [u8],
+    pub path: &'a [u8],
+    parameters: &'a [u8],
+    pub body: BodyPrint,
+}
+
+impl<'a> Parts<'a> {
+    /// None for what `write` never wrote.
+    pub fn of(key: &'a [u8]) -> Option<Parts<'a>> {
+        let (endpoint, rest) = text(key)?;
+        let (method, rest) = text(rest)?;
+        let (path, rest) = text(rest)?;
+        let (count, parameters) = rest.split_first_chunk()?;
+        let mut rest = parameters;
+        for _ in 0..u32::from_le_bytes(*count) {
+            rest = text(rest)?.1;
+        }
+        let parameters = parameters.get(..parameters.len() - rest.len())?;
+        Some(Parts { endpoint, method, path, parameters, body: body(rest)? })
+    }
+
+    /// The query parameters, sorted.
+    pub fn parameters(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut rest = self.parameters;
+        std::iter::from_fn(move || {
+            let (parameter, behind) = text(rest)?;
+            rest = behind;
+            Some(parameter)
+        })
+    }
+
+    /// What requests are laid out by, so that near ones stand together.
+    pub(crate) fn place(&self) -> (&'a [u8], &'a [u8], &'a [u8]) {
+        (self.path, self.method, self.endpoint)
+    }
+}
+
+fn text(key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = key.split_first_chunk()?;
+    rest.split_at_checked(u32::from_le_bytes(*len) as usize)
+}
+
+fn body(key: &[u8]) -> Option<BodyPrint> {
+    let (kind, digest) = key.split_first()?;
+    if *kind == 0 {
+        return digest.is_empty().then_some(BodyPrint::None);
+    }
+    let digest = Digest(digest.try_into().ok()?);
+    match kind {
+        1 => Some(BodyPrint::Bytes(digest)),
+        2 => Some(BodyPrint::Json(digest)),
+        3 => Some(BodyPrint::Form(digest)),
+        4 => Some(BodyPrint::Multipart(digest)),
+        _ => None,
+    }
 }

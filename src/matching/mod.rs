@@ -12,13 +12,16 @@
 //! with redaction.
 
 mod body;
+pub mod difference;
 mod form;
 mod json;
 pub mod key;
 mod multipart;
+pub mod nearest;
 mod target;
 
 pub use body::{BodyKey, BodyPrint, Bounds};
+pub use difference::Differences;
 
 /// What of a request counts.
 #[derive(Clone, Copy, Debug)]

@@ -24,6 +24,19 @@ pub(super) fn boundary(content_type: &[u8]) -> Option<&[u8]> {
     (1..=BOUNDARY_BYTES_MAX).contains(&boundary.len()).then_some(boundary)
 }
 
+/// The body with a plain word for its boundary, to be shown.
+pub(super) fn without_boundary(body: &[u8], boundary: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    let mut copied = 0;
+    for at in memmem::find_iter(body, boundary) {
+        out.extend_from_slice(&body[copied..at]);
+        out.extend_from_slice(b"boundary");
+        copied = at + boundary.len();
+    }
+    out.extend_from_slice(&body[copied..]);
+    out
+}
+
 /// Digests one multipart body.
 pub(super) struct Parts {
     /// Finds CR LF, two hyphens and the boundary.

@@ -106,10 +106,12 @@ impl Redactor {
         }
     }
 
-    /// Whether a query parameter, or a form or JSON field of that name, holds a secret. Case
-    /// doesn't count, and neither does percent-encoding.
-    pub fn is_secret_parameter(&self, name: &[u8]) -> bool {
-        url::is_secret(name)
+    /// Whether the value of a form field or JSON member of that name is kept out of logs and miss
+    /// answers. Bodies on the disk are not altered.
+    pub fn is_secret_in_body(&self, name: &[u8]) -> bool {
+        const PASSWORDS: [&str; 4] = ["password", "secret", "client_secret", "refresh_token"];
+        let named = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
+        url::is_secret(name) || PASSWORDS.iter().any(|known| named(&known))
     }
 
     /// Fills `out` with `fields` redacted and says true, or leaves it in any state and says false

@@ -7,6 +7,8 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::choose::Cursor;
+use super::near::LOOKED_AT_MAX;
+use crate::matching::key::Parts;
 
 /// An empty place of the table.
 const EMPTY: u32 = u32::MAX;
@@ -19,6 +21,8 @@ pub(super) struct Index {
     occurrences: Vec<u32>,
     /// A power of two, at least a quarter of it empty.
     table: Box<[u32]>,
+    /// All groups, those near each other side by side; only where there are too many to look at.
+    by_place: Vec<u32>,
 }
 
 /// The occurrences of one key.
@@ -42,7 +46,8 @@ impl Index {
     ) -> Result<Index, E> {
         let places = (count as usize * 4 / 3 + 1).next_power_of_two();
         let table = vec![EMPTY; places].into_boxed_slice();
-        let mut index = Index { keys: Vec::new(), groups: Vec::new(), occurrences: vec![], table };
+        let (keys, groups, occurrences) = (Vec::new(), Vec::new(), Vec::new());
+        let mut index = Index { keys, groups, occurrences, table, by_place: Vec::new() };
         let mut group_of = Vec::with_capacity(count as usize);
         let mut key = Vec::new();
         for recording in 0..count {
@@ -54,6 +59,7 @@ impl Index {
         index.sort(&group_of);
         index.keys.shrink_to_fit();
         index.groups.shrink_to_fit();
+        index.lay_out();
         Ok(index)
     }
 
@@ -78,6 +84,37 @@ impl Index {
         let group = &self.groups[found? as usize];
         let first = group.first as usize;
         Some((&self.occurrences[first..first + group.count as usize], &group.cursor))
+    }
+
+    /// Keys that may be near one that isn't here, each with the first of its recordings; no more
+    /// than `LOOKED_AT_MAX`.
+    pub(super) fn around(&self, asked: &Parts<'_>) -> impl Iterator<Item = (&[u8], u32)> {
+        let before = |group: &u32| self.place(*group) < Some(asked.place());
+        let here = self.by_place.partition_point(before);
+        let end =
+            (here + LOOKED_AT_MAX / 2).clamp(LOOKED_AT_MAX, self.groups.len().max(LOOKED_AT_MAX));
+        (end - LOOKED_AT_MAX..end).filter_map(|n| {
+            let group = self.by_place.get(n).map_or(n, |group| *group as usize);
+            let group = self.groups.get(group)?;
+            let first = self.occurrences.get(group.first as usize)?;
+            Some((self.key(group), *first))
+        })
+    }
+
+    fn lay_out(&mut self) {
+        if self.groups.len() > LOOKED_AT_MAX {
+            let mut by_place: Vec<u32> = (0..self.groups.len() as u32).collect();
+            by_place.sort_by_key(|group| self.place(*group));
+            self.by_place = by_place;
+        }
+    }
+
+    fn place(&self, group: u32) -> Option<(&[u8], &[u8], &[u8])> {
+        Some(Parts::of(self.key(&self.groups[group as usize]))?.place())
+    }
+
+    fn key(&self, group: &Group) -> &[u8] {
+        &self.keys[group.key_start..group.key_start + group.key_len as usize]
     }
 
     fn find_or_insert(&mut self, key: &[u8]) -> u32 {
@@ -110,8 +147,7 @@ impl Index {
                 return (place, None);
             }
             let group = &self.groups[number as usize];
-            let stored = || &self.keys[group.key_start..group.key_start + group.key_len as usize];
-            if group.hash == hash && stored() == key {
+            if group.hash == hash && self.key(group) == key {
                 return (place, Some(number));
             }
             place = (place + 1) & mask;

@@ -21,7 +21,7 @@ const EMPTY_COUNT_MAX: usize = 1024;
 pub type Outcome = Result<Arc<Session>, Arc<LoadError>>;
 
 pub struct Library {
-    source: Box<dyn Source>,
+    source: Arc<dyn Source>,
     settings: Settings,
     sessions: RwLock<Sessions>,
 }
@@ -43,11 +43,11 @@ impl Library {
     ///
     /// Errors: the folder isn't there, or can't be listed.
     pub fn open(dir: &Path, settings: Settings) -> Result<Arc<Library>, OpenError> {
-        Ok(Library::over(Box::new(Folder::open(dir)?), settings))
+        Ok(Library::over(Arc::new(Folder::open(dir)?), settings))
     }
 
     /// Over anything that holds sessions.
-    pub fn over(source: Box<dyn Source>, settings: Settings) -> Arc<Library> {
+    pub fn over(source: Arc<dyn Source>, settings: Settings) -> Arc<Library> {
         Arc::new(Library { source, settings, sessions: RwLock::default() })
     }
 
@@ -135,7 +135,8 @@ impl Library {
     fn load(&self, name: &str) -> Outcome {
         let load = || {
             let cassette = self.source.load(name)?.unwrap_or_default();
-            let body_path = |digest: &Digest| self.source.body_path(digest);
+            let source = self.source.clone();
+            let body_path = Arc::new(move |digest: &Digest| source.body_path(digest));
             Session::build(name, cassette.exchanges, &self.settings, body_path)
                 .map(Arc::new)
                 .map_err(|error| LoadError::new(self.source.path(name), error))

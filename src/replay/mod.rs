@@ -2,16 +2,21 @@
 //!
 //! `library` holds a recording folder's sessions and loads each at first use, `source` says where
 //! they are read from, `session` answers for one of them, `index` finds a key's occurrences,
-//! `choose` gives out each occurrence once, and `pace` says how long to wait between the pieces of
+//! `choose` gives out each occurrence once, `near`
+//! finds what a missed request may have meant, and `pace` says how long to wait between the pieces of
 //! an answer. Sends nothing and makes no answers: `answer` holds them once the road has made them.
 
 pub mod answer;
+mod bodies;
 pub mod choose;
 mod index;
 pub mod library;
+pub mod near;
 pub mod pace;
 pub mod session;
 pub mod source;
 
+pub use bodies::BodyPath;
 pub use library::Library;
+pub use near::Near;
 pub use session::{Choice, Recorded, Session, Settings};

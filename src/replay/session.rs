@@ -1,16 +1,16 @@
 //! One session, loaded: which of its recordings answers a request.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::answer::Answer;
+use super::bodies::{Bodies, BodyPath, Unreadable};
 use super::choose::{AfterLast, Ledger, Reserved};
 use super::index::Index;
-use crate::exchange::{Body, Digest, Exchange, Request};
-use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, key};
+use crate::exchange::{Body, Exchange};
+use crate::matching::{Asked, Bounds, key};
 use crate::redact::Redactor;
 
 /// What holds for every session of a run.
@@ -39,12 +39,13 @@ pub enum Choice<'a> {
     Miss,
 }
 
-/// A session's recordings. Shared by all runtimes.
-#[derive(Debug)]
+/// A session's recordings, shared by all runtimes.
 pub struct Session {
+    pub(super) recorded: Vec<Recorded>,
+    pub(super) index: Index,
+    pub(super) bodies: Bodies,
+    pub(super) redactor: Redactor,
     name: String,
-    recorded: Vec<Recorded>,
-    index: Index,
     ledger: Ledger,
     after_last: AfterLast,
     hits: AtomicU64,
@@ -70,19 +71,24 @@ pub enum BuildError {
 impl Session {
     /// Blocking: reads the request bodies that lie in files and count by more than their digest,
     /// from where `body_path` says.
+    ///
+    /// Errors: such a file can't be read.
     pub fn build(
         name: &str,
         exchanges: Vec<Exchange>,
         settings: &Settings,
-        body_path: impl Fn(&Digest) -> PathBuf,
+        body_path: BodyPath,
     ) -> Result<Session, BuildError> {
         let count =
             u32::try_from(exchanges.len()).ok().filter(|count| *count <= EXCHANGE_COUNT_MAX);
         let count = count.ok_or(BuildError::TooMany(exchanges.len()))?;
+        let bodies = Bodies { path_of: body_path, bounds: settings.bounds };
         let index = Index::build(count, |n, out| {
             let exchange = &exchanges[n as usize];
-            let body = print(&exchange.request, settings.bounds, &body_path)
-                .map_err(|(path, source)| BuildError::Body { nth: n + 1, path, source })?;
+            let body = bodies.print(&exchange.request).map_err(|unreadable| {
+                let Unreadable { path, source } = unreadable;
+                BuildError::Body { nth: n + 1, path, source }
+            })?;
             let asked = Asked {
                 endpoint: &exchange.endpoint,
                 method: &exchange.request.head.method,
@@ -97,6 +103,8 @@ impl Session {
             name: name.to_owned(),
             recorded,
             index,
+            bodies,
+            redactor: settings.redactor.clone(),
             ledger: Ledger::new(count),
             after_last: settings.after_last,
             hits: AtomicU64::new(0),
@@ -160,39 +168,5 @@ impl Recorded {
     /// Whether there is something to send: not when the answer's body was too large to keep.
     pub fn is_usable(&self) -> bool {
         !matches!(self.exchange.response.body, Body::Omitted { .. })
-    }
-}
-
-/// The body's share of a recorded request's key.
-fn print(
-    request: &Request,
-    bounds: Bounds,
-    body_path: impl Fn(&Digest) -> PathBuf,
-) -> Result<BodyPrint, (PathBuf, io::Error)> {
-    let mut body = BodyKey::recorded(&request.head.fields, request.coding, bounds);
-    match &request.body {
-        Body::Absent => {}
-        Body::Whole(bytes) => body.push(bytes),
-        Body::Pieces(pieces) => pieces.iter().for_each(|piece| body.push(&piece.bytes)),
-        Body::File { digest, len } if body.needs_content(*len) => {
-            let path = body_path(digest);
-            if let Err(error) = File::open(&path).and_then(|file| push_all(file, &mut body)) {
-                return Err((path, error));
-            }
-        }
-        Body::File { digest, .. } | Body::Omitted { digest, .. } => {
-            return Ok(BodyPrint::Bytes(*digest));
-        }
-    }
-    Ok(body.finish())
-}
-
-fn push_all(mut file: File, body: &mut BodyKey) -> io::Result<()> {
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(()),
-            len => body.push(&buffer[..len]),
-        }
     }
 }
