@@ -172,3 +172,6 @@ impl Library {
         self.sessions.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@
 pub mod answer;
 mod bodies;
 pub mod choose;
+#[cfg(test)]
+mod fixture;
 mod index;
 pub mod library;
 pub mod near;

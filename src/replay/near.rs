@@ -102,3 +102,6 @@ impl Session {
         bodies::len(&self.recorded[n as usize].exchange.request.body)
     }
 }
+
+#[cfg(test)]
+mod tests;

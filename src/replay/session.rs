@@ -170,3 +170,6 @@ impl Recorded {
         !matches!(self.exchange.response.body, Body::Omitted { .. })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,3 +160,6 @@ impl fmt::Display for Differences {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+use std::sync::Barrier;
+
+use sha2::{Digest as _, Sha256};
+
+use super::*;
+use crate::exchange::Digest;
+use crate::replay::fixture::{asked, exchange, get, no_bodies, post, session, settings};
+
+fn answer(recorded: &Recorded) -> &str {
+    match &recorded.exchange.response.body {
+        Body::Whole(bytes) => std::str::from_utf8(bytes).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn choose(session: &Session, method: &str, target: &str, body: &str) -> Option<String> {
+    match session.choose(&asked(method, target, body).0) {
+        Choice::Hit(recorded) => Some(answer(recorded).to_owned()),
+        Choice::Exhausted(_) | Choice::Miss => None,
+    }
+}
+
+#[test]
+fn equal_requests_get_their_answers_in_recorded_order() {
+    let session = session(vec![get("/n?a=1&b=2", "1"), get("/m", "other"), get("/n?b=2&a=1", "2")]);
+    let next = || choose(&session, "GET", "http://h/n?b=2&a=1", "");
+    assert_eq!([next(), next(), next()], ["1", "2", "2"].map(|n| Some(n.to_owned())));
+    assert_eq!(choose(&session, "POST", "/n?a=1&b=2", ""), None);
+    assert_eq!((session.hits(), session.misses()), (3, 1));
+    assert_eq!(session.unused().map(answer).collect::<Vec<_>>(), ["other"]);
+}
+
+#[test]
+fn a_strict_session_says_which_recording_was_the_last() {
+    let strict = settings(AfterLast::Refuse);
+    let session = Session::build("s", vec![get("/", "1")], &strict, no_bodies()).unwrap();
+    let (key, _) = asked("GET", "/", "");
+    assert!(matches!(session.choose(&key), Choice::Hit(_)));
+    let Choice::Exhausted(last) = session.choose(&key) else { panic!("given out twice") };
+    assert_eq!(answer(last), "1");
+    assert_eq!((session.hits(), session.misses()), (1, 1));
+}
+
+#[test]
+fn bodies_match_by_value() {
+    let session = session(vec![post("/", r#"{"a":1,"b":[2]}"#, "1"), post("/", "{}", "2")]);
+    assert_eq!(choose(&session, "POST", "/", "{ \"b\": [2], \"a\": 1 }").as_deref(), Some("1"));
+    assert_eq!(choose(&session, "POST", "/", "{ }").as_deref(), Some("2"));
+    assert_eq!(choose(&session, "POST", "/", r#"{"a":1,"b":[3]}"#), None);
+}
+
+#[test]
+fn a_body_kept_in_a_file_matches_by_value_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = br#"{"a":1,"b":2}"#;
+    let digest = Digest(Sha256::digest(text).into());
+    let path = dir.path().join(digest.to_string());
+    let body = Body::File { digest, len: text.len() as u64 };
+    let build = || {
+        let dir = dir.path().to_owned();
+        let path_of = std::sync::Arc::new(move |digest: &Digest| dir.join(digest.to_string()));
+        let exchanges = vec![exchange("POST", "/", body.clone(), "1")];
+        Session::build("s", exchanges, &settings(AfterLast::Repeat), path_of)
+    };
+    let Err(BuildError::Body { nth: 1, path: missing, .. }) = build() else {
+        panic!("a body that isn't there was read")
+    };
+    assert_eq!(missing, path);
+    std::fs::write(&path, text).unwrap();
+    let session = build().unwrap();
+    assert_eq!(choose(&session, "POST", "/", r#"{"b":2,"a":1}"#).as_deref(), Some("1"));
+}
+
+#[test]
+fn a_body_that_was_not_kept_matches_by_its_digest() {
+    let text = "x".repeat(5000);
+    let digest = Digest(Sha256::digest(&text).into());
+    for body in [Body::Omitted { digest, len: 5000 }, Body::File { digest, len: 5000 }] {
+        let session = session(vec![exchange("POST", "/", body, "1")]);
+        assert_eq!(choose(&session, "POST", "/", &text).as_deref(), Some("1"));
+        assert_eq!(choose(&session, "POST", "/", &text[1..]), None);
+    }
+}
+
+#[test]
+fn an_answer_that_was_not_kept_is_found_but_not_missed_when_unused() {
+    let mut omitted = get("/", "");
+    omitted.response.body = Body::Omitted { digest: Digest([0; 32]), len: 1 };
+    let session = session(vec![omitted, get("/a", "1")]);
+    assert_eq!(session.unused().count(), 1);
+    assert!(matches!(session.choose(&asked("GET", "/", "").0), Choice::Hit(r) if !r.is_usable()));
+}
+
+#[test]
+fn no_recording_but_the_last_is_given_to_two_runtimes() {
+    const THREADS: usize = 4;
+    const COUNT: usize = 500;
+    let session = session((0..COUNT).map(|n| get("/n", &n.to_string())).collect());
+    let start = Barrier::new(THREADS);
+    let ask = || {
+        start.wait();
+        (0..COUNT).filter_map(|_| choose(&session, "GET", "/n", "")).collect::<Vec<_>>()
+    };
+    let mut all: Vec<usize> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(ask)).collect();
+        let answers = threads.into_iter().flat_map(|thread| {
+            let mine = thread.join().unwrap();
+            // What one client sees keeps the recorded order.
+            let numbers: Vec<usize> = mine.iter().map(|n| n.parse().unwrap()).collect();
+            assert!(numbers.is_sorted());
+            numbers
+        });
+        answers.collect()
+    });
+    all.sort_unstable();
+    assert_eq!(all[..COUNT], (0..COUNT).collect::<Vec<_>>());
+    assert!(all[COUNT..].iter().all(|n| *n == COUNT - 1));
+    assert_eq!(session.unused().count(), 0);
+}
