@@ -234,9 +234,15 @@ pub enum Body {
     /// Kept piece by piece, because when each came matters.
     Pieces(Vec<Piece>),
     /// In a file of its own under `bodies/`, named by its digest.
-    File { digest: Digest, len: u64 },
+    File {
+        digest: Digest,
+        len: u64,
+    },
     /// Too large to keep: passed on, not stored.
-    Omitted { digest: Digest, len: u64 },
+    Omitted {
+        digest: Digest,
+        len: u64,
+    },
 }
 
 /// Content codings that Ouli takes off and puts on again.
