@@ -7,6 +7,14 @@
 // One binary, many modules: `pub` in `support` means "for the tests".
 #![allow(unreachable_pub)]
 
+mod demo;
+mod drain;
 mod forwarding;
+mod limits;
 mod record_replay;
+mod recording;
+mod refusals;
+mod replay;
+mod scale;
+mod startup;
 mod support;

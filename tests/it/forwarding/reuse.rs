@@ -130,7 +130,9 @@ fn an_idempotent_request_whose_body_was_sent_is_not_sent_again() {
 
 #[test]
 fn no_retry_after_a_byte_of_the_answer_has_come() {
-    let origin = dying(|talk| drop(talk.send("H")));
+    let origin = dying(|talk| {
+        talk.send("H");
+    });
     let ouli = Ouli::record(&origin).start();
     let mut client = ouli.client();
     client.get("/warm");

@@ -99,7 +99,7 @@ fn configured_replacements_apply_to_answers_on_both_roads_and_not_to_the_recordi
     let config = one_endpoint(
         &origin,
         "response_header_replacements = [{ header = \"x-upload-url\", \
-         regex = \"https://real.example/(\\\\w+)\", replacement = \"http://localhost:1/$1\" }]",
+         regex = \"https://real.example/(\\\\w+)\", replace = \"http://localhost:1/$1\" }]",
     );
     let recorder = Ouli::command("record").config(&config).start();
     let check = |answer: Response| {

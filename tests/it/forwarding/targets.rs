@@ -77,6 +77,7 @@ fn an_http_1_0_client_gets_an_answer_it_can_read() {
         assert_eq!((answer.text(), answer.is_whole()), ("in chunks", true));
         connection.expect_close();
     });
+    assert_eq!(origin.requests()[0].version, "HTTP/1.1", "Ouli's own towards the origin");
 }
 
 #[test]

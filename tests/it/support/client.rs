@@ -107,10 +107,6 @@ impl Connection {
         Ok(Connection { wire: Wire::new(stream), host: address.to_string() })
     }
 
-    pub fn local_address(&self) -> SocketAddr {
-        self.wire.stream.local_addr().unwrap()
-    }
-
     /// Sends bytes as they are. A peer that has gone is no failure here: the answer tells.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.wire.stream.write_all(bytes.as_ref());
@@ -144,7 +140,7 @@ impl Connection {
     pub fn receive_for(&mut self, method: &str) -> Result<Response, Failure> {
         let mut interim = Vec::new();
         loop {
-            let (raw_head, version, status, reason, headers) = self.head()?;
+            let (version, status, reason, headers) = self.head()?;
             if (100..200).contains(&status) && status != 101 {
                 interim.push((status, headers));
                 continue;
@@ -169,7 +165,6 @@ impl Connection {
                 interim,
                 ending,
                 chunks,
-                raw_head,
             });
         }
     }
@@ -177,7 +172,7 @@ impl Connection {
     /// Reads an interim answer, which must be the next thing to come.
     #[track_caller]
     pub fn receive_interim(&mut self) -> (u16, Headers) {
-        let (_, _, status, _, headers) = self.head().unwrap_or_else(|failure| panic!("{failure}"));
+        let (_, status, _, headers) = self.head().unwrap_or_else(|failure| panic!("{failure}"));
         assert!((100..200).contains(&status), "{status} is no interim answer");
         (status, headers)
     }
@@ -185,11 +180,11 @@ impl Connection {
     /// Reads the head of an answer and leaves its body alone.
     #[track_caller]
     pub fn receive_head(&mut self) -> (u16, Headers) {
-        let (_, _, status, _, headers) = self.head().unwrap_or_else(|failure| panic!("{failure}"));
+        let (_, status, _, headers) = self.head().unwrap_or_else(|failure| panic!("{failure}"));
         (status, headers)
     }
 
-    fn head(&mut self) -> Result<(Vec<u8>, String, u16, String, Headers), Failure> {
+    fn head(&mut self) -> Result<(String, u16, String, Headers), Failure> {
         let head = self.wire.head().map_err(|stop| self.failure(stop))?;
         let (start, headers) = parse_head(&head).map_err(|stop| self.failure(stop))?;
         let mut parts = start.splitn(3, ' ');
@@ -198,7 +193,7 @@ impl Connection {
         let reason = parts.next().map(str::to_owned);
         match (version.as_str(), status.len(), status.parse(), reason) {
             ("HTTP/1.1" | "HTTP/1.0", 3, Ok(status), Some(reason)) => {
-                Ok((head, version, status, reason, headers))
+                Ok((version, status, reason, headers))
             }
             _ => Err(self.failure(Stop::Malformed(format!("a status line `{start}`")))),
         }
@@ -269,10 +264,6 @@ impl Connection {
         let looked = stream.peek(&mut [0]);
         stream.set_nonblocking(false).unwrap();
         !matches!(looked, Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
-    }
-
-    pub fn set_patience(&self, patience: Duration) {
-        self.wire.stream.set_read_timeout(Some(patience)).unwrap();
     }
 
     /// A small receive window: what the peer sends soon waits in its own buffers.

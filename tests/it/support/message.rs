@@ -89,8 +89,6 @@ pub struct Response {
     pub ending: Ending,
     /// Chunks as they came, with the time since reading began. Not part of equality.
     pub chunks: Vec<(Duration, Vec<u8>)>,
-    /// The head as it stood on the wire.
-    pub raw_head: Vec<u8>,
 }
 
 impl PartialEq for Response {
@@ -168,8 +166,6 @@ pub struct Request {
     pub raw_head: Vec<u8>,
     /// Whether the body has come to its end.
     pub whole: bool,
-    /// The number of the connection it came on, from 1.
-    pub connection: usize,
 }
 
 impl Request {

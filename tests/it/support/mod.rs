@@ -20,15 +20,13 @@ mod wire;
 
 pub use ask::Ask;
 pub use client::{Client, Connection};
-pub use finished::Finished;
 pub use gate::Gate;
-pub use message::{Ending, Failure, Headers, Request, Response};
+pub use message::{Ending, Request, Response};
 pub use origin::Origin;
 pub use ouli::{Ouli, Signal};
 pub use recordings::Recordings;
 pub use reply::{Reply, coded, decoded};
 pub use roads::{on_both_roads, one_endpoint, record};
-pub use setup::Setup;
 pub use talk::Talk;
-pub use tools::{has_tool, raise_descriptor_limit};
+pub use tools::has_tool;
 pub use wait::wait_until;

@@ -211,7 +211,7 @@ fn serve_connection(stream: TcpStream, number: usize, shared: &Arc<Shared>) {
     let listed = Listed(shared, number);
     let mut wire = Wire::new(stream);
     let last = loop {
-        match serve_request(&mut wire, number, shared) {
+        match serve_request(&mut wire, shared) {
             Some(After::KeepAlive) => {}
             Some(last) => break last,
             None => break After::Close,
@@ -228,7 +228,7 @@ fn serve_connection(stream: TcpStream, number: usize, shared: &Arc<Shared>) {
 }
 
 /// Serves one request; `None` when no more come.
-fn serve_request(wire: &mut Wire, number: usize, shared: &Arc<Shared>) -> Option<After> {
+fn serve_request(wire: &mut Wire, shared: &Arc<Shared>) -> Option<After> {
     let head = match wire.head() {
         Ok(head) => head,
         Err(_) => {
@@ -239,7 +239,7 @@ fn serve_request(wire: &mut Wire, number: usize, shared: &Arc<Shared>) -> Option
             return None;
         }
     };
-    let (request, framing) = match parse_request(&head, number) {
+    let (request, framing) = match parse_request(&head) {
         Ok(parsed) => parsed,
         Err(stop) => {
             shared.fault(format!("{stop:?} in {}", head.escape_ascii()));
@@ -277,7 +277,7 @@ fn find_route(shared: &Shared, path: &str) -> Option<Arc<Route>> {
     routes.iter().find(fits).cloned()
 }
 
-fn parse_request(head: &[u8], connection: usize) -> Result<(Request, Framing), Stop> {
+fn parse_request(head: &[u8]) -> Result<(Request, Framing), Stop> {
     let (start, headers) = parse_head(head)?;
     let parts: Vec<&str> = start.split(' ').collect();
     let [method, target, version] = parts[..] else {
@@ -291,7 +291,6 @@ fn parse_request(head: &[u8], connection: usize) -> Result<(Request, Framing), S
     let [method, target, version] = [method, target, version].map(str::to_owned);
     let raw_head = head.to_vec();
     let (body, trailers) = (Vec::new(), Headers::default());
-    let request =
-        Request { method, target, version, headers, body, trailers, raw_head, whole, connection };
+    let request = Request { method, target, version, headers, body, trailers, raw_head, whole };
     Ok((request, framing))
 }

@@ -24,14 +24,6 @@ impl Recordings {
         Recordings { path, origin, _folder: folder }
     }
 
-    /// A copy in a folder of its own: each replay of a killed run needs one, as opening recovers.
-    pub fn copy(&self) -> Recordings {
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("recordings");
-        copy_folder(&self.path, &path);
-        Recordings::new(path, self.origin.clone(), Arc::new(folder))
-    }
-
     /// Every file, as a path relative to the folder, sorted.
     pub fn files(&self) -> Vec<String> {
         let mut files = Vec::new();
@@ -108,19 +100,6 @@ fn walk(path: &Path, see: &mut dyn FnMut(&Path)) {
         // A file may go while a seal is under way.
         for entry in fs::read_dir(path).into_iter().flatten().flatten() {
             walk(&entry.path(), see);
-        }
-    }
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
         }
     }
 }

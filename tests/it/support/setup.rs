@@ -1,7 +1,7 @@
 //! How a run of the program is put together.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -104,11 +104,6 @@ impl Setup {
         self.origin = self.origin.or_else(|| recordings.origin.clone());
         self.recordings = Some(recordings.clone());
         self
-    }
-
-    /// The folder that the program starts in.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Starts the program and waits for `ready`.

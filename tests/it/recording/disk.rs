@@ -1,0 +1,102 @@
+//! When the disk fails, nothing reaches a client whole and unkept.
+
+use crate::support::*;
+
+/// No file may grow past 256 KiB (`ulimit -f` counts 512 bytes), which to a writer is a full disk.
+/// The signal that comes with it must not be what ends the program.
+const FULL: &str = "trap '' XFSZ; ulimit -f 512";
+
+fn origin() -> Origin {
+    Origin::http1().on("/*", |request| {
+        let seed = request.target.len() as u8;
+        (0..20_000_u32).map(|n| (n as u8).wrapping_mul(31).wrapping_add(seed)).collect::<Vec<u8>>()
+    })
+}
+
+#[test]
+fn a_full_disk_cuts_the_answer_in_flight_and_ends_the_program() {
+    let origin = origin();
+    let ouli = Ouli::record(&origin).after(FULL).start();
+    let mut seen = Vec::new();
+    let mut client = ouli.client();
+    let failed = (0..200).find_map(|n| {
+        let ask = Ask::get(format!("/{n}"));
+        match client.try_ask(&ask) {
+            Ok(answer) if answer.is_whole() && answer.status == 200 => {
+                seen.push((ask, answer));
+                None
+            }
+            other => Some(other),
+        }
+    });
+    let failed = failed.expect("more was kept than fits");
+    if let Ok(answer) = &failed
+        && answer.is_whole()
+    {
+        answer.problem(503, "tape-unavailable");
+    }
+    let ended = ouli.wait();
+    ended.expect_code(1);
+    assert!(seen.len() > 3, "it worked until then");
+
+    let replay = Ouli::replay(ouli.recordings()).start();
+    for (ask, answer) in seen {
+        assert!(replay.client().ask(&ask) == answer, "{} isn't as it was seen", ask.target);
+    }
+}
+
+#[test]
+fn a_large_body_that_does_not_fit_is_cut() {
+    let origin = Origin::http1().route("/", |_| vec![0xfe; 2 << 20]).route("/small", |_| "x");
+    let ouli = Ouli::record(&origin).after(FULL).start();
+    assert_eq!(ouli.client().get("/small").text(), "x");
+    let whole = ouli
+        .client()
+        .try_ask(&Ask::get("/"))
+        .is_ok_and(|answer| answer.is_whole() && answer.status == 200);
+    assert!(!whole, "whole and unkept");
+    ouli.wait().expect_code(1);
+    let replay = Ouli::replay(ouli.recordings()).start();
+    assert_eq!(replay.client().get("/small").text(), "x");
+}
+
+#[test]
+fn a_disk_without_room_is_said_so() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let origin = origin();
+    let dir = disk.path.path().join("recordings").display().to_string();
+    let ouli = Ouli::record(&origin).options(["--recording-dir", &dir]).start();
+    let mut client = ouli.client();
+    let full = (0..200).any(|n| {
+        let asked = client.try_ask(&Ask::get(format!("/{n}")));
+        !asked.is_ok_and(|answer| answer.is_whole() && answer.status == 200)
+    });
+    assert!(full, "more was kept than fits");
+    ouli.wait().expect_code(1).expect_said(&["no space left"]);
+}
+
+/// A file system of 512 KiB.
+struct SmallDisk {
+    path: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let path = tempfile::TempDir::new().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"])
+            .arg(path.path())
+            .output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(SmallDisk { path });
+        }
+        eprintln!("SKIPPED: this test needs `mount` and the right to use it");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.path.path()).status();
+    }
+}

@@ -1,0 +1,8 @@
+//! Answers from recordings: which, how fast, and what a request without one gets.
+
+mod broken;
+mod choice;
+mod matching;
+mod miss;
+mod offline;
+mod unfinished;
