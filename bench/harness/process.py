@@ -22,6 +22,15 @@ class BenchError(Exception):
     """The bench can't go on: a server died, an answer was wrong, a figure can't be trusted."""
 
 
+# Those not stopped yet: what a failed case leaves behind is killed before the next one.
+RUNNING = set()
+
+
+def kill_all():
+    for process in list(RUNNING):
+        process.kill_tree()
+
+
 class Process:
     """A child and what it forks."""
 
@@ -44,6 +53,7 @@ class Process:
                 )
         finally:
             os.sched_setaffinity(0, own)
+        RUNNING.add(self)
         self.pid = self.child.pid
         self._lines = b""
 
@@ -104,17 +114,26 @@ class Process:
             raise BenchError(f"{self.describe()} died ({self.child.returncode})\n{self.log_tail()}")
 
     def stop(self, how=signal.SIGTERM, seconds=120):
-        """Ends it and returns its exit code."""
+        """Ends it and returns its exit code; SIGKILL also ends what it forked."""
+        if how == signal.SIGKILL:
+            self.kill_tree()
         if self.child.poll() is None:
             self.child.send_signal(how)
         try:
             self.child.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
+            self.kill_tree()
             raise BenchError(f"{self.describe()} didn't end within {seconds} s") from None
+        RUNNING.discard(self)
         self.child.stdout.close()
         return self.child.returncode
+
+    def kill_tree(self):
+        RUNNING.discard(self)
+        if self.child.poll() is None:
+            for pid in self.pids():
+                os.kill(pid, signal.SIGKILL)
+            self.child.wait()
 
     def describe(self):
         return " ".join(self.argv)
