@@ -6,6 +6,7 @@ read as well, and a difference between both is a fault of the measurement.
 """
 
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -144,20 +145,21 @@ class Process:
 
 
 class CpuMeter:
-    """CPU time of a process between `start` and `stop`, and what else ran on its CPUs meanwhile."""
+    """CPU time of a process between `start` and `stop`, and what ran meanwhile that isn't the bench's."""
 
     def __init__(self, process, cpus):
         self.process, self.cpus = process, cpus
 
     def start(self):
         self.exact, self.ticks = self.process.cpu_seconds()
-        self.busy = busy_seconds(self.cpus)
+        self.foreign_before = self._foreign_seconds()
         self.at = time.monotonic()
 
     def stop(self):
         exact, ticks = self.process.cpu_seconds()
-        busy = busy_seconds(self.cpus) - self.busy
-        elapsed = time.monotonic() - self.at
+        foreign = self._foreign_seconds() - self.foreign_before
+        # CPUs' worth of work by others: 1.0 is one CPU, fully.
+        self.foreign = max(0.0, foreign) / (time.monotonic() - self.at)
         self.seconds = exact - self.exact
         ticks -= self.ticks
         if abs(self.seconds - ticks) > CPU_DISAGREEMENT_SECONDS + 0.02 * ticks:
@@ -165,7 +167,14 @@ class CpuMeter:
                 f"{self.process.argv[0]}: {self.seconds:.3f} s of CPU by the scheduler,"
                 f" {ticks:.3f} s by the clock ticks: a thread ended in between?"
             )
-        self.foreign = max(0.0, busy - self.seconds) / elapsed
+
+    def _foreign_seconds(self):
+        """All that the CPUs did, less what the bench, its servers and its ended load did."""
+        ours = sum(process.cpu_seconds()[0] for process in RUNNING)
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+            usage = resource.getrusage(who)
+            ours += usage.ru_utime + usage.ru_stime
+        return busy_seconds(self.cpus) - ours
 
 
 def busy_seconds(cpus):
