@@ -38,7 +38,8 @@ def start_once(bench, recordings, port, items):
     if items:
         ask_once(listening)
         sample["answer_ms"] = (time.monotonic() - process.started) * 1e3
-    process.stop()
+    if (code := process.stop()) != 0:
+        raise BenchError(f"{process.describe()} ended with {code}\n{process.log_tail()}")
     return sample
 
 
