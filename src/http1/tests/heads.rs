@@ -319,6 +319,30 @@ fn a_parser_given_more_or_less_than_a_head_says_so() {
     }
 }
 
+/// The parsers don't rely on the scanner for what it refuses first.
+#[test]
+fn a_parser_given_what_no_scanner_found_refuses_it_too() {
+    let (mut request, mut response) = (RequestHead::default(), ResponseHead::default());
+    for (input, expected) in [
+        ("HTTP/1.1 200 a\n\nb\r\n\r\n", BareLineFeed { at: 14 }),
+        ("HTTP/1.1 200 a\n\r\n\r\n", BareLineFeed { at: 14 }),
+        ("HTTP/1.1 200 OK\r\nA: b\n\r\n", BareLineFeed { at: 21 }),
+        ("\r\nHTTP/1.1 200 OK\r\n\r\n", BadStatusLine),
+    ] {
+        let verdict = parse_response(input.as_bytes(), &LIMITS, &mut response);
+        assert_eq!(verdict, Err(expected), "{input:?}");
+    }
+    for (input, expected) in [
+        ("GET / HTTP/1.0\n\nb\r\n\r\n", BareLineFeed { at: 14 }),
+        ("GET / HTTP/1.0\r\nA: b\n\r\n", BareLineFeed { at: 20 }),
+        ("GET / HTTP/1.0\r\nA: b\r\n\n", BareLineFeed { at: 22 }),
+        ("\nGET / HTTP/1.0\r\n\r\n", BareLineFeed { at: 0 }),
+    ] {
+        let verdict = parse_request(input.as_bytes(), &LIMITS, &mut request);
+        assert_eq!(verdict, Err(expected), "{input:?}");
+    }
+}
+
 #[test]
 fn a_refusal_reads_as_a_sentence_with_its_place_in_the_rfc() {
     assert_eq!(
