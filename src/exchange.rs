@@ -90,8 +90,8 @@ impl Fields {
         self.text.len()
     }
 
-    /// All names and values in their order, one right behind the other.
-    pub(crate) fn text(&self) -> &[u8] {
+    /// All names and values, one after the other: to look for a byte in all of them at once.
+    pub fn text(&self) -> &[u8] {
         &self.text
     }
 

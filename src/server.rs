@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::LocalRuntime;
 use tokio::sync::mpsc;
@@ -22,12 +23,12 @@ use tokio::time::Instant;
 use crate::cassette::EndpointNote;
 use crate::cli::{Invocation, Mode};
 use crate::config::{Config, Endpoint, Pace};
-use crate::exchange::Version;
 use crate::http::answer::{self, Asked};
 use crate::http::fault::{Fault, Problem, Tally};
 use crate::http::road::Here;
 use crate::http::target;
 use crate::http1;
+use crate::exchange::Version;
 use crate::matching::Bounds;
 use crate::net::conn::Conn;
 use crate::net::drain::{Drain, Finished, Watch};
@@ -40,7 +41,7 @@ use crate::redact::{Redactor, Scratch};
 use crate::replay::choose::AfterLast;
 use crate::replay::source::{LoadError, OpenError};
 use crate::replay::{Library, Session, Settings};
-use crate::seal;
+use crate::seal::{self, Recovery, Sealed, SealedSession};
 use crate::tape::{Disk, RealDisk};
 use crate::telemetry::{self, Counters, Summary};
 
@@ -129,6 +130,8 @@ pub enum Error {
     NoEndpoints(String),
     #[error(transparent)]
     Cassette(#[from] Arc<LoadError>),
+    #[error("sealing took longer than {0:?}; the tapes are kept, and recovered at the next run")]
+    SealTooSlow(Duration),
     #[error("the system refused {0}: {1}")]
     System(&'static str, std::io::Error),
 }
@@ -203,9 +206,7 @@ const FIXED_DESCRIPTORS: usize = 64;
 fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
     let Invocation { mode, mut config, session, strict, pace, log } = invocation;
     make_room(&mut config, mode)?;
-    for recovered in seal::recover(&config.recording_dir)? {
-        tracing::warn!("{recovered}");
-    }
+    tell_recovery(&seal::recover(&config.recording_dir)?);
     if mode != Mode::Replay {
         // Where a replay misses the directory that is a mistake; a recorder makes it.
         RealDisk
@@ -229,6 +230,39 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         strict,
         pace,
     })
+}
+
+/// Says what was found of killed runs, and where it is now.
+fn tell_recovery(recovery: &Recovery) {
+    for recovered in &recovery.recovered {
+        for session in &recovered.sealed.sessions {
+            tracing::warn!(
+                "{} exchanges of session `{}` were recovered from a recorder that was killed, \
+                 into {}",
+                session.kept,
+                session.session,
+                session.path.display()
+            );
+        }
+        tell_losses(&recovered.sealed);
+    }
+    for fault in &recovery.faults {
+        let chain = anyhow::Error::msg(fault.error.to_string());
+        tracing::error!("run {} can't be recovered: {chain}", fault.run);
+    }
+}
+
+fn tell_losses(sealed: &Sealed) {
+    for torn in &sealed.torn {
+        tracing::warn!(
+            "{}: {} bytes at its end were no whole record and are left out",
+            torn.path.display(),
+            torn.bytes
+        );
+    }
+    for lost in &sealed.lost {
+        tracing::error!("an exchange is lost: {lost}");
+    }
 }
 
 fn settings(config: &Config, mode: Mode, strict: bool) -> Settings {
@@ -268,7 +302,11 @@ fn make_room(config: &mut Config, mode: Mode) -> Result<(), Error> {
 }
 
 /// Claims every port before anything serves.
-fn bind(config: &mut Config, library: &Library, workers: usize) -> Result<Vec<Bound>, Error> {
+fn bind(
+    config: &mut Config,
+    library: &Library,
+    workers: usize,
+) -> Result<Vec<Bound>, Error> {
     if config.endpoints.is_empty() {
         config.endpoints = library.endpoints().notes.into_iter().map(endpoint_of).collect();
     }
@@ -277,7 +315,8 @@ fn bind(config: &mut Config, library: &Library, workers: usize) -> Result<Vec<Bo
     }
     let claim = |endpoint: &Endpoint| {
         let address = SocketAddr::new(endpoint.source_address, endpoint.source_port);
-        let claimed: Claimed = listener::claim(&endpoint.name, address, workers, &config.sockets)?;
+        let claimed: Claimed =
+            listener::claim(&endpoint.name, address, workers, &config.sockets)?;
         Ok(Bound {
             endpoint: Arc::new(endpoint.clone()),
             address: claimed.address(),
@@ -536,7 +575,10 @@ fn accept_all(
             limits.origin_idle_max.div_ceil(workers),
             limits.origin_idle_timeout,
         ),
-        dialer: origin::Dialer::new(shared.config.sockets.clone(), limits.origin_connect_timeout),
+        dialer: origin::Dialer::new(
+            shared.config.sockets.clone(),
+            limits.origin_connect_timeout,
+        ),
         arenas: arenas.clone(),
         recorder,
         counters,
@@ -625,8 +667,9 @@ fn conclude(
     tell_replay(shared, &mut summary);
     summary.tell(log_format);
     sealed?;
-    let failed =
-        outcome.failed || shared.disk_fault().is_some() || !shared.library.faults().is_empty();
+    let failed = outcome.failed
+        || shared.disk_fault().is_some()
+        || !shared.library.faults().is_empty();
     Ok(match (failed, shared.strict && (summary.misses > 0 || summary.unused > 0)) {
         (true, _) => Ended::Failed,
         (false, true) => Ended::Unfaithful,
@@ -662,13 +705,32 @@ fn seal_run(shared: &Arc<Shared>, summary: &mut Summary) -> Result<(), Error> {
     let (sender, receiver) = std::sync::mpsc::channel();
     let sealing = run.clone();
     thread::spawn(move || {
-        let _ = sender.send(seal::seal(&sealing, how));
+        // Nobody listens any more once the time is up.
+        let _ = sender.send(seal::seal(sealing, how));
     });
     let timeout = shared.config.limits.seal_timeout;
-    let report = receiver.recv_timeout(timeout).map_err(|_| seal::Error::TooSlow { timeout })??;
-    summary.sessions.extend(report.sessions.iter().map(ToString::to_string));
-    summary.notes.extend(report.notes);
+    let sealed = receiver.recv_timeout(timeout).map_err(|_| Error::SealTooSlow(timeout))??;
+    tell_losses(&sealed);
+    summary.sessions.extend(sealed.sessions.iter().map(|session| session_line(session, how)));
     Ok(())
+}
+
+/// `default: 12 exchanges replaced by 3`.
+fn session_line(sealed: &SealedSession, how: seal::Existing) -> String {
+    let SealedSession { session, path, kept, before, set_aside } = sealed;
+    match (before, how) {
+        _ if *set_aside => format!(
+            "{session}: {kept} exchanges recorded into {}, because its cassette can't be read",
+            path.display()
+        ),
+        (None, _) => format!("{session}: {kept} exchanges recorded"),
+        (Some(before), seal::Existing::Replace) => {
+            format!("{session}: {before} exchanges replaced by {kept}")
+        }
+        (Some(before), seal::Existing::Append) => {
+            format!("{session}: {kept} exchanges added to {before}")
+        }
+    }
 }
 
 fn tell_replay(shared: &Shared, summary: &mut Summary) {

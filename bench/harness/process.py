@@ -6,6 +6,7 @@ read as well, and a difference between both is a fault of the measurement.
 """
 
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -20,6 +21,15 @@ CPU_DISAGREEMENT_SECONDS = 5 * TICK_SECONDS
 
 class BenchError(Exception):
     """The bench can't go on: a server died, an answer was wrong, a figure can't be trusted."""
+
+
+# Those not stopped yet: what a failed case leaves behind is killed before the next one.
+RUNNING = set()
+
+
+def kill_all():
+    for process in list(RUNNING):
+        process.kill_tree()
 
 
 class Process:
@@ -44,6 +54,7 @@ class Process:
                 )
         finally:
             os.sched_setaffinity(0, own)
+        RUNNING.add(self)
         self.pid = self.child.pid
         self._lines = b""
 
@@ -104,17 +115,26 @@ class Process:
             raise BenchError(f"{self.describe()} died ({self.child.returncode})\n{self.log_tail()}")
 
     def stop(self, how=signal.SIGTERM, seconds=120):
-        """Ends it and returns its exit code."""
+        """Ends it and returns its exit code; SIGKILL also ends what it forked."""
+        if how == signal.SIGKILL:
+            self.kill_tree()
         if self.child.poll() is None:
             self.child.send_signal(how)
         try:
             self.child.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
+            self.kill_tree()
             raise BenchError(f"{self.describe()} didn't end within {seconds} s") from None
+        RUNNING.discard(self)
         self.child.stdout.close()
         return self.child.returncode
+
+    def kill_tree(self):
+        RUNNING.discard(self)
+        if self.child.poll() is None:
+            for pid in self.pids():
+                os.kill(pid, signal.SIGKILL)
+            self.child.wait()
 
     def describe(self):
         return " ".join(self.argv)
@@ -125,20 +145,21 @@ class Process:
 
 
 class CpuMeter:
-    """CPU time of a process between `start` and `stop`, and what else ran on its CPUs meanwhile."""
+    """CPU time of a process between `start` and `stop`, and what ran meanwhile that isn't the bench's."""
 
     def __init__(self, process, cpus):
         self.process, self.cpus = process, cpus
 
     def start(self):
         self.exact, self.ticks = self.process.cpu_seconds()
-        self.busy = busy_seconds(self.cpus)
+        self.foreign_before = self._foreign_seconds()
         self.at = time.monotonic()
 
     def stop(self):
         exact, ticks = self.process.cpu_seconds()
-        busy = busy_seconds(self.cpus) - self.busy
-        elapsed = time.monotonic() - self.at
+        foreign = self._foreign_seconds() - self.foreign_before
+        # CPUs' worth of work by others: 1.0 is one CPU, fully.
+        self.foreign = max(0.0, foreign) / (time.monotonic() - self.at)
         self.seconds = exact - self.exact
         ticks -= self.ticks
         if abs(self.seconds - ticks) > CPU_DISAGREEMENT_SECONDS + 0.02 * ticks:
@@ -146,7 +167,14 @@ class CpuMeter:
                 f"{self.process.argv[0]}: {self.seconds:.3f} s of CPU by the scheduler,"
                 f" {ticks:.3f} s by the clock ticks: a thread ended in between?"
             )
-        self.foreign = max(0.0, busy - self.seconds) / elapsed
+
+    def _foreign_seconds(self):
+        """All that the CPUs did, less what the bench, its servers and its ended load did."""
+        ours = sum(process.cpu_seconds()[0] for process in RUNNING)
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+            usage = resource.getrusage(who)
+            ours += usage.ru_utime + usage.ru_stime
+        return busy_seconds(self.cpus) - ours
 
 
 def busy_seconds(cpus):

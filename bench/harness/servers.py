@@ -86,7 +86,6 @@ class Server:
 
     process: Process
     port: int
-    cpus: set
     # Files that go with it.
     scratch: Path
     how_to_stop: int = signal.SIGTERM
@@ -159,7 +158,7 @@ class Setup:
         config.write_text(NGINX_MAIN.format(prefix=prefix, user=user, http=http))
         argv = [binary, "-p", prefix, "-c", config, "-e", prefix / "error.log"]
         process = Process(argv, cpus, prefix / "stderr")
-        return self._listening(Server(process, port, cpus, prefix))
+        return self._listening(Server(process, port, prefix))
 
     def nginx_fixed(self, cpus=None):
         return self.nginx(NGINX_FIXED, cpus or self.server_cpus)
@@ -174,7 +173,7 @@ class Setup:
         config.write_text(HAPROXY.format(port=port, origin=origin.port))
         argv = [find("haproxy"), "-db", "-f", config]
         process = Process(argv, self.server_cpus, prefix / "stderr")
-        return self._listening(Server(process, port, self.server_cpus, prefix).kill())
+        return self._listening(Server(process, port, prefix).kill())
 
     def hyper_fixed(self):
         return self.program("hyper_peer", "fixed", "--body", self.body_file())
@@ -191,7 +190,7 @@ class Setup:
         scratch = scratch or self.folder(name)
         argv = [self.programs / name, *args, "--listen", "127.0.0.1:0"]
         process = Process(argv, cpus, scratch / "stderr")
-        return Server(process, process.wait_ready()[0], cpus, scratch).kill()
+        return Server(process, process.wait_ready()[0], scratch).kill()
 
     # -- Ouli
 
@@ -200,7 +199,7 @@ class Setup:
         scratch = scratch or self.folder(f"ouli-{mode}")
         argv = self.ouli_argv(mode, origin_port, recordings, *options)
         process = Process(argv, self.server_cpus, scratch / "stderr")
-        return Server(process, process.wait_ready()[0], self.server_cpus, scratch)
+        return Server(process, process.wait_ready()[0], scratch)
 
     def ouli_argv(self, mode, origin_port, recordings, *options):
         return [

@@ -198,10 +198,7 @@ impl Gate {
 
 /// How one try at one origin connection ended.
 enum Tried {
-    Answered {
-        status: u16,
-        reusable: bool,
-    },
+    Answered { status: u16, reusable: bool },
     /// A kept connection turned out dead, and nothing of the answer came.
     Dead(Broken),
 }
@@ -225,9 +222,7 @@ impl Flow<'_> {
                 Some(connection) => connection,
                 None => self.dial(rx).await?,
             };
-            let tried = self
-                .exchange(&mut connection.stream, head, buffers, rx, tx, deadline, upload)
-                .await?;
+            let tried = self.exchange(&mut connection.stream, head, buffers, rx, tx, deadline, upload).await?;
             match tried {
                 Tried::Answered { status, reusable } => {
                     if reusable {
@@ -375,9 +370,7 @@ impl Flow<'_> {
         } else if self.body_framing != Framing::None && !rx.has_input() {
             self.send(writer, out, &[]).await?;
         }
-        while let Some(bytes) =
-            rx.body().await.map_err(|unread| UploadEnd::Client(unread.into()))?
-        {
+        while let Some(bytes) = rx.body().await.map_err(|unread| UploadEnd::Client(unread.into()))? {
             self.send_body(writer, out, bytes).await?;
         }
         self.end_request(writer, out, rx.trailers()).await

@@ -178,7 +178,9 @@ impl<'a> Request<'a> {
                 let body = forward::Upload::Flowing;
                 Box::pin(forward::forward(self, &path, arena, rx, tx, deadline, body)).await
             }
-            Mode::Auto => Box::pin(serve::auto(self, &path, arena, rx, tx, deadline)).await,
+            Mode::Auto => {
+                Box::pin(serve::auto(self, &path, arena, rx, tx, deadline)).await
+            }
         }
     }
 
@@ -195,7 +197,12 @@ impl<'a> Request<'a> {
     }
 
     /// Answers what failed, tells of it, and says whether the connection is still good.
-    async fn conclude(&self, ended: Result<Outcome, Stop>, rx: &Rx<'_>, tx: &mut Tx<'_>) -> bool {
+    async fn conclude(
+        &self,
+        ended: Result<Outcome, Stop>,
+        rx: &Rx<'_>,
+        tx: &mut Tx<'_>,
+    ) -> bool {
         match ended {
             Ok(outcome) => {
                 self.tell(outcome.source, outcome.status, tx.sent);

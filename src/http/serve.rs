@@ -94,7 +94,11 @@ fn body_key(request: &Request<'_>) -> BodyKey {
 }
 
 /// Tells a client that waits for 100 to go on (RFC 9110 section 10.1.1).
-async fn invite_body(request: &Request<'_>, rx: &Rx<'_>, tx: &mut Tx<'_>) -> Result<(), Stop> {
+async fn invite_body(
+    request: &Request<'_>,
+    rx: &Rx<'_>,
+    tx: &mut Tx<'_>,
+) -> Result<(), Stop> {
     let waits = request.framing != Framing::None
         && framing::expects_continue(request.head)
         && !rx.has_input();
@@ -273,10 +277,7 @@ async fn send(
     let here = request.here;
     let pace = here.shared().pace;
     let framing = framing_of(response, &answer.content, &request.asked);
-    let asked = Asked {
-        keep_alive: request.asked.keep_alive && framing != Framing::Close,
-        ..request.asked
-    };
+    let asked = Asked { keep_alive: request.asked.keep_alive && framing != Framing::Close, ..request.asked };
     pause(pace::wait(pace, Duration::ZERO, response.at), rx).await?;
     if request.asked.version != Version::Http10 {
         for interim in &response.interim {
@@ -299,8 +300,9 @@ async fn send(
     }
     tx.flush().await?;
     match (response.end, framing) {
-        (End::Whole, Framing::Close)
-        | (End::CutByOrigin | End::LeftByClient | End::RecorderKilled, _) => Err(Stop::Cut),
+        (End::Whole, Framing::Close) | (End::CutByOrigin | End::LeftByClient | End::RecorderKilled, _) => {
+            Err(Stop::Cut)
+        }
         (End::Whole, _) => Ok(()),
     }
 }
@@ -346,7 +348,8 @@ async fn send_file(
     coding: Option<Coding>,
     tx: &mut Tx<'_>,
 ) -> Result<(), Stop> {
-    let mut encoder = coding.map(Encoder::new).transpose().map_err(|error| broken_body(&error))?;
+    let mut encoder =
+        coding.map(Encoder::new).transpose().map_err(|error| broken_body(&error))?;
     let mut buffer = vec![0; FILE_READ];
     let mut coded = Vec::new();
     loop {
@@ -358,7 +361,9 @@ async fn send_file(
             None => tx.data(&buffer[..count]).await?,
             Some(encoder) => {
                 coded.clear();
-                encoder.push(&buffer[..count], &mut coded).map_err(|error| broken_body(&error))?;
+                encoder
+                    .push(&buffer[..count], &mut coded)
+                    .map_err(|error| broken_body(&error))?;
                 tx.data(&coded).await?;
             }
         }

@@ -148,9 +148,10 @@ fn fast_response<'a>(head: &'a [u8], slots: &mut [Slot<'a>], out: &mut ResponseH
     out.status = (code >= 100).then_some(code)?;
     out.reason.clear();
     // httparse hands out no reason that has obs-text in it (RFC 9112 section 4), so it is taken
-    // from the line. Its bytes were checked.
+    // from the line; and checked, because httparse may have seen the line end elsewhere.
     if walk.eat_if(b" ") {
         let reason = walk.take(memchr::memchr(b'\r', walk.rest)?)?;
+        reason.iter().all(|&byte| grammar::is_field_value_byte(byte)).then_some(())?;
         out.reason.extend_from_slice(reason);
     }
     walk.eat(b"\r\n")?;

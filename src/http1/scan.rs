@@ -65,13 +65,19 @@ impl HeadScanner {
         self.section.lines.seen()
     }
 
+    /// Whether a message has begun: empty lines before a request line don't count.
+    pub fn has_begun(&self) -> bool {
+        self.has_start_line || !self.section.lines.is_at_line_start()
+    }
+
     /// Looks at what has come since the last call. `buffer` begins where the head does, with the
     /// bytes of earlier calls still in front. Returns the bytes of the head once it is complete:
     /// its last CR LF and any skipped empty lines before it included.
     ///
     /// # Errors
     /// What can't become a head any more, whatever follows. The verdict doesn't depend on how
-    /// the input was cut; it comes with the first byte that settles it.
+    /// the input was cut; it comes with the first byte that settles it. After it the scanner is
+    /// of no use until `reset`.
     pub fn scan(&mut self, buffer: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Refusal> {
         while !self.has_start_line {
             let bound = self.start_line_bound(limits);

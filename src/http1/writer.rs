@@ -101,14 +101,32 @@ pub fn last_chunk(out: &mut Vec<u8>, trailers: &Fields) {
 }
 
 fn fields_and_end(out: &mut Vec<u8>, fields: &Fields) {
+    out.reserve(fields.text_bytes() + fields.len() * ": \r\n".len() + "\r\n".len());
+    // One search for all fields costs a fraction of two for each.
+    let is_clean = find_line_breaker(fields.text()).is_none();
     for one in fields.iter() {
-        field(out, one.name, one.value);
+        if is_clean {
+            clean_field(out, one.name, one.value);
+        } else {
+            field(out, one.name, one.value);
+        }
     }
     end_of_head(out);
 }
 
+fn clean_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn find_line_breaker(text: &[u8]) -> Option<usize> {
+    memchr3(b'\r', b'\n', 0, text)
+}
+
 fn line_part(out: &mut Vec<u8>, mut text: &[u8]) {
-    while let Some(at) = memchr3(b'\r', b'\n', 0, text) {
+    while let Some(at) = find_line_breaker(text) {
         let (clean, rest) = text.split_at(at);
         out.extend_from_slice(clean);
         out.push(b' ');

@@ -3,8 +3,11 @@
 
 use std::borrow::Cow;
 
+/// A name and its value.
+pub(super) type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// The fields of a form, decoded. Empty parts are no fields; a missing `=` is an empty value.
-pub(super) fn fields(text: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+pub(super) fn fields(text: &[u8]) -> impl Iterator<Item = Field<'_>> {
     text.split(|byte| *byte == b'&').filter(|part| !part.is_empty()).map(|part| {
         let equals = part.iter().position(|byte| *byte == b'=').unwrap_or(part.len());
         let value = part.get(equals + 1..).unwrap_or_default();

@@ -216,8 +216,10 @@ impl Parser<'_> {
             b'r' => b'\r',
             b't' => b'\t',
             b'/' => b'/',
-            b'"' => return Some(self.out.extend_from_slice(b"\\\"")),
-            b'\\' => return Some(self.out.extend_from_slice(b"\\\\")),
+            byte @ (b'"' | b'\\') => {
+                self.out.push(b'\\');
+                byte
+            }
             _ => return None,
         };
         self.out.push(byte);

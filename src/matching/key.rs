@@ -44,21 +44,27 @@ fn put_query(out: &mut Vec<u8>, query: &str) {
     if query.is_empty() {
         return out.extend_from_slice(&0u32.to_le_bytes());
     }
-    let parameters = target::parameters(query);
-    let count = parameters.clone().count();
-    out.extend_from_slice(&(count as u32).to_le_bytes());
     let mut inline = [""; PARAMETERS_INLINE];
     let mut long = Vec::new();
-    let sorted = match inline.get_mut(..count) {
-        Some(inline) => inline,
-        None => {
-            long.resize(count, "");
-            long.as_mut_slice()
+    let mut count = 0;
+    for parameter in target::parameters(query) {
+        match inline.get_mut(count) {
+            Some(slot) => *slot = parameter,
+            None if long.is_empty() => long.extend(inline.iter().copied().chain([parameter])),
+            None => long.push(parameter),
         }
-    };
-    sorted.iter_mut().zip(parameters).for_each(|(slot, parameter)| *slot = parameter);
-    sorted.sort_unstable_by(|a, b| target::Canonical::new(a).cmp(target::Canonical::new(b)));
-    sorted.iter().for_each(|parameter| put_canonical(out, parameter));
+        count += 1;
+    }
+    let sorted = if long.is_empty() { inline.get_mut(..count) } else { Some(&mut long[..]) };
+    let sorted = sorted.unwrap_or_default();
+    out.extend_from_slice(&(count as u32).to_le_bytes());
+    if target::is_plain(query) {
+        sorted.sort_unstable();
+        sorted.iter().for_each(|parameter| put(out, parameter.as_bytes()));
+    } else {
+        sorted.sort_unstable_by(|a, b| target::compare(a, b));
+        sorted.iter().for_each(|parameter| put_canonical(out, parameter));
+    }
 }
 
 fn put_body(out: &mut Vec<u8>, body: BodyPrint) {

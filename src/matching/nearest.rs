@@ -44,7 +44,8 @@ fn parameters_apart(a: &Parts<'_>, b: &Parts<'_>) -> u32 {
     loop {
         match (a.peek(), b.peek()) {
             (Some(left), Some(right)) if left == right => {
-                (a.next(), b.next());
+                a.next();
+                b.next();
                 continue;
             }
             (Some(left), Some(right)) if left < right => a.next(),

@@ -2,6 +2,8 @@
 //! percent-encoded, what may not stand in a URL always is, and hex digits are upper case. Encoded
 //! reserved characters stay as they are: `%2F` and `/` differ.
 
+use std::cmp::Ordering;
+
 /// A target in its parts: `/a/b` and `x=1&y=2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
@@ -53,18 +55,30 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
+/// Whether a part is its own canonical form.
+pub(super) fn is_plain(part: &str) -> bool {
+    part.bytes().all(|byte| PLAIN[usize::from(byte)])
+}
+
 /// Appends the canonical form of a path or a query parameter.
 pub(super) fn canonical(part: &str, out: &mut Vec<u8>) {
-    let bytes = part.as_bytes();
-    match bytes.iter().position(|byte| !PLAIN[usize::from(*byte)]) {
-        None => out.extend_from_slice(bytes),
-        Some(_) => out.extend(Canonical::new(part)),
+    match is_plain(part) {
+        true => out.extend_from_slice(part.as_bytes()),
+        false => out.extend(Canonical::new(part)),
     }
+}
+
+/// The order of two parts' canonical forms.
+pub(super) fn compare(a: &str, b: &str) -> Ordering {
+    let same = |(a, b): &(u8, u8)| a == b && PLAIN[usize::from(*a)];
+    let same = a.bytes().zip(b.bytes()).take_while(same).count();
+    let rest = |part| str::get(part, same..).unwrap_or_default();
+    Canonical::new(rest(a)).cmp(Canonical::new(rest(b)))
 }
 
 /// The bytes of a canonical form, one by one, so that parts can be compared without room for them.
 #[derive(Clone)]
-pub(super) struct Canonical<'a> {
+struct Canonical<'a> {
     rest: &'a [u8],
     /// What of an encoded byte is still to come.
     pending: [u8; 2],
@@ -72,7 +86,7 @@ pub(super) struct Canonical<'a> {
 }
 
 impl<'a> Canonical<'a> {
-    pub(super) fn new(part: &'a str) -> Self {
+    fn new(part: &'a str) -> Self {
         Canonical { rest: part.as_bytes(), pending: [0; 2], pending_len: 0 }
     }
 
@@ -163,6 +177,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn parts_are_compared_as_their_canonical_forms(
+            parts in prop::array::uniform2("(a|b|%61|%62|%2f|%2F|é|%C3|%|\\[){0,5}"),
+        ) {
+            let [a, b] = &parts;
+            prop_assert_eq!(compare(a, b), canonical_text(a).cmp(&canonical_text(b)));
+        }
+
         #[test]
         fn the_canonical_form_is_its_own_canonical_form(part in "[/a%24fF é|~-]{0,20}") {
             let once = canonical_text(&part);

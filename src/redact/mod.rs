@@ -110,8 +110,8 @@ impl Redactor {
     /// answers. Bodies on the disk are not altered.
     pub fn is_secret_in_body(&self, name: &[u8]) -> bool {
         const PASSWORDS: [&str; 4] = ["password", "secret", "client_secret", "refresh_token"];
-        let named = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
-        url::is_secret(name) || PASSWORDS.iter().any(|known| named(&known))
+        let named = |known: &str| known.as_bytes().eq_ignore_ascii_case(name);
+        url::is_secret(name) || PASSWORDS.iter().any(|known| named(known))
     }
 
     /// Fills `out` with `fields` redacted and says true, or leaves it in any state and says false
@@ -136,10 +136,10 @@ impl Redactor {
     }
 
     fn rule(&self, name: &[u8]) -> Option<field::Rule> {
-        let named = |extra: &Box<str>| extra.as_bytes().eq_ignore_ascii_case(name);
+        let named = |extra: &str| extra.as_bytes().eq_ignore_ascii_case(name);
         match field::built_in(name) {
             // A URL is secret in parts, unless the configuration says that all of it is.
-            Some(field::Rule::Url) | None if self.headers.iter().any(named) => {
+            Some(field::Rule::Url) | None if self.headers.iter().any(|extra| named(extra)) => {
                 Some(field::Rule::Whole)
             }
             built_in => built_in,

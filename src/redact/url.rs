@@ -18,17 +18,38 @@ const SECRET: [&str; 9] = [
     "x-amz-security-token",
 ];
 
+/// Above the longest of those names, and no more than bits in `LENGTHS`.
+const NAME_BYTES: usize = 32;
+
+/// The lengths of those names, as bits: most parameters are done with one test.
+const LENGTHS: u32 = {
+    let mut lengths = 0;
+    let mut n = 0;
+    while n < SECRET.len() {
+        lengths |= 1 << SECRET[n].len();
+        n += 1;
+    }
+    lengths
+};
+
 pub(super) fn is_secret(name: &[u8]) -> bool {
-    // The shortest is three bytes; three more for each byte that is percent-encoded.
-    name.len() >= 3 && SECRET.iter().any(|secret| decodes_to(name, secret.as_bytes()))
+    if !name.contains(&b'%') {
+        return is_secret_decoded(name);
+    }
+    let mut decoded = [0; NAME_BYTES];
+    let mut len = 0;
+    for byte in percent_encoding::percent_decode(name) {
+        let Some(slot) = decoded.get_mut(len) else { return false };
+        *slot = byte;
+        len += 1;
+    }
+    is_secret_decoded(&decoded[..len])
 }
 
-fn decodes_to(name: &[u8], lower: &[u8]) -> bool {
-    if name.len() == lower.len() {
-        return name.eq_ignore_ascii_case(lower);
-    }
-    let decoded = percent_encoding::percent_decode(name).map(|byte| byte.to_ascii_lowercase());
-    decoded.eq(lower.iter().copied())
+fn is_secret_decoded(name: &[u8]) -> bool {
+    name.len() < NAME_BYTES
+        && LENGTHS & (1 << name.len()) != 0
+        && SECRET.iter().any(|secret| secret.as_bytes().eq_ignore_ascii_case(name))
 }
 
 /// A request target: origin form, or absolute form (RFC 9112 section 3.2).
@@ -125,6 +146,17 @@ struct Secrets<'a> {
     at: usize,
 }
 
+/// What ends a parameter's name: its equals sign, or a separator.
+const ENDS_NAME: [bool; 256] = {
+    let mut ends = [false; 256];
+    ends[b'=' as usize] = true;
+    ends[b'&' as usize] = true;
+    ends[b';' as usize] = true;
+    ends[b'?' as usize] = true;
+    ends[b'#' as usize] = true;
+    ends
+};
+
 impl<'a> Secrets<'a> {
     fn behind(url: &'a [u8], start: usize) -> Secrets<'a> {
         let begins = url[start..].iter().position(|byte| matches!(byte, b'?' | b'#'));
@@ -138,8 +170,7 @@ impl Iterator for Secrets<'_> {
     fn next(&mut self) -> Option<Range<usize>> {
         while self.at < self.url.len() {
             let rest = &self.url[self.at..];
-            let separator = |byte: &u8| matches!(byte, b'&' | b';' | b'?' | b'#');
-            let name_end = rest.iter().position(|byte| *byte == b'=' || separator(byte));
+            let name_end = rest.iter().position(|byte| ENDS_NAME[usize::from(*byte)]);
             let name_end = name_end.unwrap_or(rest.len());
             if rest.get(name_end) == Some(&b'=') && is_secret(&rest[..name_end]) {
                 let start = self.at + name_end + 1;
@@ -151,8 +182,10 @@ impl Iterator for Secrets<'_> {
                     return Some(start..end);
                 }
             } else {
-                let end = rest.iter().position(separator).unwrap_or(rest.len());
-                self.at += end + 1;
+                let behind = &rest[name_end..];
+                let separator = |byte: &u8| *byte != b'=' && ENDS_NAME[usize::from(*byte)];
+                let end = behind.iter().position(separator).unwrap_or(behind.len());
+                self.at += name_end + end + 1;
             }
         }
         None

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cassette::{Cassette, EndpointNote};
+use crate::cassette::{self, Bodies, Cassette, EndpointNote, ReadError};
 use crate::exchange::Digest;
 use crate::session;
 
@@ -34,11 +34,25 @@ pub struct LoadError {
     pub path: PathBuf,
     #[source]
     pub cause: BoxError,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 impl LoadError {
     pub fn new(path: impl Into<PathBuf>, cause: impl Into<BoxError>) -> LoadError {
-        LoadError { path: path.into(), cause: cause.into() }
+        LoadError { path: path.into(), cause: cause.into(), hint: None }
+    }
+}
+
+impl From<ReadError> for LoadError {
+    fn from(error: ReadError) -> LoadError {
+        let hint = error.hint();
+        match error {
+            ReadError::Unreadable { path, source } => LoadError::new(path, source),
+            ReadError::Faulty { path, first, .. } => {
+                LoadError { hint, ..LoadError::new(path, first) }
+            }
+        }
     }
 }
 
@@ -138,13 +152,14 @@ impl ConflictKind {
 #[derive(Debug)]
 pub struct Folder {
     dir: PathBuf,
+    bodies: Bodies,
 }
 
 impl Folder {
     /// Errors: it isn't there, or can't be listed.
     pub fn open(dir: &Path) -> Result<Folder, OpenError> {
         match fs::read_dir(dir) {
-            Ok(_) => Ok(Folder { dir: dir.to_owned() }),
+            Ok(_) => Ok(Folder { dir: dir.to_owned(), bodies: Bodies::new(dir) }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(OpenError::Missing(dir.to_owned()))
             }
@@ -195,13 +210,11 @@ impl Source for Folder {
                  not replayed"
             );
         }
-        let path = self.path(session);
-        if let Err(error) = fs::metadata(&path)
-            && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-        {
-            return Ok(None);
+        match cassette::read(&self.path(session)) {
+            Ok(cassette) => Ok(Some(cassette)),
+            Err(ReadError::Unreadable { source, .. }) if is_absent(&source) => Ok(None),
+            Err(error) => Err(error.into()),
         }
-        read_cassette(&path).map(Some).map_err(|cause| LoadError::new(path, cause))
     }
 
     fn path(&self, session: &str) -> PathBuf {
@@ -214,23 +227,23 @@ impl Source for Folder {
         endpoints.unreadable = unreadable;
         for session in sessions {
             let path = self.path(&session);
-            match read_endpoints(&path) {
+            match cassette::read_endpoints(&path) {
                 Ok(notes) => endpoints.add(&path, notes),
-                Err(cause) => endpoints.unreadable.push(LoadError::new(path, cause)),
+                Err(error) => endpoints.unreadable.push(error.into()),
             }
         }
         endpoints
     }
 
     fn body_path(&self, digest: &Digest) -> PathBuf {
-        self.dir.join("bodies").join(digest.to_string())
+        self.bodies.path_of(*digest)
     }
 }
 
-fn read_cassette(path: &Path) -> Result<Cassette, BoxError> {
-    Err(format!("no reader for {}", path.display()).into())
+/// No such file, or a file where the name has a folder.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn read_endpoints(path: &Path) -> Result<Vec<EndpointNote>, BoxError> {
-    read_cassette(path).map(|cassette| cassette.endpoints)
-}
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ pub trait Disk: Send + Sync {
     fn create_dirs(&self, path: &Path) -> io::Result<()>;
     /// Makes a file (0600) that wasn't there; writes append.
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+    /// Opens a file that is there; writes append.
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Takes the place of what `to` was, in one step.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
@@ -58,6 +60,10 @@ impl Disk for RealDisk {
         let file =
             OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(path)?;
         Ok(Box::new(file))
+    }
+
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(OpenOptions::new().read(true).append(true).open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -222,6 +222,17 @@ pub fn encode(out: &mut Vec<u8>, seq: Seq, frame: &Frame<'_>) {
     close(out, start);
 }
 
+/// Appends a frame of any kind and payload, with the right checksum; for tests and fuzzing.
+#[doc(hidden)]
+pub fn encode_any(out: &mut Vec<u8>, seq: Seq, kind: u8, payload: &[u8]) {
+    let start = out.len();
+    out.extend_from_slice(&[0; PREFIX_BYTES]);
+    out.push(kind);
+    put_u64(out, seq.0);
+    out.extend_from_slice(payload);
+    close(out, start);
+}
+
 /// Fills in the prefix of the frame that begins at `start`.
 fn close(out: &mut [u8], start: usize) {
     let Some((crc, rest)) = out[start..].split_first_chunk_mut::<CRC_BYTES>() else { return };

@@ -13,6 +13,7 @@ pub mod disk;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub mod format;
+mod index;
 pub mod lock;
 pub mod names;
 pub mod reader;

@@ -5,10 +5,10 @@
 //! Changes nothing on disk: a torn tail is left out and reported, so tapes in a folder that can't be
 //! written are read in place.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,15 +16,14 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::assemble::{Assembly, FileBody, Place};
-use super::format::{self, FORMAT, Frame, Header, PREFIX_BYTES, Side, Split};
+use super::disk::{Disk, DiskError};
+use super::format::{self, FORMAT, Frame, Header, Side, Split};
+use super::index::{FileNote, Index, Indexed, Source};
 use super::names::RunId;
-use super::recover::{self, Seen, Verdict};
-use super::writer::Extent;
+use super::recover::Verdict;
+use super::writer::{Extent, Writer};
 use crate::cassette::EndpointNote;
 use crate::exchange::{Body, Digest, End, Exchange, Seq};
-
-/// Bytes read at once while a tape is gone through.
-const WINDOW_BYTES: usize = 256 << 10;
 
 /// A streamed answer up to this size is given in its pieces even when its bytes are in a file;
 /// pieces are held in memory, and beyond this it is a file rather than a conversation.
@@ -54,7 +53,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    fn io(path: &Path, error: io::Error) -> Self {
+    pub(super) fn io(path: &Path, error: io::Error) -> Self {
         ReadError::Io { path: path.to_owned(), source: Arc::new(error) }
     }
 }
@@ -70,11 +69,33 @@ pub struct TapeRun {
     torn: Vec<Torn>,
     dropped: usize,
     files: BTreeMap<(Seq, Side), BodyFile>,
+    /// Which of `files` has a digest; of several any, since their bytes are the same.
+    digests: HashMap<Digest, (Seq, Side)>,
 }
 
 struct Tape {
     path: PathBuf,
     source: Box<dyn Source>,
+    /// As its header says.
+    run: Option<RunId>,
+    /// Bytes of whole records.
+    len: u64,
+    /// Body files whose digests were made by reading them, because their run was killed.
+    unnamed: Vec<(Seq, Side)>,
+}
+
+impl Tape {
+    fn new(path: PathBuf, source: Box<dyn Source>) -> Tape {
+        Tape { path, source, run: None, len: 0, unnamed: Vec::new() }
+    }
+}
+
+impl Tape {
+    /// Where its run puts a body.
+    fn body_path(&self, seq: Seq, side: Side) -> PathBuf {
+        let name = self.run.as_ref().map(|run| run.body(seq, side)).unwrap_or_default();
+        self.path.with_file_name(name)
+    }
 }
 
 /// One exchange that is kept.
@@ -105,7 +126,7 @@ impl TapeRun {
     pub fn open(tapes: &[PathBuf]) -> Result<TapeRun, ReadError> {
         let open = |path: &PathBuf| {
             let file = File::open(path).map_err(|error| ReadError::io(path, error))?;
-            Ok(Tape { path: path.clone(), source: Box::new(file) })
+            Ok(Tape::new(path.clone(), Box::new(file)))
         };
         Self::of(tapes.iter().map(open).collect::<Result<_, _>>()?)
     }
@@ -113,7 +134,7 @@ impl TapeRun {
     /// Tapes that are in memory; for tests and fuzzing.
     #[doc(hidden)]
     pub fn of_bytes(tapes: Vec<Vec<u8>>) -> Result<TapeRun, ReadError> {
-        let tape = |bytes| Tape { path: PathBuf::from("memory"), source: Box::new(bytes) };
+        let tape = |bytes| Tape::new(PathBuf::from("memory"), Box::new(bytes));
         Self::of(tapes.into_iter().map(tape).collect())
     }
 
@@ -126,16 +147,18 @@ impl TapeRun {
             torn: Vec::new(),
             dropped: 0,
             files: BTreeMap::new(),
+            digests: HashMap::new(),
         };
         let mut indexed = Vec::new();
-        for (number, tape) in tapes.into_iter().enumerate() {
-            let index = Index::of(&tape)?;
+        for (number, mut tape) in tapes.into_iter().enumerate() {
+            let index = Index::of(&tape.path, &*tape.source)?;
+            tape.len = index.len;
             run.torn.extend(index.torn);
             if run.endpoints.is_empty() {
                 run.endpoints = index.header.as_ref().map_or(Vec::new(), |h| h.endpoints.clone());
             }
-            let run_id = index.header.and_then(|header| RunId::checked(&header.run));
-            run.note_files(&tape.path, run_id.as_ref(), &index.exchanges);
+            tape.run = index.header.and_then(|header| RunId::checked(&header.run));
+            run.note_files(&mut tape, &index.exchanges);
             indexed.extend(index.exchanges.into_iter().map(|(seq, one)| (seq, number, one)));
             run.tapes.push(tape);
         }
@@ -160,24 +183,48 @@ impl TapeRun {
     }
 
     /// Finds the body files of a tape's exchanges that are kept, and names those that were cut.
-    fn note_files(&mut self, tape: &Path, run: Option<&RunId>, exchanges: &HashMap<Seq, Indexed>) {
-        let (Some(run), Some(folder)) = (run, tape.parent()) else { return };
+    fn note_files(&mut self, tape: &mut Tape, exchanges: &HashMap<Seq, Indexed>) {
         let kept = exchanges.iter().filter(|(_, one)| matches!(one.verdict(), Verdict::Keep(_)));
         for (seq, one) in kept {
             for (side, known) in [(Side::Request, one.request), (Side::Response, one.response)] {
-                let path = folder.join(run.body(*seq, side));
+                let path = tape.body_path(*seq, side);
                 let named = match known {
                     FileNote::None | FileNote::Overflowed => continue,
                     FileNote::Digested { digest, len } => Some((digest, len)),
                     // Cut off: what is on disk is what survived.
-                    FileNote::Begun => digest_of(&path).ok(),
+                    FileNote::Begun => {
+                        tape.unnamed.push((*seq, side));
+                        digest_of(&path).ok()
+                    }
                 };
                 if let Some((digest, len)) = named {
+                    self.digests.insert(digest, (*seq, side));
                     let file = BodyFile { seq: *seq, side, path, digest, len };
                     self.files.insert((*seq, side), file);
                 }
             }
         }
+    }
+
+    /// Writes down on the tapes what the bodies of a killed run came to, before a seal moves them:
+    /// a body that has left its place can't be found again but by its digest. Each such tape's
+    /// torn end is cut off for it.
+    pub(crate) fn write_digests(&self, disk: &dyn Disk) -> Result<(), DiskError> {
+        for tape in &self.tapes {
+            let mut frames = Vec::new();
+            for (seq, side) in &tape.unnamed {
+                if let Some(file) = self.files.get(&(*seq, *side)) {
+                    let (side, len, digest) = (*side, file.len, file.digest);
+                    format::encode(&mut frames, *seq, &Frame::BodyDigest { side, len, digest });
+                }
+            }
+            if !frames.is_empty() {
+                let mut writer = Writer::reopen(disk, &tape.path, tape.len)?;
+                writer.append(&frames)?;
+                writer.sync()?;
+            }
+        }
+        Ok(())
     }
 
     /// What was cut off the tapes' ends.
@@ -213,8 +260,7 @@ impl TapeRun {
     /// Where the body with this digest is now: among the recording directory's bodies when a seal
     /// has moved it there, else where the run put it.
     pub fn body_path(&self, digest: &Digest) -> Option<PathBuf> {
-        let file = self.files.values().find(|file| file.digest == *digest)?;
-        Some(place_of(file))
+        self.digests.get(digest).and_then(|place| self.files.get(place)).map(place_of)
     }
 
     /// The session's exchanges in the order of their request heads, read as they are asked for.
@@ -246,13 +292,14 @@ impl TapeRun {
             push_frames(&mut assembly, &bytes)
                 .ok_or_else(|| ReadError::Changed { path: tape.path.clone() })?;
         }
-        let request = self.file_body(entry.seq, Side::Request, &assembly)?;
-        let response = self.file_body(entry.seq, Side::Response, &assembly)?;
+        let request = self.file_body(tape, entry.seq, Side::Request, &assembly)?;
+        let response = self.file_body(tape, entry.seq, Side::Response, &assembly)?;
         Ok(assembly.finish(entry.end, request, response))
     }
 
     fn file_body(
         &self,
+        tape: &Tape,
         seq: Seq,
         side: Side,
         assembly: &Assembly,
@@ -261,7 +308,7 @@ impl TapeRun {
             return Ok(None);
         }
         let Some(file) = self.files.get(&(seq, side)) else {
-            return Err(ReadError::BodyLost { path: PathBuf::from(format!("{}", seq.0)) });
+            return Err(ReadError::BodyLost { path: tape.body_path(seq, side) });
         };
         let path = place_of(file);
         let on_disk = fs::metadata(&path).map(|metadata| metadata.len());
@@ -313,224 +360,6 @@ impl io::Write for HashSink<'_> {
     }
 }
 
-/// What a tape can be read from.
-trait Source: Send + Sync {
-    fn size(&self) -> io::Result<u64>;
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
-}
-
-impl Source for File {
-    fn size(&self) -> io::Result<u64> {
-        self.metadata().map(|metadata| metadata.len())
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        FileExt::read_exact_at(self, buffer, offset)
-    }
-}
-
-impl Source for Vec<u8> {
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.len() as u64)
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let bytes = start.checked_add(buffer.len()).and_then(|end| self.get(start..end));
-        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-}
-
-/// What going through one tape tells.
-#[derive(Default)]
-struct Index {
-    header: Option<Header>,
-    exchanges: HashMap<Seq, Indexed>,
-    torn: Option<Torn>,
-}
-
-/// One exchange's frames on a tape.
-#[derive(Default)]
-struct Indexed {
-    session: Arc<str>,
-    extents: Vec<Extent>,
-    seen: Seen,
-    request: FileNote,
-    response: FileNote,
-}
-
-/// What a tape says of a body file.
-#[derive(Clone, Copy, Default)]
-enum FileNote {
-    #[default]
-    None,
-    Begun,
-    Digested {
-        digest: Digest,
-        len: u64,
-    },
-    /// The body passed `max_kept_body`, and what it was in all isn't known yet.
-    Overflowed,
-}
-
-impl Index {
-    fn of(tape: &Tape) -> Result<Index, ReadError> {
-        let mut index = Index::default();
-        let mut sessions: HashMap<String, Arc<str>> = HashMap::new();
-        let io = |error| ReadError::io(&tape.path, error);
-        let mut window = Window::new(&*tape.source).map_err(io)?;
-        let mut first = true;
-        while let Some(size) = window.next_frame().map_err(io)? {
-            let offset = window.offset;
-            let bytes = window.frame(size);
-            if std::mem::take(&mut first)
-                && let Some(found) = format::version_of(bytes)
-                && found != FORMAT
-            {
-                return Err(ReadError::Version { path: tape.path.clone(), found });
-            }
-            let Split::Frame { raw, .. } = format::split(bytes) else { break };
-            let Ok(frame) = raw.decode() else { break };
-            if !index.take(raw.seq, Extent { offset, len: size as u64 }, frame, &mut sessions) {
-                break;
-            }
-            window.advance(size);
-        }
-        if window.offset < window.size {
-            let (at, bytes) = (window.offset, window.size - window.offset);
-            index.torn = Some(Torn { path: tape.path.clone(), at, bytes });
-        }
-        Ok(index)
-    }
-
-    /// False when a frame stands where it can't.
-    fn take(
-        &mut self,
-        seq: Seq,
-        extent: Extent,
-        frame: Frame<'_>,
-        sessions: &mut HashMap<String, Arc<str>>,
-    ) -> bool {
-        match &frame {
-            Frame::Tape(header) => {
-                let first = self.header.is_none() && seq == Seq(0);
-                self.header = Some(header.clone().into_owned());
-                return first;
-            }
-            _ if self.header.is_none() => return false,
-            Frame::Opened { session, .. } => {
-                if self.exchanges.contains_key(&seq) {
-                    return false;
-                }
-                let session = match sessions.get(*session) {
-                    Some(known) => Arc::clone(known),
-                    None => {
-                        let name: Arc<str> = Arc::from(*session);
-                        sessions.insert((*session).to_owned(), Arc::clone(&name));
-                        name
-                    }
-                };
-                self.exchanges.insert(seq, Indexed { session, ..Indexed::default() });
-            }
-            _ => {}
-        }
-        let Some(one) = self.exchanges.get_mut(&seq) else { return false };
-        Extent::append(&mut one.extents, extent);
-        one.note(&frame);
-        true
-    }
-}
-
-impl Indexed {
-    fn verdict(&self) -> Verdict {
-        let overflowed = |note| matches!(note, FileNote::Overflowed);
-        let overflowed_without_digest = overflowed(self.request) || overflowed(self.response);
-        recover::exchange(Seen { overflowed_without_digest, ..self.seen })
-    }
-
-    fn note(&mut self, frame: &Frame<'_>) {
-        match frame {
-            Frame::Opened { .. } => self.seen.opened = true,
-            Frame::Answered { .. } => self.seen.answered = true,
-            Frame::Ended { end, .. } => self.seen.ended = Some(*end),
-            Frame::Abandoned => self.seen.abandoned = true,
-            Frame::BodyFile(side) => *self.file(*side) = FileNote::Begun,
-            Frame::BodyDigest { side, len, digest } => {
-                *self.file(*side) = FileNote::Digested { digest: *digest, len: *len };
-            }
-            Frame::Overflowed(side) => *self.file(*side) = FileNote::Overflowed,
-            Frame::Omitted { side, .. } => *self.file(*side) = FileNote::None,
-            _ => {}
-        }
-    }
-
-    fn file(&mut self, side: Side) -> &mut FileNote {
-        match side {
-            Side::Request => &mut self.request,
-            Side::Response => &mut self.response,
-        }
-    }
-}
-
-/// A moving view of a tape that always holds the next frame whole.
-struct Window<'a> {
-    source: &'a dyn Source,
-    size: u64,
-    /// Where on the tape the next frame begins.
-    offset: u64,
-    bytes: Vec<u8>,
-    /// Where in `bytes` that is.
-    start: usize,
-}
-
-impl<'a> Window<'a> {
-    fn new(source: &'a dyn Source) -> io::Result<Window<'a>> {
-        let size = source.size()?;
-        Ok(Window { source, size, offset: 0, bytes: Vec::new(), start: 0 })
-    }
-
-    /// The size of the next frame, which is then in view; `None` where the tape ends or is torn.
-    fn next_frame(&mut self) -> io::Result<Option<usize>> {
-        let mut wanted = PREFIX_BYTES;
-        loop {
-            if !self.show(wanted)? {
-                return Ok(None);
-            }
-            match format::split(self.bytes.get(self.start..).unwrap_or_default()) {
-                Split::Frame { size, .. } => return Ok(Some(size)),
-                Split::Short { size } => wanted = size,
-                Split::Damaged => return Ok(None),
-            }
-        }
-    }
-
-    fn frame(&self, size: usize) -> &[u8] {
-        self.bytes.get(self.start..self.start + size).unwrap_or_default()
-    }
-
-    fn advance(&mut self, size: usize) {
-        self.start += size;
-        self.offset += size as u64;
-    }
-
-    /// Makes at least `wanted` bytes from `offset` on visible; false when the tape has fewer.
-    fn show(&mut self, wanted: usize) -> io::Result<bool> {
-        let left = self.size - self.offset;
-        if (wanted as u64) > left {
-            return Ok(false);
-        }
-        if self.bytes.len() - self.start >= wanted {
-            return Ok(true);
-        }
-        let len = (wanted.max(WINDOW_BYTES) as u64).min(left) as usize;
-        self.bytes.resize(len, 0);
-        self.start = 0;
-        self.source.read_exact_at(&mut self.bytes, self.offset)?;
-        Ok(true)
-    }
-}
-
 /// What must hold of every tape, whatever its bytes: going through it neither panics nor takes more
 /// memory than it has bytes, yields only exchanges with an answer, and says where it stopped.
 #[doc(hidden)]
@@ -546,4 +375,20 @@ pub fn check_any_tape(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// As `check_any_tape`, of a tape whose frames are whole and hold anything: chance never hits a
+/// checksum. Of `bytes`, each frame takes a kind, a seq, a length and its payload.
+#[doc(hidden)]
+pub fn check_any_frames(mut bytes: &[u8]) {
+    let mut tape = Vec::new();
+    let header = Header { run: "fuzz".to_owned(), started_at_ms: 0, endpoints: Vec::new() };
+    format::encode(&mut tape, Seq(0), &Frame::Tape(Cow::Owned(header)));
+    while let Some(([kind, seq, len], rest)) = bytes.split_first_chunk() {
+        let (payload, rest) = rest.split_at(rest.len().min(usize::from(*len)));
+        // Few seqs, so that frames meet; kinds beyond the known ones now and then.
+        format::encode_any(&mut tape, Seq(u64::from(seq % 4)), kind % 17, payload);
+        bytes = rest;
+    }
+    check_any_tape(&tape);
 }

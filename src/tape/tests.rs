@@ -147,6 +147,7 @@ proptest! {
     #[test]
     fn a_tape_of_any_bytes_is_read_without_harm(bytes: Vec<u8>) {
         reader::check_any_tape(&bytes);
+        reader::check_any_frames(&bytes);
     }
 
     /// Frames that are whole but stand in any order, and payloads of another kind.

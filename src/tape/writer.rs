@@ -49,6 +49,21 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Goes on with a dead run's tape, whose first `len` bytes are whole records. What is behind
+    /// them is cut off.
+    pub(crate) fn reopen(disk: &dyn Disk, path: &Path, len: u64) -> Result<Writer, DiskError> {
+        let cut = disk.open_append(path).and_then(|mut file| {
+            file.set_len(len)?;
+            Ok(file)
+        });
+        let file = cut.map_err(|error| DiskError::new("open", path, Loss::Nothing, error))?;
+        Ok(Writer { file, path: path.to_owned(), len, closed: false })
+    }
+
+    pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
+        self.file.sync().map_err(|error| DiskError::new("sync", &self.path, Loss::Nothing, error))
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -268,6 +268,17 @@ fn a_head_ends_where_the_body_begins() {
 }
 
 #[test]
+fn empty_lines_alone_begin_no_message() {
+    let mut scanner = HeadScanner::new(Role::Server);
+    assert!(!scanner.has_begun());
+    let input = b"\r\nGET / HTTP/1.1\r\n";
+    for (len, expected) in [(2, false), (3, true), (input.len(), true)] {
+        assert_eq!(scanner.scan(&input[..len], &LIMITS), Ok(None));
+        assert_eq!(scanner.has_begun(), expected, "after {len} bytes");
+    }
+}
+
+#[test]
 fn the_buffers_of_a_head_are_used_again() {
     let long = format!("PROPFIND /{0} HTTP/1.1\r\nHost: a\r\nX: {0}\r\n\r\n", "a".repeat(500));
     let mut head = RequestHead::default();
@@ -304,6 +315,30 @@ fn a_parser_given_more_or_less_than_a_head_says_so() {
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\nx", PastTheEnd),
     ] {
         let verdict = parse_request(input.as_bytes(), &LIMITS, &mut head);
+        assert_eq!(verdict, Err(expected), "{input:?}");
+    }
+}
+
+/// The parsers don't rely on the scanner for what it refuses first.
+#[test]
+fn a_parser_given_what_no_scanner_found_refuses_it_too() {
+    let (mut request, mut response) = (RequestHead::default(), ResponseHead::default());
+    for (input, expected) in [
+        ("HTTP/1.1 200 a\n\nb\r\n\r\n", BareLineFeed { at: 14 }),
+        ("HTTP/1.1 200 a\n\r\n\r\n", BareLineFeed { at: 14 }),
+        ("HTTP/1.1 200 OK\r\nA: b\n\r\n", BareLineFeed { at: 21 }),
+        ("\r\nHTTP/1.1 200 OK\r\n\r\n", BadStatusLine),
+    ] {
+        let verdict = parse_response(input.as_bytes(), &LIMITS, &mut response);
+        assert_eq!(verdict, Err(expected), "{input:?}");
+    }
+    for (input, expected) in [
+        ("GET / HTTP/1.0\n\nb\r\n\r\n", BareLineFeed { at: 14 }),
+        ("GET / HTTP/1.0\r\nA: b\n\r\n", BareLineFeed { at: 20 }),
+        ("GET / HTTP/1.0\r\nA: b\r\n\n", BareLineFeed { at: 22 }),
+        ("\nGET / HTTP/1.0\r\n\r\n", BareLineFeed { at: 0 }),
+    ] {
+        let verdict = parse_request(input.as_bytes(), &LIMITS, &mut request);
         assert_eq!(verdict, Err(expected), "{input:?}");
     }
 }

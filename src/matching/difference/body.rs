@@ -70,7 +70,8 @@ impl Differences {
         loop {
             let order = match (asked.peek(), recorded.peek()) {
                 (Some(a), Some(r)) if a == r => {
-                    (asked.next(), recorded.next());
+                    asked.next();
+                    recorded.next();
                     continue;
                 }
                 // Two values of one name are one difference.
@@ -82,7 +83,7 @@ impl Differences {
             let a = if order.is_le() { asked.next() } else { None };
             let r = if order.is_ge() { recorded.next() } else { None };
             let Some((name, _)) = a.or(r) else { return };
-            let shown = |field: Option<&(Cow<'_, [u8]>, Cow<'_, [u8]>)>| {
+            let shown = |field: Option<&form::Field<'_>>| {
                 let value = field.map(|(_, value)| String::from_utf8_lossy(value).into_owned())?;
                 let secret = redactor.is_secret_in_body(name);
                 Some(move || if secret { MARK.to_owned() } else { value })

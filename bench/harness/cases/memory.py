@@ -1,0 +1,195 @@
+"""Anonymous memory: idle connections, a server's life, a long answer."""
+
+import subprocess
+import threading
+import time
+
+from ..figures import Column, Result
+from ..process import Process
+from ..servers import find
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+# Memory is read this long after the last answer: what a server gives back a moment later isn't held.
+SETTLE_SECONDS = 3
+
+
+def idle(bench):
+    """Anonymous memory per kept connection that does nothing, 4,096 of them."""
+    recordings, port = bench.recorded()
+    contenders = [bench.nginx_fixed(), bench.ouli_replay(recordings, port), bench.hyper_fixed()]
+    count = 4096
+
+    def measure(server):
+        bench.load.check(server)
+        time.sleep(1)
+        before = server.process.anonymous_bytes()
+        sample = {"before_mib": before / MIB}
+        for key, at_once in (("one_kib", "no"), ("all_kib", "yes")):
+            holder = hold(bench, server, count, at_once)
+            time.sleep(SETTLE_SECONDS)
+            sample[key] = (server.process.anonymous_bytes() - before) / count / KIB
+            release(holder)
+        return sample
+
+    yield bench.compare(
+        "Memory of an idle HTTP/1.1 connection, 4,096 held",
+        contenders,
+        [
+            Column("one_kib", "KiB each, asked one by one", "{:.2f}", ratio=True),
+            Column("all_kib", "KiB each, all asked at once before", "{:.2f}"),
+            Column("before_mib", "MiB before", "{:.1f}"),
+        ],
+        "nginx `return 200`", measure,
+        target="Ouli at most 6 KiB",
+        notes=[
+            "growth of anonymous memory over what the server had after a burst of 64 connections,"
+            f" {SETTLE_SECONDS} s after the last answer; the kernel's part of a connection isn't in it",
+            "each connection answers once more at the end, which proves that it was held",
+        ],
+    )
+
+
+def hold(bench, server, count, at_once="no"):
+    """Connections that each made a request and are kept; `release` ends them."""
+    argv = [
+        bench.load.program, "idle", "--addr", server.addr, "--connections", count,
+        "--at-once", at_once, "--body", bench.setup.body_file(),
+    ]
+    log = bench.setup.scratch / "idle.stderr"
+    holder = Process(argv, bench.setup.load_cpus, log, stdin=subprocess.PIPE)
+    holder.read_line(60)
+    return holder
+
+
+def release(holder):
+    holder.child.stdin.close()
+    holder.read_line(60)
+    holder.stop()
+
+
+def memory(bench):
+    """What a server holds at rest, under load, and after it: buffers that come back or don't."""
+    recordings, port = bench.recorded()
+    contenders = [bench.nginx_fixed(), bench.ouli_replay(recordings, port), bench.hyper_fixed()]
+
+    def measure(server):
+        held = lambda: server.process.anonymous_bytes() / MIB
+        sample = {"ready": held()}
+        with Peak(server.process) as peak:
+            bench.closed_loop(64)(server)
+        sample["peak_64"] = peak.bytes / MIB
+        time.sleep(SETTLE_SECONDS)
+        sample["after_64"] = held()
+        with Peak(server.process) as peak:
+            bench.closed_loop(4096)(server)
+        sample["peak_4096"] = peak.bytes / MIB
+        time.sleep(SETTLE_SECONDS)
+        sample["after_4096"] = held()
+        time.sleep(15)
+        sample["later"] = held()
+        return sample
+
+    yield bench.compare(
+        "Anonymous memory of the whole server, MiB",
+        contenders,
+        [
+            Column("ready", "ready"), Column("peak_64", "peak, 64 active"),
+            Column("after_64", "after"), Column("peak_4096", "peak, 4,096 active"),
+            Column("after_4096", "after"), Column("later", "15 s later"),
+        ],
+        "nginx `return 200`", measure,
+    )
+
+
+class Peak:
+    """Highest anonymous memory of a process while the block runs, read every 10 ms."""
+
+    def __init__(self, process):
+        self.process, self.bytes, self.running = process, 0, True
+        self.thread = threading.Thread(target=self._watch)
+
+    def _watch(self):
+        while self.running:
+            try:
+                self.bytes = max(self.bytes, self.process.anonymous_bytes())
+            except OSError:
+                return  # It died; who drives it will notice.
+            time.sleep(0.01)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.running = False
+        self.thread.join()
+
+
+STREAM_BYTES, STREAM_RATE = GIB, 128 * MIB
+
+
+def stream(bench):
+    """A 1 GiB answer through record and replay to a slow reader: how much memory grows."""
+    bench.say("== a 1 GiB answer to a slow reader")
+    samples, notes = {}, []
+    origin = bench.setup.origin_streaming()
+    try:
+        for name, path, begin in streamers(bench, origin, notes):
+            server = begin()
+            try:
+                samples[name] = [stream_once(bench, server, path)]
+            finally:
+                server.stop()
+            bench.say(f"{name}: {samples[name][0]}")
+    finally:
+        origin.stop()
+    yield Result(
+        f"Memory while a 1 GiB answer passes to a reader of {STREAM_RATE // MIB} MiB/s",
+        [
+            Column("grown_mib", "MiB grown"), Column("peak_mib", "peak MiB"),
+            Column("rate", "MiB/s read", "{:.0f}"),
+        ],
+        "", samples, notes, target="growth below 4 MiB",
+    )
+
+
+def streamers(bench, origin, notes):
+    """What the answer passes through, in turn: a replay needs the recording made just before."""
+    setup = bench.setup
+    if find("nginx"):
+        yield "nginx `proxy_pass`, by length", "bytes", lambda: setup.nginx_proxy(origin)
+    else:
+        notes.append("nginx is missing")
+    if not setup.ouli:
+        notes.append(f"Ouli is missing: {bench.ouli_missing()}")
+        return
+    keeping = setup.folder("config") / "ouli.toml"
+    keeping.write_text('[limits]\nmax_kept_body = "2GiB"\n')
+
+    def ouli(mode, recordings, *options):
+        return lambda: setup.ouli_serve(mode, origin.port, recordings, *options)
+
+    for path, way in (("bytes", "by length"), ("chunked", "in chunks")):
+        passed, kept = setup.folder("passed"), setup.folder("kept")
+        yield f"Ouli record, {way}, over `max_kept_body`", path, ouli("record", passed)
+        yield f"Ouli record, {way}, kept", path, ouli("record", kept, "--config", keeping)
+        yield f"Ouli replay, {way}", path, ouli("replay", kept, "--config", keeping)
+        setup.remove(passed)
+        setup.remove(kept)
+
+
+def stream_once(bench, server, path):
+    """Peak growth while the answer passes, over what a small one needed."""
+    ask = lambda size, *options: bench.load.own(
+        "stream", "--addr", server.addr, "--path", f"/{path}/{size}", "--bytes", size, *options
+    )
+    ask(MIB)
+    before = server.process.anonymous_bytes()
+    with Peak(server.process) as peak:
+        taken = ask(STREAM_BYTES, "--rate", STREAM_RATE)
+    return {
+        "grown_mib": max(0, peak.bytes - before) / MIB,
+        "peak_mib": peak.bytes / MIB,
+        "rate": STREAM_BYTES / MIB / taken["seconds"],
+    }

@@ -1,0 +1,136 @@
+//! Writing a run's cassettes where nobody looks at them yet.
+
+use std::path::PathBuf;
+
+use super::manifest::{Manifest, Move, is_cassette};
+use super::recovery::free_recovered_name;
+use super::site::Site;
+use super::{Error, SealedSession, crash};
+use crate::cassette::{self, Bodies, Cassette, EndpointNote, Writer};
+use crate::exchange::Digest;
+use crate::tape::{ReadError, TapeRun};
+
+/// What the cassettes are to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    Replace,
+    Append,
+    /// Cassettes of their own beside those that are there.
+    Recover,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Staged {
+    pub(super) manifest: Manifest,
+    pub(super) sessions: Vec<SealedSession>,
+    pub(super) lost: Vec<ReadError>,
+}
+
+/// Stages a cassette for every session of which something was kept.
+pub(super) fn stage(site: &Site<'_>, tapes: &TapeRun, goal: Goal) -> Result<Staged, Error> {
+    let mut staged = Staged::default();
+    for session in tapes.sessions() {
+        let number = staged.manifest.moves.len();
+        let name = format!("{session}.json");
+        if !is_cassette(&name) {
+            return Err(Error::SessionName(session.to_owned()));
+        }
+        let plan = Plan::of(site, session, name, goal);
+        let kept = write(site, tapes, session, number, &plan.first, &mut staged.lost)?;
+        crash::point("cassette staged");
+        staged.sessions.push(SealedSession {
+            session: session.to_owned(),
+            path: site.recording_dir.join(&plan.cassette),
+            kept,
+            before: plan.before,
+            set_aside: plan.set_aside,
+        });
+        let (staged_as, cassette) = (site.run.staged(number), plan.cassette);
+        staged.manifest.moves.push(Move { staged: staged_as, cassette });
+    }
+    Ok(staged)
+}
+
+/// What one session's cassette will be.
+struct Plan {
+    /// Relative to the recording directory.
+    cassette: String,
+    /// What stands in it before the run's exchanges.
+    first: Cassette,
+    before: Option<usize>,
+    set_aside: bool,
+}
+
+impl Plan {
+    fn of(site: &Site<'_>, session: &str, name: String, goal: Goal) -> Plan {
+        let path = site.recording_dir.join(&name);
+        let aside = || free_recovered_name(site.recording_dir, session);
+        if goal == Goal::Recover {
+            return Plan {
+                cassette: aside(),
+                first: Cassette::default(),
+                before: None,
+                set_aside: false,
+            };
+        }
+        let old = path.exists().then(|| cassette::read(&path));
+        match (goal, old) {
+            (Goal::Append, Some(Ok(old))) => {
+                let before = Some(old.exchanges.len());
+                Plan { cassette: name, first: old, before, set_aside: false }
+            }
+            (Goal::Append, Some(Err(_))) => Plan {
+                cassette: aside(),
+                first: Cassette::default(),
+                before: None,
+                set_aside: true,
+            },
+            (_, old) => {
+                let before = old.and_then(Result::ok).map(|old| old.exchanges.len());
+                Plan { cassette: name, first: Cassette::default(), before, set_aside: false }
+            }
+        }
+    }
+}
+
+/// Writes and syncs one cassette; says how many of the run's exchanges are in it.
+fn write(
+    site: &Site<'_>,
+    tapes: &TapeRun,
+    session: &str,
+    number: usize,
+    first: &Cassette,
+    lost: &mut Vec<ReadError>,
+) -> Result<usize, Error> {
+    let failed = |source| Error::Cassette { session: session.to_owned(), source };
+    let bodies = Bodies::new(site.recording_dir);
+    let endpoints = united(tapes.endpoints(), &first.endpoints);
+    let file = site.begin_staged(number)?;
+    let mut writer = Writer::new(file, &endpoints, &bodies).map_err(failed)?;
+    for exchange in &first.exchanges {
+        writer.push(exchange).map_err(failed)?;
+    }
+    let incoming = |digest: Digest| -> Option<PathBuf> { tapes.body_path(&digest) };
+    let mut kept = 0;
+    for exchange in tapes.exchanges(session) {
+        match exchange {
+            Ok(exchange) => writer.push_with(&exchange, &incoming).map_err(failed)?,
+            Err(gone @ ReadError::BodyLost { .. }) => {
+                lost.push(gone);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        kept += 1;
+    }
+    writer.finish().map_err(failed)?.sync()?;
+    Ok(kept)
+}
+
+/// The run's endpoints, then those of the old cassette that the run doesn't name.
+fn united(of_run: &[EndpointNote], of_old: &[EndpointNote]) -> Vec<EndpointNote> {
+    let mut all = of_run.to_vec();
+    let new = of_old.iter().filter(|old| of_run.iter().all(|note| note.name != old.name));
+    all.extend(new.cloned());
+    all
+}
