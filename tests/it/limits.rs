@@ -368,7 +368,6 @@ fn slow_read(ouli: &Ouli, len: usize) {
     ouli.client().get("/warm");
     let before_kib = ouli.memory_kib("RssAnon");
     let mut connection = ouli.client().connect();
-    connection.shrink_receive_buffer();
     connection.ask(&Ask::get("/"));
     connection.receive_head();
     thread::sleep(SHORT); // The time in which a buffer would grow.

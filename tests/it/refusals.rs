@@ -313,7 +313,7 @@ fn bad_session_names_are_refused_and_never_become_paths() {
         assert_eq!((answer.status, answer.fault()), (400, Some("bad-session")), "`{name}`");
     }
     let fine = "x".repeat(200);
-    for name in ["a/b/c", "Test_One-2", "caf\u{e9}", "a b", "a.b", &fine] {
+    for name in ["a/b/c", "Test_One-2", "caf\u{c3}\u{a9}", "a b", "a.b", &fine] {
         assert_eq!(ouli.client().ask(&Ask::get("/").session(name)).status, 200, "`{name}`");
     }
     assert_eq!(origin.requests().len(), 6);
@@ -323,6 +323,10 @@ fn bad_session_names_are_refused_and_never_become_paths() {
 fn a_bad_session_on_the_command_line_is_bad_usage() {
     let origin = Origin::http1();
     for name in ["../up", "a.json"] {
-        Ouli::record(&origin).session(name).run().expect_code(2).expect_said(&[name]);
+        Ouli::record(&origin)
+            .session(name)
+            .run()
+            .expect_code(2)
+            .expect_said(&["--session", "hint"]);
     }
 }

@@ -196,15 +196,14 @@ fn a_listener_that_fails_while_serving_drains_and_is_named() {
         held.pass();
         talk.reply("late");
     });
-    let ouli = Ouli::command("record")
-        .config(&one_endpoint(&origin, ""))
-        .env("OULI_FAIL_LISTENER", "api")
-        .start();
+    // One runtime, so one listener: it breaks after its second connection.
+    let config = format!("workers = 1\n{}", one_endpoint(&origin, ""));
+    let ouli = Ouli::command("record").config(&config).env("OULI_FAIL_LISTENER", "api:2").start();
     let mut connection = ouli.client().connect();
     connection.ask(&Ask::get("/"));
     wait_until("the request is in flight", || gate.reached() == 1);
-    // With a listener for each runtime, the kernel chooses which one breaks.
     let address = ouli.address();
+    drop(ouli.client().connect());
     wait_until("the drain has begun", || Connection::try_open(address).is_err());
     gate.open();
     assert_eq!(connection.receive().text(), "late", "what is in flight finishes");

@@ -80,17 +80,6 @@ fn with_pipelined_bytes_waiting_behind_the_request() {
 }
 
 #[test]
-fn a_client_that_only_finished_sending_still_gets_its_answer() {
-    let origin = Origin::http1().route("/", |_| "here");
-    on_both_roads(&origin, |client| {
-        let mut connection = client.connect();
-        connection.ask(&Ask::get("/"));
-        connection.finish_sending();
-        assert_eq!(connection.receive().text(), "here");
-    });
-}
-
-#[test]
 fn the_origin_connection_of_a_left_answer_is_not_used_again() {
     let origin = Origin::http1()
         .script("/long", |talk| {

@@ -80,8 +80,11 @@ fn trailers_cannot_smuggle_framing_or_routing() {
         reply.trailer("transfer-encoding", "gzip").trailer("x-fine", "1")
     });
     let ouli = Ouli::record(&origin).start();
-    let answer = ouli.client().ask(&Ask::get("/").header("te", "trailers"));
-    assert_eq!(answer.trailers.names(), ["x-fine"], "RFC 9110 section 6.5.1");
+    // RFC 9110 section 6.5.1: dropped, or the answer is cut as malformed; never passed on.
+    let answer = ouli.client().try_ask(&Ask::get("/").header("te", "trailers")).unwrap();
+    for name in ["content-length", "transfer-encoding"] {
+        assert!(!answer.trailers.has(name), "{answer:?}");
+    }
 }
 
 #[test]
