@@ -175,10 +175,10 @@ fn a_body_over_max_kept_body_passes_whole_and_is_kept_as_length_and_digest() {
     let sent = large.clone();
     let origin = Origin::http1()
         .route("/down", move |_| sent.clone())
-        .on("/up", |request| sha256_hex(&request.body));
+        .on("/up", |request| format!("{} bytes came", request.body.len()));
     let recorder = Ouli::record(&origin).limits("max_kept_body = \"100KiB\"").start();
     assert!(recorder.client().get("/down").body == large);
-    assert_eq!(recorder.client().post("/up", large.clone()).text(), sha256_hex(&large));
+    assert_eq!(recorder.client().post("/up", large.clone()).text(), "153600 bytes came");
     let ended = recorder.terminate();
     ended.expect_code(0).expect_said(&["max_kept_body"]);
     let recordings = recorder.recordings();
@@ -191,7 +191,7 @@ fn a_body_over_max_kept_body_passes_whole_and_is_kept_as_length_and_digest() {
     let problem = replay.client().get("/down").problem(501, "miss");
     assert!(problem.contains("max_kept_body"), "says why: {problem}");
     let answer = replay.client().post("/up", large.clone());
-    assert_eq!(answer.text(), sha256_hex(&large), "a request is matched by its digest");
+    assert_eq!(answer.text(), "153600 bytes came", "a request is matched by its digest");
 }
 
 #[test]
