@@ -304,7 +304,7 @@ fn equal_exchanges_are_equal_text() {
 
 #[test]
 fn the_example_of_the_documentation_is_what_ouli_writes() {
-    let page = include_str!("../../docs/cassette.md");
+    let page = include_str!("../../../docs/cassette.md");
     let (_, rest) = page.split_once("```json\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
     let cassette = read_bytes(example.as_bytes()).unwrap();
