@@ -120,7 +120,8 @@ pub async fn travel(here: &Here, incoming: Incoming<'_, '_>, deadline: &mut Dead
         let asked = asked(here, &head, keep_alive);
         let mut request = Request { here, head: &head, asked, framing, started, session: "" };
         let ended = request.serve(arena, rx, tx, deadline).await;
-        request.conclude(ended, rx, tx).await && keep_alive
+        // Whoever was told that the connection ends must see it end.
+        request.conclude(ended, rx, tx).await && keep_alive && !here.drain.is_draining()
     };
     here.worker.counters.sent_bytes.add(tx.sent);
     arena.head = head;
