@@ -23,12 +23,12 @@ use tokio::time::Instant;
 use crate::cassette::EndpointNote;
 use crate::cli::{Invocation, Mode};
 use crate::config::{Config, Endpoint, Pace};
+use crate::exchange::Version;
 use crate::http::answer::{self, Asked};
 use crate::http::fault::{Fault, Problem, Tally};
 use crate::http::road::Here;
 use crate::http::target;
 use crate::http1;
-use crate::exchange::Version;
 use crate::matching::Bounds;
 use crate::net::conn::Conn;
 use crate::net::drain::{Drain, Finished, Watch};
@@ -302,11 +302,7 @@ fn make_room(config: &mut Config, mode: Mode) -> Result<(), Error> {
 }
 
 /// Claims every port before anything serves.
-fn bind(
-    config: &mut Config,
-    library: &Library,
-    workers: usize,
-) -> Result<Vec<Bound>, Error> {
+fn bind(config: &mut Config, library: &Library, workers: usize) -> Result<Vec<Bound>, Error> {
     if config.endpoints.is_empty() {
         config.endpoints = library.endpoints().notes.into_iter().map(endpoint_of).collect();
     }
@@ -315,8 +311,7 @@ fn bind(
     }
     let claim = |endpoint: &Endpoint| {
         let address = SocketAddr::new(endpoint.source_address, endpoint.source_port);
-        let claimed: Claimed =
-            listener::claim(&endpoint.name, address, workers, &config.sockets)?;
+        let claimed: Claimed = listener::claim(&endpoint.name, address, workers, &config.sockets)?;
         Ok(Bound {
             endpoint: Arc::new(endpoint.clone()),
             address: claimed.address(),
@@ -575,10 +570,7 @@ fn accept_all(
             limits.origin_idle_max.div_ceil(workers),
             limits.origin_idle_timeout,
         ),
-        dialer: origin::Dialer::new(
-            shared.config.sockets.clone(),
-            limits.origin_connect_timeout,
-        ),
+        dialer: origin::Dialer::new(shared.config.sockets.clone(), limits.origin_connect_timeout),
         arenas: arenas.clone(),
         recorder,
         counters,
@@ -667,9 +659,8 @@ fn conclude(
     tell_replay(shared, &mut summary);
     summary.tell(log_format);
     sealed?;
-    let failed = outcome.failed
-        || shared.disk_fault().is_some()
-        || !shared.library.faults().is_empty();
+    let failed =
+        outcome.failed || shared.disk_fault().is_some() || !shared.library.faults().is_empty();
     Ok(match (failed, shared.strict && (summary.misses > 0 || summary.unused > 0)) {
         (true, _) => Ended::Failed,
         (false, true) => Ended::Unfaithful,
@@ -734,14 +725,23 @@ fn session_line(sealed: &SealedSession, how: seal::Existing) -> String {
 }
 
 fn tell_replay(shared: &Shared, summary: &mut Summary) {
-    for session in shared.library.opened() {
-        let unused = session.unused().count();
-        if shared.mode == Mode::Replay {
+    if shared.mode == Mode::Replay {
+        for session in shared.library.opened() {
+            let unused = session.unused().count();
             let (name, hits, misses) = (session.name(), session.hits(), session.misses());
             summary.sessions.push(format!(
                 "{name}: {hits} hits, {misses} misses, {unused} recorded exchanges unused"
             ));
             summary.unused += unused;
+            if shared.strict {
+                summary.notes.extend(session.unused().take(UNUSED_TOLD_MAX).map(|recorded| {
+                    let head = &recorded.exchange.request.head;
+                    format!("{name}: unused: {} {}", head.method, head.target)
+                }));
+            }
         }
     }
 }
+
+/// Unused recordings that the summary of a strict run names, per session.
+const UNUSED_TOLD_MAX: usize = 20;

@@ -120,7 +120,8 @@ pub async fn travel(here: &Here, incoming: Incoming<'_, '_>, deadline: &mut Dead
         let asked = asked(here, &head, keep_alive);
         let mut request = Request { here, head: &head, asked, framing, started, session: "" };
         let ended = request.serve(arena, rx, tx, deadline).await;
-        request.conclude(ended, rx, tx).await && keep_alive
+        // Whoever was told that the connection ends must see it end.
+        request.conclude(ended, rx, tx).await && keep_alive && !here.drain.is_draining()
     };
     here.worker.counters.sent_bytes.add(tx.sent);
     arena.head = head;
@@ -141,7 +142,7 @@ fn asked<'a>(here: &'a Here, head: &'a RequestHead, keep_alive: bool) -> Asked<'
 pub struct Request<'a> {
     pub here: &'a Here,
     pub head: &'a RequestHead,
-    pub asked: Asked<'a>,
+    asked: Asked<'a>,
     pub framing: Framing,
     /// When its head was complete.
     pub started: Instant,
@@ -178,9 +179,7 @@ impl<'a> Request<'a> {
                 let body = forward::Upload::Flowing;
                 Box::pin(forward::forward(self, &path, arena, rx, tx, deadline, body)).await
             }
-            Mode::Auto => {
-                Box::pin(serve::auto(self, &path, arena, rx, tx, deadline)).await
-            }
+            Mode::Auto => Box::pin(serve::auto(self, &path, arena, rx, tx, deadline)).await,
         }
     }
 
@@ -192,25 +191,20 @@ impl<'a> Request<'a> {
                 .collect(),
             ..Default::default()
         };
-        send_small(self.here, tx, &self.asked, &head, b"ok\n").await?;
+        send_small(self.here, tx, &self.asked(), &head, b"ok\n").await?;
         Ok(Outcome { source: Source::Health, status: 200, reusable: true })
     }
 
     /// Answers what failed, tells of it, and says whether the connection is still good.
-    async fn conclude(
-        &self,
-        ended: Result<Outcome, Stop>,
-        rx: &Rx<'_>,
-        tx: &mut Tx<'_>,
-    ) -> bool {
+    async fn conclude(&self, ended: Result<Outcome, Stop>, rx: &Rx<'_>, tx: &mut Tx<'_>) -> bool {
         match ended {
             Ok(outcome) => {
                 self.tell(outcome.source, outcome.status, tx.sent);
                 outcome.reusable
             }
             Err(Stop::Fault(problem)) if !tx.is_committed() => {
-                let asked =
-                    Asked { keep_alive: self.asked.keep_alive && rx.is_ended(), ..self.asked };
+                let asked = self.asked();
+                let asked = Asked { keep_alive: asked.keep_alive && rx.is_ended(), ..asked };
                 tx.out.clear();
                 let sent = answer_problem(self.here, tx, &asked, &problem).await;
                 self.tell(Source::Fault(problem.fault), problem.fault.status(), tx.sent);
@@ -244,6 +238,12 @@ impl<'a> Request<'a> {
             source,
         }
         .log();
+    }
+
+    /// How it was asked, as of now: an answer whose head leaves after the drain has started says
+    /// that its connection ends.
+    pub fn asked(&self) -> Asked<'a> {
+        Asked { keep_alive: self.asked.keep_alive && !self.here.drain.is_draining(), ..self.asked }
     }
 
     /// Since the request head was complete.

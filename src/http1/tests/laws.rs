@@ -187,6 +187,11 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 fn almost_http() -> impl Strategy<Value = Vec<u8>> {
     let words: &[&[u8]] = &[
         b"GET ",
+        b"GET / HTTP/1.1",
+        b"HTTP/1.1 200 ",
+        b"A: b",
+        b"\r\n\r\n",
+        b"\n\n",
         b"/",
         b" HTTP/1.1\r\n",
         b" HTTP/1.0\r\n",
@@ -213,6 +218,50 @@ fn almost_http() -> impl Strategy<Value = Vec<u8>> {
     ];
     let word = proptest::sample::select(words).prop_map(<[u8]>::to_vec);
     vec(prop_oneof![9 => word, 1 => vec(any::<u8>(), 1..4)], 0..24).prop_map(|words| words.concat())
+}
+
+/// Every mark, at every place, in front of what stands there and instead of it.
+#[test]
+fn a_head_with_one_damage_is_decided_alike_by_the_fast_and_the_slow_reading() {
+    let heads: [&[u8]; 4] = [
+        b"GET /a HTTP/1.1\r\nHost: a\r\nX: y z\r\n\r\n",
+        b"\r\nOPTIONS * HTTP/1.0\r\nx:\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: y z\r\n\r\n",
+        b"HTTP/1.0 204\r\n\r\n",
+    ];
+    let marks: [&[u8]; 20] = [
+        b"",
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"\n\n",
+        b"\n\r\n",
+        b"\r\r\n",
+        b"\r\n\r\n",
+        b" ",
+        b"\t",
+        b"\0",
+        b"\x0b",
+        b"\x7f",
+        b"\xff",
+        b":",
+        b"/",
+        b"*",
+        b"1",
+        b"\r\n ",
+        b"\r\nHost: b\r\n",
+    ];
+    for head in heads {
+        property::head(head);
+        for (at, mark, removed) in (0..=head.len())
+            .flat_map(|at| marks.iter().flat_map(move |&mark| (0..3).map(move |n| (at, mark, n))))
+        {
+            let mut damaged = head.to_vec();
+            damaged.splice(at..(at + removed).min(head.len()), mark.iter().copied());
+            property::head(&damaged);
+            property::connection(&damaged);
+        }
+    }
 }
 
 proptest! {
