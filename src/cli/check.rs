@@ -97,7 +97,10 @@ impl Report {
     fn unreadable(&mut self, path: &Path, cause: &dyn fmt::Display) {
         self.cassette_count += 1;
         self.faulty_cassette_count += 1;
-        self.say(format_args!("error: could not read `{}`\n  caused by: {cause}\n", path.display()));
+        self.say(format_args!(
+            "error: could not read `{}`\n  caused by: {cause}\n",
+            path.display()
+        ));
     }
 
     fn say(&mut self, what: impl fmt::Display) {

@@ -45,11 +45,9 @@ pub struct Checked {
 pub fn check(path: &Path) -> Checked {
     let judged = read(path).map_err(Faults::from);
     match judged.and_then(|bytes| judge(&bytes, path, Need::Endpoints)) {
-        Ok((config, faults)) => Checked {
-            faults,
-            warnings: config.warnings,
-            recording_dir: Some(config.recording_dir),
-        },
+        Ok((config, faults)) => {
+            Checked { faults, warnings: config.warnings, recording_dir: Some(config.recording_dir) }
+        }
         Err(faults) => Checked { faults, ..Checked::default() },
     }
 }
