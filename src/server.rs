@@ -195,6 +195,9 @@ pub fn run(invocation: Invocation) -> Result<Ended, Error> {
     let shared = Arc::new(shared);
     if shared.mode != Mode::Replay {
         let run = open_run(&shared, notes)?;
+        if let Some(held) = run.holder(&shared.session) {
+            tracing::warn!("{held}: requests that name no other session can't be recorded here");
+        }
         let _ = shared.run.set(run);
     }
     let (finished, counters, arenas) = serve(&shared, bound, workers)?;

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::answer::{self, Asked};
 use super::fault::{Fault, Problem};
 use super::forward::{self, Spool, Upload};
-use super::hop;
 use super::road::{Outcome, Request, Stop};
+use super::{hop, miss};
 use crate::coding::{self, EncodeError, Encoder};
 use crate::config::Endpoint;
 use crate::exchange::{Body, Coding, End, Exchange, Response, Version};
@@ -53,8 +53,8 @@ pub async fn replay(
     }
     match choose(request, path, &session, body.finish(), &mut arena.key) {
         Choice::Hit(recorded) => answer_with(request, recorded, rx, tx).await,
-        Choice::Exhausted(_) => Err(exhausted(request, path)),
-        Choice::Miss => Err(miss(request, path, &session, &body)),
+        Choice::Exhausted(_) => Err(miss::exhausted(request, path)),
+        Choice::Miss => Err(miss::unknown(request, path, session.clone(), &arena.key, body).await),
     }
 }
 
@@ -91,9 +91,11 @@ fn spool_problem(error: std::io::Error) -> Problem {
 async fn session(request: &Request<'_>) -> Result<Arc<Session>, Stop> {
     let worker = &request.here.worker;
     worker.session(request.session).await.map_err(|error| {
-        Problem::new(Fault::BadCassette, error.to_string())
-            .hint("`ouli check` lists every fault in it")
-            .into()
+        let problem = Problem::new(Fault::BadCassette, error.line());
+        match &error.hint {
+            Some(hint) => problem.hint(hint).into(),
+            None => problem.into(),
+        }
     })
 }
 
@@ -148,34 +150,6 @@ fn choose<'s>(
 fn asked<'a>(request: &Request<'a>, path: &'a str, body: BodyPrint) -> matching::Asked<'a> {
     let endpoint = &request.here.endpoint.name;
     matching::Asked { endpoint, method: &request.head.method, target: path, body }
-}
-
-fn exhausted(request: &Request<'_>, path: &str) -> Stop {
-    request.here.shared().note_miss();
-    Problem::new(
-        Fault::Miss,
-        format!(
-            "every recorded answer to {} {} in session `{}` has been given",
-            request.head.method,
-            request.here.redactor.target(path),
-            request.session
-        ),
-    )
-    .hint("without --strict the last answer is repeated")
-    .into()
-}
-
-fn miss(request: &Request<'_>, path: &str, session: &Session, body: &BodyKey) -> Stop {
-    let here = request.here;
-    here.shared().note_miss();
-    let _ = body;
-    let shown = here.redactor.target(path);
-    let detail = format!(
-        "no recording in session `{}` matches {} {shown}",
-        request.session, request.head.method
-    );
-    let _ = session;
-    Problem::new(Fault::Miss, detail).into()
 }
 
 async fn answer_with(
@@ -295,7 +269,7 @@ async fn send(
     tx: &mut Tx<'_>,
 ) -> Result<(), Stop> {
     if let Content::Unusable(why) = &answer.content {
-        return Err(unusable(request, why));
+        return Err(miss::unusable(request, why));
     }
     let here = request.here;
     let pace = here.shared().pace;
@@ -352,15 +326,18 @@ async fn send_body(
         }
         Content::File { digest, len, coding } => {
             let _ = len;
-            let file = std::fs::File::open(request.here.shared().library.body_path(digest));
-            let file = file.map_err(|error| broken_body(&error))?;
+            let path = request.here.shared().library.body_path(digest);
+            let file = std::fs::File::open(&path)
+                .map_err(|error| broken_body(&format!("`{}`: {error}", path.display())))?;
             send_file(file, *coding, tx).await
         }
     }
 }
 
 fn broken_body(error: &dyn std::fmt::Display) -> Problem {
-    Problem::new(Fault::BadCassette, format!("a body can't be read: {error}"))
+    let problem = Problem::new(Fault::BadCassette, format!("a body can't be read: {error}"));
+    tracing::error!("{}", problem.detail);
+    problem
 }
 
 /// Reads this much of a stored body at a time.
@@ -394,18 +371,6 @@ async fn send_file(
         tx.data(&coded).await?;
     }
     Ok(())
-}
-
-fn unusable(request: &Request<'_>, why: &str) -> Stop {
-    Problem::new(
-        Fault::Miss,
-        format!(
-            "the recorded answer to {} {} can't be replayed: {why}",
-            request.head.method,
-            request.here.redactor.target(&request.head.target)
-        ),
-    )
-    .into()
 }
 
 /// Waits for as long as the pace says, or until the client leaves.

@@ -15,6 +15,7 @@ mod record_replay;
 mod recording;
 mod refusals;
 mod replay;
+mod replay_sources;
 mod scale;
 mod startup;
 mod support;
