@@ -4,6 +4,7 @@
 //! matching, redact → exchange`. ARCHITECTURE.md tells the three roads through it.
 
 pub mod cassette;
+pub mod causes;
 pub mod cli;
 pub mod coding;
 pub mod config;

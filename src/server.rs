@@ -5,6 +5,8 @@
 //! drain starts (a signal, a listener that failed, a disk that failed), connections finish or are
 //! cut at its deadline, runtimes end, tapes are sealed, the summary is told.
 
+mod recordings;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
@@ -39,9 +41,9 @@ use crate::net::{NetworkError, arena, origin, rlimit};
 use crate::record::{self, Keep, Omitted, Recorder, Run};
 use crate::redact::{Redactor, Scratch};
 use crate::replay::choose::AfterLast;
-use crate::replay::source::{LoadError, OpenError};
+use crate::replay::source::{Conflict, LoadError, OpenError};
 use crate::replay::{Library, Session, Settings};
-use crate::seal::{self, Recovery, Sealed, SealedSession};
+use crate::seal::{self, SealedSession};
 use crate::tape::{Disk, RealDisk};
 use crate::telemetry::{self, Counters, Summary};
 
@@ -134,8 +136,11 @@ pub enum Error {
     Seal(#[from] seal::Error),
     #[error("no endpoint to serve: the recordings in `{0}` name none")]
     NoEndpoints(String),
-    #[error(transparent)]
-    Cassette(#[from] Arc<LoadError>),
+    /// Under `--strict`: what is wrong with cassettes, one error for each fault.
+    #[error("{}", recordings::list_faults(.0))]
+    Broken(Vec<LoadError>),
+    #[error("{}", recordings::list_conflicts(.0))]
+    Conflicts(Vec<Conflict>),
     #[error("sealing took longer than {0:?}; the tapes are kept, and recovered at the next run")]
     SealTooSlow(Duration),
     #[error("the system refused {0}: {1}")]
@@ -147,9 +152,14 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Recordings(error) => error.hint().map(str::to_owned),
-            Error::Cassette(error) => {
-                Some(format!("`ouli check {}` lists every fault in it", error.path.display()))
-            }
+            Error::Broken(_) => Some(
+                "mend them; without --strict a cassette is only looked at when it is used".into(),
+            ),
+            Error::Conflicts(_) => Some(
+                "name the one to serve, `ouli replay ORIGIN`, or write the endpoints into a \
+                 configuration"
+                    .into(),
+            ),
             Error::NoEndpoints(_) => {
                 Some("name the origin that the recordings stand for: ouli replay ORIGIN".into())
             }
@@ -191,6 +201,9 @@ pub fn run(invocation: Invocation) -> Result<Ended, Error> {
     let shared = Arc::new(shared);
     if shared.mode != Mode::Replay {
         let run = open_run(&shared, notes)?;
+        if let Some(held) = run.holder(&shared.session) {
+            tracing::warn!("{held}: requests that name no other session can't be recorded here");
+        }
         let _ = shared.run.set(run);
     }
     let (finished, counters, arenas) = serve(&shared, bound, workers)?;
@@ -212,14 +225,16 @@ const FIXED_DESCRIPTORS: usize = 64;
 fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
     let Invocation { mode, mut config, session, strict, pace, log } = invocation;
     make_room(&mut config, mode)?;
-    tell_recovery(&seal::recover(&config.recording_dir)?);
     if mode != Mode::Replay {
         // Where a replay misses the directory that is a mistake; a recorder makes it.
         RealDisk
             .create_dirs(&config.recording_dir)
             .map_err(|error| Error::System("to make the recording directory", error))?;
     }
-    let library = Library::open(&config.recording_dir, settings(&config, mode, strict))?;
+    let library = recordings::open(&config, settings(&config, mode, strict))?;
+    if strict {
+        recordings::check(&library)?;
+    }
     Ok(Shared {
         exchange_log: telemetry::tells_exchanges(&log),
         in_flight: InFlight::new(config.limits.max_in_flight, config.limits.queue_timeout),
@@ -237,39 +252,6 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         strict,
         pace,
     })
-}
-
-/// Says what was found of killed runs, and where it is now.
-fn tell_recovery(recovery: &Recovery) {
-    for recovered in &recovery.recovered {
-        for session in &recovered.sealed.sessions {
-            tracing::warn!(
-                "{} exchanges of session `{}` were recovered from a recorder that was killed, \
-                 into {}",
-                session.kept,
-                session.session,
-                session.path.display()
-            );
-        }
-        tell_losses(&recovered.sealed);
-    }
-    for fault in &recovery.faults {
-        let chain = anyhow::Error::msg(fault.error.to_string());
-        tracing::error!("run {} can't be recovered: {chain}", fault.run);
-    }
-}
-
-fn tell_losses(sealed: &Sealed) {
-    for torn in &sealed.torn {
-        tracing::warn!(
-            "{}: its tail was torn; the last {} bytes are no whole record and are left out",
-            torn.path.display(),
-            torn.bytes
-        );
-    }
-    for lost in &sealed.lost {
-        tracing::error!("an exchange is lost: {lost}");
-    }
 }
 
 fn settings(config: &Config, mode: Mode, strict: bool) -> Settings {
@@ -311,7 +293,7 @@ fn make_room(config: &mut Config, mode: Mode) -> Result<(), Error> {
 /// Claims every port before anything serves.
 fn bind(config: &mut Config, library: &Library, workers: usize) -> Result<Vec<Bound>, Error> {
     if config.endpoints.is_empty() {
-        config.endpoints = library.endpoints().notes.into_iter().map(endpoint_of).collect();
+        config.endpoints = recordings::endpoints(library)?;
     }
     if config.endpoints.is_empty() {
         return Err(Error::NoEndpoints(config.recording_dir.display().to_string()));
@@ -671,8 +653,10 @@ fn conclude(
     tell_replay(shared, &mut summary);
     summary.tell(log_format);
     sealed?;
-    let failed =
-        outcome.failed || shared.disk_fault().is_some() || !shared.library.faults().is_empty();
+    let failed = outcome.failed
+        || shared.disk_fault().is_some()
+        || !shared.library.faults().is_empty()
+        || shared.faults.count_of(Fault::BadCassette) > 0;
     Ok(match (failed, shared.strict && (summary.misses > 0 || summary.unused > 0)) {
         (true, _) => Ended::Failed,
         (false, true) => Ended::Unfaithful,
@@ -713,7 +697,7 @@ fn seal_run(shared: &Arc<Shared>, summary: &mut Summary) -> Result<(), Error> {
     });
     let timeout = shared.config.limits.seal_timeout;
     let sealed = receiver.recv_timeout(timeout).map_err(|_| Error::SealTooSlow(timeout))??;
-    tell_losses(&sealed);
+    recordings::tell_losses(&sealed);
     summary.sessions.extend(sealed.sessions.iter().map(|session| session_line(session, how)));
     Ok(())
 }
@@ -737,6 +721,7 @@ fn session_line(sealed: &SealedSession, how: seal::Existing) -> String {
 }
 
 fn tell_replay(shared: &Shared, summary: &mut Summary) {
+    summary.notes.extend(shared.library.faults().iter().map(|fault| fault.line()));
     if shared.mode == Mode::Replay {
         for session in shared.library.opened() {
             let unused = session.unused().count();

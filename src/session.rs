@@ -48,8 +48,8 @@ pub enum BadName {
     #[error("a request names one session, this one has {count} `{field}` fields")]
     Repeated { field: &'static str, count: usize },
     #[error(
-        "`{0}` ends in `.recovered`, which belongs to what is recovered from killed recorders: \
-         such a session can be replayed, not recorded"
+        "`{0}` is named as what was recovered from a killed recorder: such a session can be \
+         replayed, not recorded"
     )]
     Recovered(String),
 }
@@ -95,7 +95,12 @@ fn check_part(part: &str) -> Result<(), BadName> {
 /// Checks a name for recording: as [`check`], and it must not be one that recovery writes.
 pub fn check_recordable(name: &str) -> Result<(), BadName> {
     check(name)?;
-    match name.ends_with(RECOVERED) {
+    refuse_recovered(name)
+}
+
+/// What [`check_recordable`] asks beyond [`check`], for a name that has passed that.
+pub fn refuse_recovered(name: &str) -> Result<(), BadName> {
+    match is_recovered(name) {
         true => Err(BadName::Recovered(name.to_owned())),
         false => Ok(()),
     }
@@ -131,21 +136,40 @@ pub fn cassette_path(recording_dir: &Path, name: &str) -> PathBuf {
     recording_dir.join(format!("{name}.json"))
 }
 
-/// Where recovery writes what a killed run left of a session.
-pub fn recovered_path(recording_dir: &Path, name: &str) -> PathBuf {
-    recording_dir.join(format!("{name}{RECOVERED}.json"))
+/// The session that recovery makes of what a killed run left of `name`, the `number`th time,
+/// counted from 1: `pay.recovered`, `pay.recovered-2`.
+pub fn recovered_name(name: &str, number: u32) -> String {
+    match number {
+        0 | 1 => format!("{name}{RECOVERED}"),
+        more => format!("{name}{RECOVERED}-{more}"),
+    }
+}
+
+/// The session that a recovered one was recovered of, and the how manyth time that was. None for
+/// a name that recovery doesn't give.
+pub fn of_recovered(name: &str) -> Option<(&str, u32)> {
+    let (of, number) = name.rsplit_once(RECOVERED)?;
+    if number.is_empty() {
+        return Some((of, 1));
+    }
+    let digits = number.strip_prefix('-')?;
+    let number: u32 = digits.parse().ok().filter(|number| *number > 1)?;
+    // Another spelling of the number is another name.
+    (digits == number.to_string()).then_some((of, number))
 }
 
 /// The session whose cassette lies at `path`, a path relative to the recording folder. None for
 /// files that are no cassette: bodies, Ouli's own folder, other endings.
 pub fn of_cassette(path: &Path) -> Option<&str> {
     let name = path.to_str()?.strip_suffix(".json")?;
-    check(name).is_ok().then_some(name)
+    // What recovery puts behind a name may make it longer than a request may ask for.
+    let of = of_recovered(name).map_or(name, |(of, _)| of);
+    (check(name).is_ok() || check(of).is_ok()).then_some(name)
 }
 
 /// Whether a name is that of a recovered session.
 pub fn is_recovered(name: &str) -> bool {
-    name.ends_with(RECOVERED)
+    of_recovered(name).is_some()
 }
 
 #[cfg(test)]
@@ -189,12 +213,25 @@ mod tests {
 
     #[test]
     fn a_recovered_session_is_replayed_but_never_recorded_over() {
-        assert_eq!(check("pay.recovered"), Ok(()));
-        let refused = BadName::Recovered("pay.recovered".into());
-        assert_eq!(check_recordable("pay.recovered"), Err(refused));
-        assert_eq!(check_recordable("pay"), Ok(()));
-        let dir = Path::new("r");
-        assert_eq!(recovered_path(dir, "pay"), cassette_path(dir, "pay.recovered"));
+        for name in ["pay.recovered", "pay.recovered-2", "a/pay.recovered-10"] {
+            assert_eq!(check(name), Ok(()), "{name}");
+            assert_eq!(check_recordable(name), Err(BadName::Recovered(name.into())), "{name}");
+        }
+        let others = ["pay", "recovered", "pay.recovered-x", "pay.recovered-1", "pay.recovered-02"];
+        for name in others.into_iter().chain(["pay.recovered/a", "pay.recovered-"]) {
+            assert_eq!(check_recordable(name), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn recovered_names_say_what_was_recovered_and_the_how_manyth_time() {
+        assert_eq!(recovered_name("pay", 1), "pay.recovered");
+        assert_eq!(recovered_name("pay", 2), "pay.recovered-2");
+        for number in [1, 2, 9, 10, u32::MAX] {
+            assert_eq!(of_recovered(&recovered_name("a/pay", number)), Some(("a/pay", number)));
+        }
+        let again = recovered_name("pay.recovered", 3);
+        assert_eq!(of_recovered(&again), Some(("pay.recovered", 3)));
     }
 
     #[test]
@@ -224,6 +261,8 @@ mod tests {
         assert_eq!(of_cassette(Path::new(".ouli/x.json")), None);
         assert_eq!(of_cassette(Path::new("bodies/x.json")), None);
         assert_eq!(of_cassette(Path::new("notes.txt")), None);
+        let long = recovered_name(&"n".repeat(200), 12);
+        assert_eq!(of_cassette(Path::new(&format!("{long}.json"))), Some(&*long));
     }
 
     proptest! {

@@ -228,12 +228,14 @@ impl Tally {
         self.0[fault.index()].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 
+    pub fn count_of(&self, fault: Fault) -> u64 {
+        self.0[fault.index()].load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// The faults that occurred, with how often.
     pub fn counts(&self) -> impl Iterator<Item = (Fault, u64)> {
-        Fault::ALL
-            .into_iter()
-            .map(|fault| (fault, self.0[fault.index()].load(std::sync::atomic::Ordering::Relaxed)))
-            .filter(|(_, count)| *count > 0)
+        let counted = Fault::ALL.into_iter().map(|fault| (fault, self.count_of(fault)));
+        counted.filter(|(_, count)| *count > 0)
     }
 }
 

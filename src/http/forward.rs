@@ -30,7 +30,7 @@ use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
 use crate::net::origin::{Connection, DialError};
 use crate::net::stream::Stream;
-use crate::record::Recording;
+use crate::record::{self, Recording};
 use crate::session;
 use crate::telemetry::Source;
 
@@ -110,7 +110,7 @@ pub async fn forward(
     if let Some(error) = here.shared().disk_fault() {
         return Err(tape_gone(error).into());
     }
-    recorder.claim(request.session).map_err(tape_gone)?;
+    recorder.claim(request.session).map_err(claim_problem)?;
     let seq = recorder.run().next_seq();
     let body_framing = match &upload {
         Upload::Flowing => request.framing,
@@ -154,6 +154,16 @@ pub async fn forward(
 
 fn tape_gone(error: impl std::fmt::Display) -> Problem {
     Problem::new(Fault::TapeUnavailable, error.to_string())
+}
+
+fn claim_problem(error: record::Error) -> Problem {
+    let problem = tape_gone(&error);
+    match error {
+        record::Error::SessionHeld(_) => {
+            problem.hint("give each recorder a session of its own with --session NAME")
+        }
+        record::Error::Disk(_) => problem,
+    }
 }
 
 /// What the arena lends for the origin's side.

@@ -139,6 +139,15 @@ fn asked<'a>(here: &'a Here, head: &'a RequestHead, keep_alive: bool) -> Asked<'
     }
 }
 
+/// The session that the request belongs to, one that can be recorded where that may happen.
+fn session_of<'a>(head: &'a RequestHead, shared: &'a Shared) -> Result<&'a str, session::BadName> {
+    let name = session::pick(&head.fields, &shared.session)?;
+    if shared.mode.forwards() {
+        session::refuse_recovered(name)?;
+    }
+    Ok(name)
+}
+
 /// One request on its road, with all that its steps ask for.
 pub struct Request<'a> {
     pub here: &'a Here,
@@ -165,7 +174,7 @@ impl<'a> Request<'a> {
             return self.answer_health(tx).await;
         }
         let shared = here.shared();
-        self.session = session::pick(&self.head.fields, &shared.session)
+        self.session = session_of(self.head, shared)
             .map_err(|error| Problem::new(Fault::BadSession, error.to_string()))?;
         if here.drain.is_draining() {
             return Err(Problem::new(Fault::Draining, "no new requests are taken").into());

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::answer::{self, Asked};
 use super::fault::{Fault, Problem};
 use super::forward::{self, Spool, Upload};
-use super::hop;
 use super::road::{Outcome, Request, Stop};
+use super::{hop, miss};
 use crate::coding::{self, EncodeError, Encoder};
 use crate::config::Endpoint;
 use crate::exchange::{Body, Coding, End, Exchange, Response, Version};
@@ -55,8 +55,8 @@ pub async fn replay(
     }
     match choose(request, path, &session, body.finish(), &mut arena.key) {
         Choice::Hit(recorded) => answer_with(request, recorded, rx, tx).await,
-        Choice::Exhausted(_) => Err(exhausted(request, path)),
-        Choice::Miss => Err(miss(request, path, &session, &body)),
+        Choice::Exhausted(_) => Err(miss::exhausted(request, path)),
+        Choice::Miss => Err(miss::unknown(request, path, session.clone(), &arena.key, body).await),
     }
 }
 
@@ -93,9 +93,11 @@ fn spool_problem(error: std::io::Error) -> Problem {
 async fn session(request: &Request<'_>) -> Result<Arc<Session>, Stop> {
     let worker = &request.here.worker;
     worker.session(request.session).await.map_err(|error| {
-        Problem::new(Fault::BadCassette, error.to_string())
-            .hint("`ouli check` lists every fault in it")
-            .into()
+        let problem = Problem::new(Fault::BadCassette, error.line());
+        match &error.hint {
+            Some(hint) => problem.hint(hint).into(),
+            None => problem.into(),
+        }
     })
 }
 
@@ -150,34 +152,6 @@ fn choose<'s>(
 fn asked<'a>(request: &Request<'a>, path: &'a str, body: BodyPrint) -> matching::Asked<'a> {
     let endpoint = &request.here.endpoint.name;
     matching::Asked { endpoint, method: &request.head.method, target: path, body }
-}
-
-fn exhausted(request: &Request<'_>, path: &str) -> Stop {
-    request.here.shared().note_miss();
-    Problem::new(
-        Fault::Miss,
-        format!(
-            "every recorded answer to {} {} in session `{}` has been given",
-            request.head.method,
-            request.here.redactor.target(path),
-            request.session
-        ),
-    )
-    .hint("without --strict the last answer is repeated")
-    .into()
-}
-
-fn miss(request: &Request<'_>, path: &str, session: &Session, body: &BodyKey) -> Stop {
-    let here = request.here;
-    here.shared().note_miss();
-    let _ = body;
-    let shown = here.redactor.target(path);
-    let detail = format!(
-        "no recording in session `{}` matches {} {shown}",
-        request.session, request.head.method
-    );
-    let _ = session;
-    Problem::new(Fault::Miss, detail).into()
 }
 
 async fn answer_with(
@@ -297,7 +271,7 @@ async fn send(
     tx: &mut Tx<'_>,
 ) -> Result<(), Stop> {
     if let Content::Unusable(why) = &answer.content {
-        return Err(unusable(request, why));
+        return Err(miss::unusable(request, why));
     }
     let here = request.here;
     let pace = here.shared().pace;
@@ -359,9 +333,8 @@ async fn send_body(
                 Ok(file) => send_file(file, *coding, tx).await,
                 Err(error) => Err(broken_body(&format_args!("bodies/{digest}: {error}")).into()),
             };
-            if let Err(Stop::Fault(problem)) = &sent {
+            if matches!(sent, Err(Stop::Fault(_))) {
                 shared.note_broken_body();
-                tracing::error!("{}: {}", path.display(), problem.detail);
             }
             sent
         }
@@ -369,7 +342,9 @@ async fn send_body(
 }
 
 fn broken_body(error: &dyn std::fmt::Display) -> Problem {
-    Problem::new(Fault::BadCassette, format!("a body can't be read: {error}"))
+    let problem = Problem::new(Fault::BadCassette, format!("a body can't be read: {error}"));
+    tracing::error!("{}", problem.detail);
+    problem
 }
 
 fn open_body(path: &Path, len: u64) -> std::io::Result<File> {
@@ -412,18 +387,6 @@ async fn send_file(
         tx.data(&coded).await?;
     }
     Ok(())
-}
-
-fn unusable(request: &Request<'_>, why: &str) -> Stop {
-    Problem::new(
-        Fault::Miss,
-        format!(
-            "the recorded answer to {} {} can't be replayed: {why}",
-            request.head.method,
-            request.here.redactor.target(&request.head.target)
-        ),
-    )
-    .into()
 }
 
 /// Waits for as long as the pace says, or until the client leaves.

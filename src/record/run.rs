@@ -15,7 +15,7 @@ use crate::cassette::EndpointNote;
 use crate::exchange::{RequestHead, Seq};
 use crate::tape::disk::write_all;
 use crate::tape::format::Header;
-use crate::tape::lock::RunLock;
+use crate::tape::lock::{RunLock, SessionHeld};
 use crate::tape::writer::Writer;
 use crate::tape::{Disk, DiskError, Loss, RealDisk, RunId, names};
 
@@ -139,6 +139,15 @@ impl Run {
     pub fn claim(&self, session: &str) -> Result<(), Error> {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         lock.claim(session).map_err(|error| self.note(Error::claim(error, &self.folder)))
+    }
+
+    /// The other live run that has the session now, if any has; none as well where that can't be
+    /// told. Takes nothing.
+    ///
+    /// Blocking: a few file operations.
+    pub fn holder(&self, session: &str) -> Option<SessionHeld> {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        lock.holder(session).ok().flatten()
     }
 
     /// The first disk fault, if there was one: nothing more should be promised to a client.

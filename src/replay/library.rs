@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
 
 use super::session::{Session, Settings};
-use super::source::{Endpoints, Folder, LoadError, OpenError, Source};
+use super::source::{Endpoints, Folder, Left, LoadError, OpenError, Source, Tapes};
 use crate::exchange::Digest;
 
 /// Sessions without recordings that are remembered, to count what was missed in them. Their names
@@ -39,11 +39,21 @@ enum Slot {
 }
 
 impl Library {
-    /// Over a folder of cassettes. Reads none of them yet.
+    /// Over a folder of cassettes, and what killed runs left in it that can't be recovered there,
+    /// in the order in which they began. Reads no cassette yet.
     ///
     /// Errors: the folder isn't there, or can't be listed.
-    pub fn open(dir: &Path, settings: Settings) -> Result<Arc<Library>, OpenError> {
-        Ok(Library::over(Arc::new(Folder::open(dir)?), settings))
+    pub fn open(
+        dir: &Path,
+        left: Vec<Left>,
+        settings: Settings,
+    ) -> Result<Arc<Library>, OpenError> {
+        let folder = Folder::open(dir)?;
+        let source: Arc<dyn Source> = match left.is_empty() {
+            true => Arc::new(folder),
+            false => Arc::new(Tapes::new(folder, left)),
+        };
+        Ok(Library::over(source, settings))
     }
 
     /// Over anything that holds sessions.
@@ -54,6 +64,11 @@ impl Library {
     /// The endpoints that the recordings name. Blocking.
     pub fn endpoints(&self) -> Endpoints {
         self.source.endpoints()
+    }
+
+    /// Everything that is wrong with any of the recordings. Blocking: reads all of them.
+    pub fn all_faults(&self) -> Vec<LoadError> {
+        self.source.faults()
     }
 
     /// The file that holds a large body.
@@ -124,6 +139,9 @@ impl Library {
         let (library, name) = (self.clone(), name.to_owned());
         tokio::task::spawn_blocking(move || {
             let outcome = library.load(&name);
+            if let Err(error) = &outcome {
+                tracing::error!("{}", error.line());
+            }
             library.keep(&name, outcome.clone());
             sender.send_replace(Some(outcome));
         });

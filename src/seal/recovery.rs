@@ -9,6 +9,7 @@ use super::manifest::Manifest;
 use super::site::Site;
 use super::stage::Goal;
 use super::{Error, Sealed, seal_tapes};
+use crate::session;
 use crate::tape::lock::{self, RecoveryTurn, RunLock};
 use crate::tape::names::{self, Role};
 use crate::tape::recover::{self, Action, Found};
@@ -167,30 +168,47 @@ fn in_place(recording_dir: &Path, runs: BTreeSet<RunId>) -> Result<Recovery, Err
     Ok(recovery)
 }
 
-/// Where what is recovered of a session goes, the `number`th time, counted from 1; relative to the
-/// recording directory.
-fn recovered_name(session: &str, number: usize) -> String {
-    match number {
-        1 => format!("{session}.recovered.json"),
-        more => format!("{session}.recovered-{more}.json"),
-    }
-}
-
-/// The first such name that isn't taken: nothing recovered is ever replaced.
-pub(super) fn free_recovered_name(recording_dir: &Path, session: &str) -> String {
-    let mut number = 1;
-    loop {
-        let name = recovered_name(session, number);
-        if !recording_dir.join(&name).exists() {
-            return name;
-        }
-        number += 1;
-    }
+/// The first name above all that are taken, relative to the recording directory: nothing recovered
+/// is ever replaced, and the highest number is the newest.
+pub(super) fn free_recovered_name(recording_dir: &Path, session: &str) -> io::Result<String> {
+    let highest = highest_recovered(recording_dir, session)?;
+    let free = highest.checked_add(1).ok_or(io::ErrorKind::QuotaExceeded)?;
+    Ok(format!("{}.json", session::recovered_name(session, free)))
 }
 
 /// The cassette that was recovered last of a session, if any was: what there is to replay of a
 /// session that has no cassette of its own.
+///
+/// Blocking: lists the folder that the session's cassettes are in.
 pub fn newest_recovered(recording_dir: &Path, session: &str) -> Option<PathBuf> {
-    let paths = (1..).map(|number| recording_dir.join(recovered_name(session, number)));
-    paths.take_while(|path| path.exists()).last()
+    let number = highest_recovered(recording_dir, session).ok().filter(|number| *number > 0)?;
+    let name = session::recovered_name(session, number);
+    Some(session::cassette_path(recording_dir, &name))
+}
+
+/// 0 when nothing was recovered of the session. Gaps are fine: people rename and remove.
+fn highest_recovered(recording_dir: &Path, session: &str) -> io::Result<u32> {
+    let path = session::cassette_path(recording_dir, session);
+    let (Some(folder), Some(name)) = (path.parent(), session.rsplit('/').next()) else {
+        return Ok(0);
+    };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if is_absent(&error) => return Ok(0),
+        entries => entries?,
+    };
+    let mut highest = 0;
+    for entry in entries {
+        let file = entry?.file_name();
+        let cassette = file.to_str().and_then(|file| file.strip_suffix(".json"));
+        if let Some((of, number)) = cassette.and_then(session::of_recovered)
+            && of == name
+        {
+            highest = highest.max(number);
+        }
+    }
+    Ok(highest)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

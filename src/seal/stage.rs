@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::manifest::{Manifest, Move, is_cassette};
-use super::recovery::free_recovered_name;
+use super::recovery::{free_recovered_name, newest_recovered};
 use super::site::Site;
 use super::{Error, SealedSession, crash};
 use crate::cassette::{self, Bodies, Cassette, EndpointNote, Writer};
@@ -35,7 +35,7 @@ pub(super) fn stage(site: &Site<'_>, tapes: &TapeRun, goal: Goal) -> Result<Stag
         if !is_cassette(&name) {
             return Err(Error::SessionName(session.to_owned()));
         }
-        let plan = Plan::of(site, session, name, goal);
+        let plan = Plan::of(site, session, name, goal)?;
         let kept = write(site, tapes, session, number, &plan.first, &mut staged.lost)?;
         crash::point("cassette staged");
         staged.sessions.push(SealedSession {
@@ -62,32 +62,33 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(site: &Site<'_>, session: &str, name: String, goal: Goal) -> Plan {
-        let path = site.recording_dir.join(&name);
-        let aside = || free_recovered_name(site.recording_dir, session);
-        if goal == Goal::Recover {
-            return Plan {
-                cassette: aside(),
-                first: Cassette::default(),
-                before: None,
-                set_aside: false,
-            };
-        }
+    fn of(site: &Site<'_>, session: &str, name: String, goal: Goal) -> Result<Plan, Error> {
+        let dir = site.recording_dir;
+        let path = dir.join(&name);
+        let aside = |set_aside| {
+            let cassette = free_recovered_name(dir, session)
+                .map_err(|source| Error::Read { path: dir.to_owned(), source })?;
+            Ok(Plan { cassette, first: Cassette::default(), before: None, set_aside })
+        };
         let old = path.exists().then(|| cassette::read(&path));
+        let before = |old: &Cassette| Some(old.exchanges.len());
         match (goal, old) {
+            (Goal::Recover, _) => aside(false),
+            (Goal::Append, Some(Err(_))) => aside(true),
             (Goal::Append, Some(Ok(old))) => {
-                let before = Some(old.exchanges.len());
-                Plan { cassette: name, first: old, before, set_aside: false }
+                Ok(Plan { cassette: name, before: before(&old), first: old, set_aside: false })
             }
-            (Goal::Append, Some(Err(_))) => Plan {
-                cassette: aside(),
-                first: Cassette::default(),
-                before: None,
-                set_aside: true,
-            },
-            (_, old) => {
-                let before = old.and_then(Result::ok).map(|old| old.exchanges.len());
-                Plan { cassette: name, first: Cassette::default(), before, set_aside: false }
+            // What was recovered has answered in its stead, so it belongs before what was added.
+            (Goal::Append, None) => {
+                let recovered =
+                    newest_recovered(dir, session).and_then(|p| cassette::read(&p).ok());
+                let before = recovered.as_ref().and_then(before);
+                let first = recovered.unwrap_or_default();
+                Ok(Plan { cassette: name, first, before, set_aside: false })
+            }
+            (Goal::Replace, old) => {
+                let before = old.and_then(Result::ok).as_ref().and_then(before);
+                Ok(Plan { cassette: name, first: Cassette::default(), before, set_aside: false })
             }
         }
     }

@@ -181,6 +181,36 @@ fn what_a_killed_run_left_never_replaces_a_cassette() {
 }
 
 #[test]
+fn the_newest_recovered_has_the_highest_number_whatever_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let recover_one = |target| {
+        kill(dir.path(), &[("f/a", target)]);
+        recover(dir.path()).unwrap();
+    };
+    recover_one("/1");
+    recover_one("/2");
+    std::fs::remove_file(dir.path().join("f/a.recovered.json")).unwrap();
+    recover_one("/3");
+    let newest = newest_recovered(dir.path(), "f/a").unwrap();
+    assert_eq!(newest, dir.path().join("f/a.recovered-3.json"));
+    assert_eq!(targets(dir.path(), "f/a.recovered-3.json"), ["/3"]);
+    assert_eq!(newest_recovered(dir.path(), "a"), None);
+}
+
+#[test]
+fn what_auto_adds_to_a_session_that_was_only_recovered_stands_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    kill(dir.path(), &[("a", "/1")]);
+    recover(dir.path()).unwrap();
+    let run = open(RealDisk, dir.path());
+    record_all(&run, &[("a", "/2")]);
+    let sealed = seal(run, Existing::Append).unwrap();
+    assert_eq!((sealed.sessions[0].kept, sealed.sessions[0].before), (1, Some(1)));
+    assert_eq!(targets(dir.path(), "a.json"), ["/1", "/2"]);
+    assert_eq!(targets(dir.path(), "a.recovered.json"), ["/1"]);
+}
+
+#[test]
 fn an_exchange_cut_by_a_kill_says_so_in_its_cassette() {
     let dir = tempfile::tempdir().unwrap();
     let run = open(RealDisk, dir.path());

@@ -104,17 +104,33 @@ impl RunLock {
             return Ok(());
         }
         let held = Held::lock(&self.folder_lock)?;
-        for claims in claims_files(&self.folder)? {
-            if claims != self.path
-                && let Some(holder) = holder_of(&claims, session)?
-            {
-                return Err(holder.into());
-            }
+        if let Some(holder) = self.other_holder(session)? {
+            return Err(holder.into());
         }
         write_line(&mut self.file, session)?;
         drop(held);
         self.sessions.insert(session.into());
         Ok(())
+    }
+
+    /// The other live run that has the session. Takes nothing.
+    ///
+    /// Blocking: a few file operations.
+    pub fn holder(&self, session: &str) -> io::Result<Option<SessionHeld>> {
+        let _held = Held::lock(&self.folder_lock)?;
+        self.other_holder(session)
+    }
+
+    /// The folder must be locked.
+    fn other_holder(&self, session: &str) -> io::Result<Option<SessionHeld>> {
+        for claims in claims_files(&self.folder)? {
+            if claims != self.path
+                && let Some(holder) = holder_of(&claims, session)?
+            {
+                return Ok(Some(holder));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -17,6 +17,7 @@ mod record_replay;
 mod recording;
 mod refusals;
 mod replay;
+mod replay_sources;
 mod scale;
 mod sockets;
 mod startup;

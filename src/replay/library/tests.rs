@@ -34,6 +34,10 @@ impl Source for Arc<Memory> {
         Endpoints::default()
     }
 
+    fn faults(&self) -> Vec<LoadError> {
+        Vec::new()
+    }
+
     fn body_path(&self, digest: &Digest) -> PathBuf {
         digest.to_string().into()
     }
@@ -132,8 +136,8 @@ fn names_from_the_network_do_not_fill_the_memory() {
 fn a_missing_folder_is_an_error_with_a_hint() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("recordings");
-    let error = Library::open(&missing, settings(AfterLast::Repeat)).err().unwrap();
+    let error = Library::open(&missing, Vec::new(), settings(AfterLast::Repeat)).err().unwrap();
     assert_eq!(error.to_string(), format!("there is no recording folder `{}`", missing.display()));
     assert!(error.hint().is_some());
-    assert!(Library::open(dir.path(), settings(AfterLast::Repeat)).is_ok());
+    assert!(Library::open(dir.path(), Vec::new(), settings(AfterLast::Repeat)).is_ok());
 }

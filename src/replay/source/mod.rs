@@ -1,14 +1,21 @@
 //! Where recordings are read from: a folder of cassettes, or whatever else holds sessions, such as
 //! the tapes that a killed recorder left in a folder that can't be written.
 
+mod folder;
+mod tapes;
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
-use std::fs;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cassette::{self, Bodies, Cassette, EndpointNote, ReadError};
+use crate::cassette::{Cassette, EndpointNote, ReadError};
+use crate::causes;
 use crate::exchange::Digest;
-use crate::session;
+pub use folder::Folder;
+pub use tapes::{Left, Tapes};
 
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -22,6 +29,10 @@ pub trait Source: Send + Sync + 'static {
 
     /// The endpoints that all recordings together name, reading as little as that takes.
     fn endpoints(&self) -> Endpoints;
+
+    /// Everything that is wrong with any of the recordings, an error for each fault. Reads all of
+    /// them.
+    fn faults(&self) -> Vec<LoadError>;
 
     /// The file that holds the body of that digest, if any does.
     fn body_path(&self, digest: &Digest) -> PathBuf;
@@ -41,6 +52,11 @@ pub struct LoadError {
 impl LoadError {
     pub fn new(path: impl Into<PathBuf>, cause: impl Into<BoxError>) -> LoadError {
         LoadError { path: path.into(), cause: cause.into(), hint: None }
+    }
+
+    /// The error and all its causes, on one line.
+    pub fn line(&self) -> String {
+        causes::line(self)
     }
 }
 
@@ -134,6 +150,51 @@ impl Endpoints {
             });
         }
     }
+
+    /// Adds what a cassette names that answers for nobody but who asks for it by its own name:
+    /// where it disagrees with the others it doesn't count.
+    fn add_aside(&mut self, path: &Path, notes: impl IntoIterator<Item = EndpointNote>) {
+        for note in notes {
+            let agrees =
+                |kept: &EndpointNote| *kept != note && ConflictKind::between(kept, &note).is_none();
+            if self.notes.iter().all(agrees) {
+                self.notes.push(note);
+                self.from.push(path.to_owned());
+            }
+        }
+    }
+}
+
+/// `` `api` stands for http://a:80 in `one.json` and for http://b:80 in `two.json` ``
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Conflict { kind, kept, kept_from, other, other_from } = self;
+        let (kept_from, other_from) = (kept_from.display(), other_from.display());
+        match kind {
+            ConflictKind::Listen => write!(
+                f,
+                "`{}` listens on {} in `{kept_from}` and on {} in `{other_from}`",
+                kept.name, kept.listen, other.listen
+            ),
+            ConflictKind::Name if kept.origin == other.origin => write!(
+                f,
+                "`{}` takes {} in `{kept_from}` and {} in `{other_from}`",
+                kept.name,
+                kept.source_type.as_str(),
+                other.source_type.as_str()
+            ),
+            ConflictKind::Name => write!(
+                f,
+                "`{}` stands for {} in `{kept_from}` and for {} in `{other_from}`",
+                kept.name, kept.origin, other.origin
+            ),
+            ConflictKind::Address => write!(
+                f,
+                "`{}` in `{kept_from}` and `{}` in `{other_from}` both listen on {}",
+                kept.name, other.name, kept.listen
+            ),
+        }
+    }
 }
 
 impl ConflictKind {
@@ -147,103 +208,3 @@ impl ConflictKind {
         }
     }
 }
-
-/// A folder of cassettes.
-#[derive(Debug)]
-pub struct Folder {
-    dir: PathBuf,
-    bodies: Bodies,
-}
-
-impl Folder {
-    /// Errors: it isn't there, or can't be listed.
-    pub fn open(dir: &Path) -> Result<Folder, OpenError> {
-        match fs::read_dir(dir) {
-            Ok(_) => Ok(Folder { dir: dir.to_owned(), bodies: Bodies::new(dir) }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(OpenError::Missing(dir.to_owned()))
-            }
-            Err(error) => Err(OpenError::Unreadable(dir.to_owned(), error)),
-        }
-    }
-
-    /// The sessions that have a cassette, in the order of their paths, and what of the folder
-    /// couldn't be listed. Links to folders aren't followed: they can lead in circles.
-    pub fn sessions(&self) -> (Vec<String>, Vec<LoadError>) {
-        let (mut sessions, mut unreadable) = (Vec::new(), Vec::new());
-        let mut folders = vec![self.dir.clone()];
-        while let Some(folder) = folders.pop() {
-            let listed = fs::read_dir(&folder).and_then(|entries| {
-                entries.map(|entry| entry.and_then(|e| Ok((e.path(), e.file_type()?)))).collect()
-            });
-            let entries: Vec<(PathBuf, fs::FileType)> = match listed {
-                Ok(entries) => entries,
-                Err(error) => {
-                    unreadable.push(LoadError::new(folder, error));
-                    continue;
-                }
-            };
-            for (path, file_type) in entries {
-                let Ok(relative) = path.strip_prefix(&self.dir) else { continue };
-                if file_type.is_dir() {
-                    let holds_sessions =
-                        relative.to_str().is_some_and(|r| session::check(r).is_ok());
-                    folders.extend(holds_sessions.then_some(path));
-                } else if let Some(name) = session::of_cassette(relative) {
-                    sessions.push(name.to_owned());
-                }
-            }
-        }
-        sessions.sort();
-        (sessions, unreadable)
-    }
-}
-
-impl Source for Folder {
-    fn load(&self, session: &str) -> Result<Option<Cassette>, LoadError> {
-        let recovered = session::recovered_path(&self.dir, session);
-        if recovered.exists() {
-            tracing::warn!(
-                session,
-                recovered = %recovered.display(),
-                "a killed recorder left more of this session; it is kept beside its cassette, and \
-                 not replayed"
-            );
-        }
-        match cassette::read(&self.path(session)) {
-            Ok(cassette) => Ok(Some(cassette)),
-            Err(ReadError::Unreadable { source, .. }) if is_absent(&source) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn path(&self, session: &str) -> PathBuf {
-        session::cassette_path(&self.dir, session)
-    }
-
-    fn endpoints(&self) -> Endpoints {
-        let mut endpoints = Endpoints::default();
-        let (sessions, unreadable) = self.sessions();
-        endpoints.unreadable = unreadable;
-        for session in sessions {
-            let path = self.path(&session);
-            match cassette::read_endpoints(&path) {
-                Ok(notes) => endpoints.add(&path, notes),
-                Err(error) => endpoints.unreadable.push(error.into()),
-            }
-        }
-        endpoints
-    }
-
-    fn body_path(&self, digest: &Digest) -> PathBuf {
-        self.bodies.path_of(*digest)
-    }
-}
-
-/// No such file, or a file where the name has a folder.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,115 @@
+//! Misses: what the client and the log are told when no recording answers a request.
+//!
+//! The nearest recording is shown with its differences, never served. What is shown is redacted.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::fault::{Fault, Problem};
+use super::road::{Request, Stop};
+use crate::matching::BodyKey;
+use crate::replay::{Near, Session};
+
+/// The session has no recording with this key.
+pub(super) async fn unknown(
+    request: &Request<'_>,
+    path: &str,
+    session: Arc<Session>,
+    key: &[u8],
+    body: BodyKey,
+) -> Stop {
+    let name = request.session;
+    let hint = hint(request, &session, key);
+    let detail = format!("no recording in session `{name}` matches {}", asked(request, path));
+    let problem = Problem::new(Fault::Miss, detail).hint(hint);
+    match nearest(session, key.to_owned(), body).await {
+        Some(Nearest { member, text }) => told(request, problem.member("nearest", member), &text),
+        None => told(request, problem, ""),
+    }
+}
+
+/// Every recording with this key has been given out, and none may be repeated.
+pub(super) fn exhausted(request: &Request<'_>, path: &str) -> Stop {
+    let (asked, name) = (asked(request, path), request.session);
+    let detail = format!("every recorded answer to {asked} in session `{name}` has been given");
+    let problem = Problem::new(Fault::Miss, detail);
+    told(request, problem.hint("without --strict the last answer is repeated"), "")
+}
+
+/// There is a recording, and nothing in it to send.
+pub(super) fn unusable(request: &Request<'_>, why: &str) -> Stop {
+    let asked = asked(request, &request.head.target);
+    let detail = format!("the recorded answer to {asked} can't be replayed: {why}");
+    told(request, Problem::new(Fault::Miss, detail), "")
+}
+
+/// Counts and logs a miss. `more` are lines for the log alone.
+fn told(request: &Request<'_>, problem: Problem, more: &str) -> Stop {
+    request.here.shared().note_miss();
+    let mut text = format!("miss: {}", problem.detail);
+    for line in more.lines() {
+        // Writing to a string doesn't fail.
+        let _ = write!(text, "\n  {line}");
+    }
+    if let Some(hint) = &problem.hint {
+        let _ = write!(text, "\n  hint: {hint}");
+    }
+    tracing::warn!("{text}");
+    problem.into()
+}
+
+/// `GET /a?x=1`, redacted.
+fn asked(request: &Request<'_>, path: &str) -> String {
+    format!("{} {}", request.head.method, request.here.redactor.target(path))
+}
+
+/// What to do about it. Looks no further than sessions that are loaded.
+fn hint(request: &Request<'_>, session: &Session, key: &[u8]) -> String {
+    let name = request.session;
+    let opened = request.here.shared().library.opened();
+    let other = opened.iter().find(|other| other.name() != name && other.holds(key));
+    if let Some(other) = other {
+        let other = other.name();
+        return format!(
+            "session `{other}` has a recording of it: send the header `ouli-session: {other}`, or \
+             replay with `--session {other}`"
+        );
+    }
+    match session.recorded().is_empty() {
+        true => format!(
+            "session `{name}` has no recordings at all: make some with \
+             `ouli record ORIGIN --session {name}`"
+        ),
+        false => "`ouli auto` records what is missing".to_owned(),
+    }
+}
+
+/// The nearest recording as a member of the problem document, and as lines.
+struct Nearest {
+    member: Value,
+    text: String,
+}
+
+impl From<Near<'_>> for Nearest {
+    fn from(near: Near<'_>) -> Nearest {
+        let mut member = json!({
+            "request": near.request,
+            "number": near.nth,
+            "differences": near.differences.listed,
+        });
+        if near.differences.more > 0 {
+            member["more"] = near.differences.more.into();
+        }
+        Nearest { member, text: near.to_string() }
+    }
+}
+
+/// Found on a thread that may block: bodies are compared, some of which lie in files.
+async fn nearest(session: Arc<Session>, key: Vec<u8>, body: BodyKey) -> Option<Nearest> {
+    let found =
+        tokio::task::spawn_blocking(move || session.nearest(&key, &body).map(Nearest::from));
+    // A search that panicked has found nothing; the request is a miss all the same.
+    found.await.ok().flatten()
+}

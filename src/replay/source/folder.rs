@@ -1,0 +1,158 @@
+//! A folder of cassettes.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Endpoints, LoadError, OpenError, Source};
+use crate::cassette::{self, Bodies, Cassette, ReadError};
+use crate::exchange::Digest;
+use crate::seal;
+use crate::session;
+
+/// A folder of cassettes.
+#[derive(Debug)]
+pub struct Folder {
+    dir: PathBuf,
+    bodies: Bodies,
+}
+
+impl Folder {
+    /// Errors: it isn't there, or can't be listed.
+    pub fn open(dir: &Path) -> Result<Folder, OpenError> {
+        match fs::read_dir(dir) {
+            Ok(_) => Ok(Folder { dir: dir.to_owned(), bodies: Bodies::new(dir) }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(OpenError::Missing(dir.to_owned()))
+            }
+            Err(error) => Err(OpenError::Unreadable(dir.to_owned(), error)),
+        }
+    }
+
+    /// The sessions that have a cassette, in the order of their paths, and what of the folder
+    /// couldn't be listed. Links to folders aren't followed: they can lead in circles.
+    pub fn sessions(&self) -> (Vec<String>, Vec<LoadError>) {
+        let (mut sessions, mut unreadable) = (Vec::new(), Vec::new());
+        let mut folders = vec![self.dir.clone()];
+        while let Some(folder) = folders.pop() {
+            let listed = fs::read_dir(&folder).and_then(|entries| {
+                entries.map(|entry| entry.and_then(|e| Ok((e.path(), e.file_type()?)))).collect()
+            });
+            let entries: Vec<(PathBuf, fs::FileType)> = match listed {
+                Ok(entries) => entries,
+                Err(error) => {
+                    unreadable.push(LoadError::new(folder, error));
+                    continue;
+                }
+            };
+            for (path, file_type) in entries {
+                let Ok(relative) = path.strip_prefix(&self.dir) else { continue };
+                if file_type.is_dir() {
+                    let holds_sessions =
+                        relative.to_str().is_some_and(|r| session::check(r).is_ok());
+                    folders.extend(holds_sessions.then_some(path));
+                } else if let Some(name) = session::of_cassette(relative) {
+                    sessions.push(name.to_owned());
+                }
+            }
+        }
+        sessions.sort();
+        (sessions, unreadable)
+    }
+}
+
+impl Folder {
+    /// Whether the session has a cassette of its own, be it one that can't be read.
+    pub(super) fn holds(&self, session: &str) -> bool {
+        session::cassette_path(&self.dir, session).exists()
+    }
+
+    /// Whether this session is what was recovered of another, and not what that is replayed from.
+    fn is_aside(&self, session: &str) -> bool {
+        session::of_recovered(session)
+            .is_some_and(|(of, _)| self.path(of) != session::cassette_path(&self.dir, session))
+    }
+}
+
+impl Source for Folder {
+    /// From the session's own cassette; where it has none, from what was recovered last of it.
+    fn load(&self, session: &str) -> Result<Option<Cassette>, LoadError> {
+        let own = session::cassette_path(&self.dir, session);
+        let cassette = read_if_there(&own)?;
+        let Some(recovered) = seal::newest_recovered(&self.dir, session) else {
+            return Ok(cassette);
+        };
+        if cassette.is_some() {
+            tracing::warn!(
+                "a killed recorder left more of session `{session}` in {}: it is not replayed as \
+                 long as {} is there",
+                recovered.display(),
+                own.display()
+            );
+            return Ok(cassette);
+        }
+        tracing::warn!(
+            "session `{session}` is replayed from {}, which a killed recorder left; rename it to \
+             {} to keep it",
+            recovered.display(),
+            own.display()
+        );
+        Ok(read_if_there(&recovered)?)
+    }
+
+    fn path(&self, session: &str) -> PathBuf {
+        let own = session::cassette_path(&self.dir, session);
+        match own.exists() {
+            true => own,
+            false => seal::newest_recovered(&self.dir, session).unwrap_or(own),
+        }
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        let mut endpoints = Endpoints::default();
+        let (sessions, unreadable) = self.sessions();
+        endpoints.unreadable = unreadable;
+        let (aside, replayed): (Vec<_>, Vec<_>) =
+            sessions.into_iter().partition(|session| self.is_aside(session));
+        for (sessions, add) in [
+            (replayed, Endpoints::add as fn(&mut Endpoints, &Path, _)),
+            (aside, Endpoints::add_aside),
+        ] {
+            for session in sessions {
+                let path = session::cassette_path(&self.dir, &session);
+                match cassette::read_endpoints(&path) {
+                    Ok(notes) => add(&mut endpoints, &path, notes),
+                    Err(error) => endpoints.unreadable.push(error.into()),
+                }
+            }
+        }
+        endpoints
+    }
+
+    fn faults(&self) -> Vec<LoadError> {
+        let (sessions, mut faults) = self.sessions();
+        for session in sessions {
+            let path = session::cassette_path(&self.dir, &session);
+            let findings = cassette::check(&path, &self.dir);
+            faults.extend(findings.into_iter().map(|finding| LoadError::new(&path, finding)));
+        }
+        faults
+    }
+
+    fn body_path(&self, digest: &Digest) -> PathBuf {
+        self.bodies.path_of(*digest)
+    }
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Cassette>, ReadError> {
+    match cassette::read(path) {
+        Ok(cassette) => Ok(Some(cassette)),
+        Err(ReadError::Unreadable { source, .. }) if is_absent(&source) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// No such file, or a file where the name has a folder.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
