@@ -16,19 +16,19 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::LocalRuntime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use crate::cassette::EndpointNote;
 use crate::cli::{Invocation, Mode};
 use crate::config::{Config, Endpoint, Pace};
+use crate::exchange::Version;
 use crate::http::answer::{self, Asked};
 use crate::http::fault::{Fault, Problem, Tally};
 use crate::http::road::Here;
 use crate::http::target;
 use crate::http1;
-use crate::exchange::Version;
 use crate::matching::Bounds;
 use crate::net::conn::Conn;
 use crate::net::drain::{Drain, Finished, Watch};
@@ -63,9 +63,15 @@ pub struct Shared {
     run: OnceLock<Arc<Run>>,
     misses: AtomicU64,
     omitted: Mutex<Vec<String>>,
+    broken_body: AtomicBool,
 }
 
 impl Shared {
+    /// A recorded body could not be read: the run fails at its end.
+    pub fn note_broken_body(&self) {
+        self.broken_body.store(true, Ordering::Relaxed);
+    }
+
     /// The first fault of the disk, if there was one.
     pub fn disk_fault(&self) -> Option<&record::Error> {
         self.run.get()?.fault()
@@ -224,6 +230,7 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         run: OnceLock::new(),
         misses: AtomicU64::new(0),
         omitted: Mutex::new(Vec::new()),
+        broken_body: AtomicBool::new(false),
         config,
         mode,
         session,
@@ -255,7 +262,7 @@ fn tell_recovery(recovery: &Recovery) {
 fn tell_losses(sealed: &Sealed) {
     for torn in &sealed.torn {
         tracing::warn!(
-            "{}: {} bytes at its end were no whole record and are left out",
+            "{}: its tail was torn; the last {} bytes are no whole record and are left out",
             torn.path.display(),
             torn.bytes
         );
@@ -302,11 +309,7 @@ fn make_room(config: &mut Config, mode: Mode) -> Result<(), Error> {
 }
 
 /// Claims every port before anything serves.
-fn bind(
-    config: &mut Config,
-    library: &Library,
-    workers: usize,
-) -> Result<Vec<Bound>, Error> {
+fn bind(config: &mut Config, library: &Library, workers: usize) -> Result<Vec<Bound>, Error> {
     if config.endpoints.is_empty() {
         config.endpoints = library.endpoints().notes.into_iter().map(endpoint_of).collect();
     }
@@ -315,8 +318,7 @@ fn bind(
     }
     let claim = |endpoint: &Endpoint| {
         let address = SocketAddr::new(endpoint.source_address, endpoint.source_port);
-        let claimed: Claimed =
-            listener::claim(&endpoint.name, address, workers, &config.sockets)?;
+        let claimed: Claimed = listener::claim(&endpoint.name, address, workers, &config.sockets)?;
         Ok(Bound {
             endpoint: Arc::new(endpoint.clone()),
             address: claimed.address(),
@@ -367,6 +369,7 @@ fn serve(
     workers: usize,
 ) -> Result<(Outcome, Vec<Arc<Counters>>, Vec<arena::Counts>), Error> {
     let (events, mut inbox) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(false);
     let mut bound = bound;
     let lines: Vec<String> = bound.iter().map(|b| b.listening_line(shared.mode)).collect();
     let mut threads = Vec::new();
@@ -375,15 +378,17 @@ fn serve(
         let listeners = bound.iter_mut().map(Bound::listener).collect::<Vec<_>>();
         let counted = Arc::new(Counters::default());
         counters.push(counted.clone());
-        let (shared, events) = (shared.clone(), events.clone());
+        let (shared, events, stop) = (shared.clone(), events.clone(), stopped.clone());
         let thread = thread::Builder::new()
             .name(format!("ouli-{number}"))
-            .spawn(move || work(number, &shared, listeners, counted, &events))
+            .spawn(move || work(number, &shared, listeners, counted, &events, stop))
             .map_err(|error| Error::System("a thread", error))?;
         threads.push(thread);
     }
     drop(events);
     let outcome = supervise(shared, &mut inbox, workers, &lines);
+    // Only now may runtimes drop what is left: the outcome has counted it.
+    stop.send_replace(true);
     let mut arenas = Vec::new();
     for thread in threads {
         match thread.join() {
@@ -523,6 +528,7 @@ fn work(
     listeners: Vec<Listener>,
     counters: Arc<Counters>,
     events: &mpsc::UnboundedSender<Event>,
+    mut stop: watch::Receiver<bool>,
 ) -> arena::Counts {
     let built = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -540,7 +546,8 @@ fn work(
         match accept_all(number, shared, listeners, arenas, counters, events) {
             Ok(()) => {
                 let _ = events.send(Event::Accepting);
-                shared.drain.finished().await;
+                // An error means that the supervisor is gone, which is as good a reason.
+                let _ = stop.wait_for(|stop| *stop).await;
             }
             Err(error) => {
                 let _ = events.send(Event::Failed(error));
@@ -575,10 +582,7 @@ fn accept_all(
             limits.origin_idle_max.div_ceil(workers),
             limits.origin_idle_timeout,
         ),
-        dialer: origin::Dialer::new(
-            shared.config.sockets.clone(),
-            limits.origin_connect_timeout,
-        ),
+        dialer: origin::Dialer::new(shared.config.sockets.clone(), limits.origin_connect_timeout),
         arenas: arenas.clone(),
         recorder,
         counters,
@@ -667,9 +671,8 @@ fn conclude(
     tell_replay(shared, &mut summary);
     summary.tell(log_format);
     sealed?;
-    let failed = outcome.failed
-        || shared.disk_fault().is_some()
-        || !shared.library.faults().is_empty();
+    let failed =
+        outcome.failed || shared.disk_fault().is_some() || !shared.library.faults().is_empty();
     Ok(match (failed, shared.strict && (summary.misses > 0 || summary.unused > 0)) {
         (true, _) => Ended::Failed,
         (false, true) => Ended::Unfaithful,
@@ -734,14 +737,23 @@ fn session_line(sealed: &SealedSession, how: seal::Existing) -> String {
 }
 
 fn tell_replay(shared: &Shared, summary: &mut Summary) {
-    for session in shared.library.opened() {
-        let unused = session.unused().count();
-        if shared.mode == Mode::Replay {
+    if shared.mode == Mode::Replay {
+        for session in shared.library.opened() {
+            let unused = session.unused().count();
             let (name, hits, misses) = (session.name(), session.hits(), session.misses());
             summary.sessions.push(format!(
                 "{name}: {hits} hits, {misses} misses, {unused} recorded exchanges unused"
             ));
             summary.unused += unused;
+            if shared.strict {
+                summary.notes.extend(session.unused().take(UNUSED_TOLD_MAX).map(|recorded| {
+                    let head = &recorded.exchange.request.head;
+                    format!("{name}: unused: {} {}", head.method, head.target)
+                }));
+            }
         }
     }
 }
+
+/// Unused recordings that the summary of a strict run names, per session.
+const UNUSED_TOLD_MAX: usize = 20;

@@ -163,8 +163,11 @@ impl Summary {
     }
 
     fn to_json(&self) -> serde_json::Value {
-        let faults: serde_json::Map<_, _> =
-            self.faults.iter().map(|(fault, count)| (fault.name().into(), (*count).into())).collect();
+        let faults: serde_json::Map<_, _> = self
+            .faults
+            .iter()
+            .map(|(fault, count)| (fault.name().into(), (*count).into()))
+            .collect();
         serde_json::json!({
             "summary": {
                 "sessions": self.sessions,

@@ -137,7 +137,11 @@ pub(crate) fn keep<'a>(
             let arrived = incoming(digest).filter(|path| path.exists());
             if let Some(coding) = coding {
                 let source = arrived.clone().unwrap_or_else(|| bodies.path_of(digest));
-                let stored = bodies.store_decoded(&source, coding, DECODED_FILE_BYTES_MAX)?;
+                let stored = match bodies.store_decoded(&source, coding, DECODED_FILE_BYTES_MAX) {
+                    // A cassette may be written again without its body files; its use will tell.
+                    Err(BodyError::Missing(_)) => None,
+                    stored => stored?,
+                };
                 if let Some((digest, len)) = stored {
                     let content = Content::File { digest, len };
                     return Ok(Kept { coding: Some(coding), content });

@@ -1,4 +1,13 @@
-//! The readable file that a session's exchanges end up in.
+//! The readable file that a session's exchanges end up in. docs/cassette.md is normative.
+//!
+//! Owns the format, the body files beside it (`bodies`), and what is done to a body so that people
+//! can read it (`keep`, `style`). Doesn't know where cassettes lie, when they are written or how
+//! one replaces another: sealing does.
+//!
+//! - What is written is read again as it was, times to the millisecond; equal exchanges are equal
+//!   text.
+//! - No file can make a reader panic, run out of stack, or open a file outside `bodies/`.
+//! - Every fault of a file has a place in it, and all are found in one run.
 
 pub mod bodies;
 mod fault;

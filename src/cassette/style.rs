@@ -46,6 +46,10 @@ pub(crate) struct Escapes {
 
 const INDENT_MAX: u8 = 8;
 
+/// Bytes at which `render` stops. A value nested deep enough grows a thousandfold in an indented
+/// style, and a file may come from anyone.
+pub(crate) const RENDER_BYTES_MAX: usize = 64 << 20;
+
 impl Style {
     /// The style of a body that is `text`, with its value; `None` if no known style gives these
     /// bytes again.
@@ -121,7 +125,7 @@ impl Style {
         Some(style)
     }
 
-    /// `value` in this style: the body's text.
+    /// `value` in this style: the body's text. Longer than `RENDER_BYTES_MAX`, it is not whole.
     pub(crate) fn render(self, value: &Value<'_>) -> String {
         let mut out = String::new();
         self.push(&mut out, value, 0);
@@ -157,6 +161,9 @@ impl Style {
     ) {
         out.push(open);
         for (n, item) in items.iter().enumerate() {
+            if out.len() > RENDER_BYTES_MAX {
+                return;
+            }
             if n > 0 {
                 out.push_str(if self.layout == Layout::Spaced { ", " } else { "," });
             }
@@ -172,11 +179,11 @@ impl Style {
     fn push_line(self, out: &mut String, level: usize) {
         let (unit, count) = match self.layout {
             Layout::Compact | Layout::Spaced => return,
-            Layout::Indent(width) => (' ', level * usize::from(width)),
-            Layout::Tab => ('\t', level),
+            Layout::Indent(width) => (" ", level * usize::from(width)),
+            Layout::Tab => ("\t", level),
         };
         out.push('\n');
-        out.extend(std::iter::repeat_n(unit, count));
+        out.push_str(&unit.repeat(count));
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::args::{Replay, Shared};
 use super::origin::{parse_listen, parse_origin};
 use crate::config::fault::quoted;
-use crate::session;
 use crate::config::{
     self, Config, Endpoint, Fault, Faults, Mode, Need, Pace, Target, Written, units,
 };
+use crate::session;
 
 /// `ouli record`, `replay` or `auto`, ready to run.
 #[derive(Debug)]

@@ -4,11 +4,13 @@
 //! be decoded as its pieces came and a decoded one coded again with the pieces where they were.
 //! Decoding is bounded: a step gives out at most `STEP_BYTES`, a decoder at most what it was told.
 //!
-//! Says how a body is coded, not whether it should be decoded; that is `cassette::kept`'s to know.
+//! Says how a body is coded, not whether it should be decoded; that is `cassette::keep`'s to know.
 //! Coding again gives equal decoded bytes, not equal coded bytes, and always the same ones.
 
 mod decode;
 mod encode;
+#[doc(hidden)]
+pub mod properties;
 #[cfg(test)]
 mod tests;
 

@@ -174,23 +174,14 @@ pub fn warn_of_lost_cookies(head: &ResponseHead, endpoint: &Endpoint, warned: &A
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
     use super::*;
-    use crate::config::{Replacement, Scheme, SourceType, Target};
+    use crate::config::{Replacement, Scheme, Target};
     use crate::exchange::Fields;
 
     fn endpoint() -> Endpoint {
         Endpoint {
             name: "api".into(),
-            source_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            source_port: 8080,
-            source_type: SourceType::Http,
-            target: Target { scheme: Scheme::Http, host: "origin.test".into(), port: 80 },
-            health: None,
-            redact_request_headers: Vec::new(),
-            response_header_replacements: Vec::new(),
-            rewrite_location: true,
+            ..Endpoint::new(Target { scheme: Scheme::Http, host: "origin.test".into(), port: 80 })
         }
     }
 

@@ -38,6 +38,9 @@ use crate::telemetry::Source;
 /// section 10.1.1 lets an origin stay silent.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
+/// Interim answers before a final one; an origin that sends more sends nothing else.
+const INTERIM_MAX: usize = 64;
+
 /// Where the request body comes from.
 pub enum Upload {
     /// From the client, as it sends.
@@ -198,7 +201,10 @@ impl Gate {
 
 /// How one try at one origin connection ended.
 enum Tried {
-    Answered { status: u16, reusable: bool },
+    Answered {
+        status: u16,
+        reusable: bool,
+    },
     /// A kept connection turned out dead, and nothing of the answer came.
     Dead(Broken),
 }
@@ -222,7 +228,9 @@ impl Flow<'_> {
                 Some(connection) => connection,
                 None => self.dial(rx).await?,
             };
-            let tried = self.exchange(&mut connection.stream, head, buffers, rx, tx, deadline, upload).await?;
+            let tried = self
+                .exchange(&mut connection.stream, head, buffers, rx, tx, deadline, upload)
+                .await?;
             match tried {
                 Tried::Answered { status, reusable } => {
                     if reusable {
@@ -370,7 +378,9 @@ impl Flow<'_> {
         } else if self.body_framing != Framing::None && !rx.has_input() {
             self.send(writer, out, &[]).await?;
         }
-        while let Some(bytes) = rx.body().await.map_err(|unread| UploadEnd::Client(unread.into()))? {
+        while let Some(bytes) =
+            rx.body().await.map_err(|unread| UploadEnd::Client(unread.into()))?
+        {
             self.send_body(writer, out, bytes).await?;
         }
         self.end_request(writer, out, rx.trailers()).await
@@ -434,7 +444,7 @@ impl Flow<'_> {
             kept.map_err(|error| UploadEnd::Client(self.disk_failed(error)))?;
         }
         if self.body_framing == Framing::Chunked {
-            writer::last_chunk(out, trailers);
+            writer::last_chunk(out, &hop::passing(trailers));
         }
         self.send(writer, out, &[]).await?;
         self.request_done.set(true);
@@ -475,11 +485,10 @@ impl Flow<'_> {
             Framing::None => Some(0),
             Framing::Chunked | Framing::Close => None,
         };
-        let framing_out = answer::framing(&request.asked, head.status, length);
-        let asked = Asked {
-            keep_alive: request.asked.keep_alive && framing_out != Framing::Close,
-            ..request.asked
-        };
+        let asked = request.asked();
+        let framing_out = answer::framing(&asked, head.status, length);
+        let asked =
+            Asked { keep_alive: asked.keep_alive && framing_out != Framing::Close, ..asked };
         let here = request.here;
         {
             let mut recording = self.recording.borrow_mut();
@@ -508,6 +517,7 @@ impl Flow<'_> {
         head: &mut ResponseHead,
         tx: &mut Tx<'_>,
     ) -> Result<Result<(), Broken>, Stop> {
+        let mut interim_count = 0;
         loop {
             let received = if self.gate.open.get() {
                 answering.head(head).await
@@ -525,10 +535,12 @@ impl Flow<'_> {
                 Err(broken) => return Ok(Err(broken)),
                 Ok(()) if head.status >= 200 => return Ok(Ok(())),
                 // Nobody asked for another protocol: the fields that would were not passed on.
-                Ok(()) if head.status == 101 => return Ok(Err(Broken::Closed)),
+                Ok(()) if head.status == 101 => return Ok(Err(Broken::Unasked)),
+                Ok(()) if interim_count == INTERIM_MAX => return Ok(Err(Broken::Endless)),
                 Ok(()) if head.status == 100 => self.invite(tx).await?,
                 Ok(()) => self.pass_interim(head, tx).await?,
             }
+            interim_count += 1;
         }
     }
 
@@ -550,7 +562,7 @@ impl Flow<'_> {
             self.recording.borrow_mut().interim(self.request.elapsed(), kept);
         }
         self.flush_tape()?;
-        if self.request.asked.version != Version::Http10 {
+        if self.request.head.version != Version::Http10 {
             write_interim(&mut tx.out, head);
             tx.flush().await?;
         }
@@ -584,7 +596,7 @@ impl Flow<'_> {
                         self.keep_end(End::Whole, answering.trailers())?;
                     }
                     self.flush_tape()?;
-                    tx.end(answering.trailers());
+                    tx.end(&hop::passing(answering.trailers()));
                     return Ok(tx.flush().await?);
                 }
                 Step::NeedMore => {

@@ -3,6 +3,8 @@
 //! Pure functions over `Fields`; they build a new list, so order, case and repetition of what
 //! passes are kept. Knows nothing of framing: whoever sends a message adds its own.
 
+use std::borrow::Cow;
+
 use crate::exchange::{Field, Fields};
 
 /// Fields that describe one connection, not the message (RFC 9110 section 7.6.1). `Trailer` isn't
@@ -36,6 +38,16 @@ fn is_hop_by_hop(name: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// The fields that pass: for trailers, where nothing else is taken out.
+pub fn passing(fields: &Fields) -> Cow<'_, Fields> {
+    let named = Named::by(fields);
+    if !fields.iter().any(|field| stops(&field, &named)) {
+        return Cow::Borrowed(fields);
+    }
+    let passing = fields.iter().filter(|field| !stops(field, &named));
+    Cow::Owned(passing.map(|field| (field.name, field.value)).collect())
 }
 
 /// Whether the sender accepts trailers (RFC 9110 section 10.1.4): the one member of `TE` that a

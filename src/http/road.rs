@@ -21,6 +21,7 @@ use crate::http1::halves::{Rx, Tx, Unread, Unsent};
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
 use crate::net::drain;
+use crate::net::inflight::Slot;
 use crate::redact::Redactor;
 use crate::server::{Shared, Worker};
 use crate::session;
@@ -120,7 +121,8 @@ pub async fn travel(here: &Here, incoming: Incoming<'_, '_>, deadline: &mut Dead
         let asked = asked(here, &head, keep_alive);
         let mut request = Request { here, head: &head, asked, framing, started, session: "" };
         let ended = request.serve(arena, rx, tx, deadline).await;
-        request.conclude(ended, rx, tx).await && keep_alive
+        // Whoever was told that the connection ends must see it end.
+        request.conclude(ended, rx, tx).await && keep_alive && !here.drain.is_draining()
     };
     here.worker.counters.sent_bytes.add(tx.sent);
     arena.head = head;
@@ -141,7 +143,7 @@ fn asked<'a>(here: &'a Here, head: &'a RequestHead, keep_alive: bool) -> Asked<'
 pub struct Request<'a> {
     pub here: &'a Here,
     pub head: &'a RequestHead,
-    pub asked: Asked<'a>,
+    asked: Asked<'a>,
     pub framing: Framing,
     /// When its head was complete.
     pub started: Instant,
@@ -168,19 +170,31 @@ impl<'a> Request<'a> {
         if here.drain.is_draining() {
             return Err(Problem::new(Fault::Draining, "no new requests are taken").into());
         }
-        let _permit = shared.in_flight.acquire().await.map_err(|timeout| {
-            Problem::new(Fault::Overloaded, timeout.to_string())
-                .hint("raise `max_in_flight` or `queue_timeout` in `[limits]`")
-        })?;
+        let _slot = self.slot(rx).await?;
         match shared.mode {
             Mode::Replay => serve::replay(self, &path, arena, rx, tx).await,
             Mode::Record => {
                 let body = forward::Upload::Flowing;
                 Box::pin(forward::forward(self, &path, arena, rx, tx, deadline, body)).await
             }
-            Mode::Auto => {
-                Box::pin(serve::auto(self, &path, arena, rx, tx, deadline)).await
-            }
+            Mode::Auto => Box::pin(serve::auto(self, &path, arena, rx, tx, deadline)).await,
+        }
+    }
+
+    /// Waits for its turn to be served, while its client does.
+    async fn slot(&self, rx: &mut Rx<'_>) -> Result<Slot, Stop> {
+        let in_flight = &self.here.shared().in_flight;
+        if let Some(slot) = in_flight.try_acquire() {
+            return Ok(slot);
+        }
+        tokio::select! {
+            biased;
+            () = rx.left() => Err(Stop::Left),
+            slot = in_flight.acquire() => slot.map_err(|error| {
+                Problem::new(Fault::Overloaded, error.to_string())
+                    .hint("raise `max_in_flight` or `queue_timeout` in `[limits]`")
+                    .into()
+            }),
         }
     }
 
@@ -192,25 +206,20 @@ impl<'a> Request<'a> {
                 .collect(),
             ..Default::default()
         };
-        send_small(self.here, tx, &self.asked, &head, b"ok\n").await?;
+        send_small(self.here, tx, &self.asked(), &head, b"ok\n").await?;
         Ok(Outcome { source: Source::Health, status: 200, reusable: true })
     }
 
     /// Answers what failed, tells of it, and says whether the connection is still good.
-    async fn conclude(
-        &self,
-        ended: Result<Outcome, Stop>,
-        rx: &Rx<'_>,
-        tx: &mut Tx<'_>,
-    ) -> bool {
+    async fn conclude(&self, ended: Result<Outcome, Stop>, rx: &Rx<'_>, tx: &mut Tx<'_>) -> bool {
         match ended {
             Ok(outcome) => {
                 self.tell(outcome.source, outcome.status, tx.sent);
                 outcome.reusable
             }
             Err(Stop::Fault(problem)) if !tx.is_committed() => {
-                let asked =
-                    Asked { keep_alive: self.asked.keep_alive && rx.is_ended(), ..self.asked };
+                let asked = self.asked();
+                let asked = Asked { keep_alive: asked.keep_alive && rx.is_ended(), ..asked };
                 tx.out.clear();
                 let sent = answer_problem(self.here, tx, &asked, &problem).await;
                 self.tell(Source::Fault(problem.fault), problem.fault.status(), tx.sent);
@@ -244,6 +253,12 @@ impl<'a> Request<'a> {
             source,
         }
         .log();
+    }
+
+    /// How it was asked, as of now: an answer whose head leaves after the drain has started says
+    /// that its connection ends.
+    pub fn asked(&self) -> Asked<'a> {
+        Asked { keep_alive: self.asked.keep_alive && !self.here.drain.is_draining(), ..self.asked }
     }
 
     /// Since the request head was complete.

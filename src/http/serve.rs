@@ -3,7 +3,9 @@
 //! What can be built ahead is built at the first use of a recorded answer and kept with it, so
 //! that an ordinary hit is one lookup and one write.
 
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use tokio::time::Instant;
 use super::answer::{self, Asked};
 use super::fault::{Fault, Problem};
 use super::forward::{self, Spool, Upload};
+use super::hop;
 use super::road::{Outcome, Request, Stop};
 use crate::coding::{self, EncodeError, Encoder};
 use crate::config::Endpoint;
@@ -37,6 +40,13 @@ pub async fn replay(
 ) -> Result<Outcome, Stop> {
     let session = session(request).await?;
     let mut body = body_key(request);
+    if waits_for_invitation(request, rx)
+        && let Some(recorded) = answered_early(request, path, &session, &mut arena.key)
+    {
+        // As then, the body is never asked for, so this connection can't be kept.
+        let outcome = answer_with(request, recorded, rx, tx).await?;
+        return Ok(Outcome { reusable: false, ..outcome });
+    }
     if !rx.is_ended() {
         invite_body(request, rx, tx).await?;
         while let Some(bytes) = rx.body().await? {
@@ -94,19 +104,34 @@ fn body_key(request: &Request<'_>) -> BodyKey {
 }
 
 /// Tells a client that waits for 100 to go on (RFC 9110 section 10.1.1).
-async fn invite_body(
-    request: &Request<'_>,
-    rx: &Rx<'_>,
-    tx: &mut Tx<'_>,
-) -> Result<(), Stop> {
-    let waits = request.framing != Framing::None
-        && framing::expects_continue(request.head)
-        && !rx.has_input();
-    if waits {
+async fn invite_body(request: &Request<'_>, rx: &Rx<'_>, tx: &mut Tx<'_>) -> Result<(), Stop> {
+    if waits_for_invitation(request, rx) {
         tx.out.extend_from_slice(CONTINUE);
         tx.flush().await?;
     }
     Ok(())
+}
+
+/// Whether the client holds its body back until it gets 100.
+fn waits_for_invitation(request: &Request<'_>, rx: &Rx<'_>) -> bool {
+    request.framing != Framing::None && framing::expects_continue(request.head) && !rx.has_input()
+}
+
+/// The recording of an origin that answered such a client without asking for the body.
+fn answered_early<'s>(
+    request: &Request<'_>,
+    path: &str,
+    session: &'s Session,
+    key: &mut Vec<u8>,
+) -> Option<&'s Recorded> {
+    key::write(key, &asked(request, path, BodyPrint::None), &request.here.redactor);
+    if !session.holds(key) {
+        return None;
+    }
+    match session.choose(key) {
+        Choice::Hit(recorded) => Some(recorded),
+        Choice::Exhausted(_) | Choice::Miss => None,
+    }
 }
 
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -165,7 +190,7 @@ async fn answer_with(
         recorded.answer.get_or_init(|| prepare(&recorded.exchange, &request.here.endpoint));
     let status = recorded.exchange.response.head.status;
     if let Some(wire) = &answer.wire
-        && is_ordinary(&request.asked)
+        && is_ordinary(&request.asked())
     {
         tx.wire(wire).await?;
     } else {
@@ -218,7 +243,7 @@ fn wire(exchange: &Exchange, endpoint: &Endpoint, content: &Content) -> Option<B
                 out.extend_from_slice(body);
                 writer::chunk_end(&mut out);
             }
-            writer::last_chunk(&mut out, &response.trailers);
+            writer::last_chunk(&mut out, &hop::passing(&response.trailers));
         }
         Framing::None => {}
         _ => out.extend_from_slice(body),
@@ -276,10 +301,11 @@ async fn send(
     }
     let here = request.here;
     let pace = here.shared().pace;
-    let framing = framing_of(response, &answer.content, &request.asked);
-    let asked = Asked { keep_alive: request.asked.keep_alive && framing != Framing::Close, ..request.asked };
+    let asked = request.asked();
+    let framing = framing_of(response, &answer.content, &asked);
+    let asked = Asked { keep_alive: asked.keep_alive && framing != Framing::Close, ..asked };
     pause(pace::wait(pace, Duration::ZERO, response.at), rx).await?;
-    if request.asked.version != Version::Http10 {
+    if asked.version != Version::Http10 {
         for interim in &response.interim {
             forward::write_interim(&mut tx.out, interim);
         }
@@ -291,7 +317,7 @@ async fn send(
         send_body(request, response, answer, rx, tx).await?;
     }
     match response.end {
-        End::Whole => tx.end(&response.trailers),
+        End::Whole => tx.end(&hop::passing(&response.trailers)),
         End::CutByOrigin => {}
         End::LeftByClient | End::RecorderKilled => {
             tx.flush().await?;
@@ -300,9 +326,8 @@ async fn send(
     }
     tx.flush().await?;
     match (response.end, framing) {
-        (End::Whole, Framing::Close) | (End::CutByOrigin | End::LeftByClient | End::RecorderKilled, _) => {
-            Err(Stop::Cut)
-        }
+        (End::Whole, Framing::Close)
+        | (End::CutByOrigin | End::LeftByClient | End::RecorderKilled, _) => Err(Stop::Cut),
         (End::Whole, _) => Ok(()),
     }
 }
@@ -328,10 +353,17 @@ async fn send_body(
             Ok(())
         }
         Content::File { digest, len, coding } => {
-            let _ = len;
-            let file = std::fs::File::open(request.here.shared().library.body_path(digest));
-            let file = file.map_err(|error| broken_body(&error))?;
-            send_file(file, *coding, tx).await
+            let shared = request.here.shared();
+            let path = shared.library.body_path(digest);
+            let sent = match open_body(&path, *len) {
+                Ok(file) => send_file(file, *coding, tx).await,
+                Err(error) => Err(broken_body(&format_args!("bodies/{digest}: {error}")).into()),
+            };
+            if let Err(Stop::Fault(problem)) = &sent {
+                shared.note_broken_body();
+                tracing::error!("{}: {}", path.display(), problem.detail);
+            }
+            sent
         }
     }
 }
@@ -340,16 +372,24 @@ fn broken_body(error: &dyn std::fmt::Display) -> Problem {
     Problem::new(Fault::BadCassette, format!("a body can't be read: {error}"))
 }
 
+fn open_body(path: &Path, len: u64) -> std::io::Result<File> {
+    let file = File::open(path)?;
+    let found = file.metadata()?.len();
+    if found != len {
+        return Err(std::io::Error::other(format!("expected {len} bytes, found {found}")));
+    }
+    Ok(file)
+}
+
 /// Reads this much of a stored body at a time.
 const FILE_READ: usize = 64 << 10;
 
 async fn send_file(
-    mut file: std::fs::File,
+    mut file: File,
     coding: Option<Coding>,
     tx: &mut Tx<'_>,
 ) -> Result<(), Stop> {
-    let mut encoder =
-        coding.map(Encoder::new).transpose().map_err(|error| broken_body(&error))?;
+    let mut encoder = coding.map(Encoder::new).transpose().map_err(|error| broken_body(&error))?;
     let mut buffer = vec![0; FILE_READ];
     let mut coded = Vec::new();
     loop {
@@ -361,9 +401,7 @@ async fn send_file(
             None => tx.data(&buffer[..count]).await?,
             Some(encoder) => {
                 coded.clear();
-                encoder
-                    .push(&buffer[..count], &mut coded)
-                    .map_err(|error| broken_body(&error))?;
+                encoder.push(&buffer[..count], &mut coded).map_err(|error| broken_body(&error))?;
                 tx.data(&coded).await?;
             }
         }

@@ -18,6 +18,10 @@ pub enum Broken {
     BeforeAnswer,
     #[error("the origin closed its connection in the middle of its answer")]
     Closed,
+    #[error("the origin switched to another protocol that nobody asked for")]
+    Unasked,
+    #[error("the origin sent interim answers without end")]
+    Endless,
     #[error("the connection to the origin failed: {0}")]
     Io(#[from] std::io::Error),
     #[error("the origin's answer is malformed: {0}")]

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use tokio::net::tcp::ReadHalf;
 
-use super::framing::{BodyDecoder, BodyEvent, Framing};
 use super::Refusal;
+use super::framing::{BodyDecoder, BodyEvent, Framing};
 use super::head::HeadLimits;
 use super::input::Input;
 use crate::exchange::Fields;

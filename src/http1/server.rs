@@ -93,9 +93,12 @@ impl Burst<'_> {
                 Head::Refused(problem) => return ControlFlow::Break(self.refuse(problem).await),
             };
             let input = &mut self.rx.receiver.input;
-            let parsed =
-                head::parse_request(&input.data()[..head_bytes], &self.head_limits, &mut arena.head)
-                    .and_then(|()| framing::request_framing(&arena.head));
+            let parsed = head::parse_request(
+                &input.data()[..head_bytes],
+                &self.head_limits,
+                &mut arena.head,
+            )
+            .and_then(|()| framing::request_framing(&arena.head));
             let framing = match parsed {
                 Ok(framing) => framing,
                 Err(refusal) => {
@@ -174,8 +177,7 @@ impl Burst<'_> {
     }
 
     async fn refuse(&mut self, problem: Problem) -> Close {
-        let asked =
-            Asked { version: Version::Http11, is_head: false, keep_alive: false, host: "" };
+        let asked = Asked { version: Version::Http11, is_head: false, keep_alive: false, host: "" };
         self.tx.reset();
         match road::answer_problem(self.here, &mut self.tx, &asked, &problem).await {
             Ok(()) => Close::Lingering,
@@ -237,11 +239,9 @@ struct Panicked;
 /// harmed: what it borrowed is only closed afterwards.
 async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
     let mut future = pin!(future);
-    poll_fn(|cx| {
-        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(_) => Poll::Ready(Err(Panicked)),
-        }
+    poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(_) => Poll::Ready(Err(Panicked)),
     })
     .await
 }

@@ -20,7 +20,11 @@ pub enum Content {
     Whole(Bytes),
     Pieces(Vec<Piece>),
     /// In a file under `bodies/`, to be coded as it is read.
-    File { digest: Digest, len: u64, coding: Option<Coding> },
+    File {
+        digest: Digest,
+        len: u64,
+        coding: Option<Coding>,
+    },
     /// There is nothing to send, and this is why.
     Unusable(String),
 }

@@ -121,6 +121,11 @@ impl Session {
         &self.recorded
     }
 
+    /// Whether any recording has this match key. Reserves nothing.
+    pub fn holds(&self, key: &[u8]) -> bool {
+        self.index.find(key).is_some()
+    }
+
     /// Reserves the answer to a request with this match key: the nth equal request gets the nth
     /// recording. Never waits.
     pub fn choose(&self, key: &[u8]) -> Choice<'_> {

@@ -8,7 +8,7 @@ use super::keys::{BODY, BYTES, PIECE, STORED};
 use super::notes::{Notes, Object, Step};
 use crate::cassette::bodies::digest_from_hex;
 use crate::cassette::json::{Node, Value};
-use crate::cassette::style::Style;
+use crate::cassette::style::{RENDER_BYTES_MAX, Style};
 use crate::coding;
 use crate::exchange::{Body, Coding, Digest, Fields, Piece};
 
@@ -102,7 +102,14 @@ fn json(notes: &mut Notes, object: &Object<'_, '_>, value: &Node<'_>) -> Option<
         let what = "a JSON style such as \"spaced\" or \"indent 2, newline\"";
         Style::from_name(notes.text(node, what, |text| Style::from_name(text).is_some())?)
     })?;
-    Some(Body::Whole(style.render(&value.value).into()))
+    let text = style.render(&value.value);
+    if text.len() > RENDER_BYTES_MAX {
+        let message =
+            format!("expected at most {RENDER_BYTES_MAX} bytes in this style, found more");
+        notes.within(Step::Key("json"), |notes| notes.note(value.at, message));
+        return None;
+    }
+    Some(Body::Whole(text.into()))
 }
 
 fn piece(notes: &mut Notes, node: &Node<'_>) -> Option<Piece> {

@@ -382,6 +382,10 @@ fn a_byte_order_mark_and_other_line_ends_are_taken() {
 fn hostile_files_are_refused_quickly() {
     let deep = with_body(&format!(r#""json": {}"#, "[".repeat(500_000)));
     expect(&deep, " | 11:239 expected at most 192 levels of nesting, found more");
+    let rows = "[".repeat(150) + &"1,".repeat(60_000) + "1" + &"]".repeat(150);
+    let wide = with_body(&format!(r#""json": {rows}, "json_style": "indent 8""#));
+    let message = "expected at most 67108864 bytes in this style, found more";
+    expect(&wide, &format!("exchanges[0].response.body.json | 11:52 {message}"));
     let many = with_response(&format!(r#""status": 200, "headers": [{}1]"#, "1,".repeat(100_000)));
     assert_eq!(read_bytes(many.as_bytes()).unwrap_err().len(), FINDINGS_MAX + 1);
 }

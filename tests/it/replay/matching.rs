@@ -11,7 +11,7 @@ fn compare(recorded: &Ask, asked: &Ask, hits: bool) {
     let answer = replay.client().ask(asked);
     match hits {
         true => assert_eq!(answer.text(), "hit", "{asked:?} should match {recorded:?}"),
-        false => drop(answer.problem(501, "miss")),
+        false => assert_eq!((answer.status, answer.fault()), (501, Some("miss")), "{asked:?}"),
     }
 }
 

@@ -1,0 +1,132 @@
+//! Laws, over exchanges of every shape.
+
+use super::*;
+
+fn token() -> impl Strategy<Value = String> {
+    "[A-Za-z][A-Za-z0-9-]{0,12}"
+}
+
+fn field_value() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        "[ -~]{0,40}".prop_map(String::into_bytes),
+        "[^\r\n\0]{0,10}".prop_map(String::into_bytes),
+        prop::collection::vec(prop_oneof![Just(9u8), 32u8..=255], 0..12),
+    ]
+}
+
+fn fields() -> impl Strategy<Value = Fields> {
+    prop::collection::vec((token(), field_value()), 0..6)
+        .prop_map(|pairs| pairs.into_iter().collect())
+}
+
+fn content() -> impl Strategy<Value = Bytes> {
+    let json = any::<Vec<(String, i32, Option<bool>)>>()
+        .prop_map(|rows| serde_json::json!({"rows": rows, "deep": [{}, [], {"a": [null]}]}));
+    prop_oneof![
+        Just(Bytes::new()),
+        any::<String>().prop_map(Bytes::from),
+        prop::collection::vec("[a-zé\t]{0,30}\r?\n?", 0..8).prop_map(|l| l.concat().into()),
+        prop::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from),
+        json.clone().prop_map(|json| json.to_string().into()),
+        (json, 0u8..4).prop_map(|(json, how)| match how {
+            0 => serde_json::to_string_pretty(&json).unwrap().into(),
+            1 => format!("{}\n", serde_json::to_string_pretty(&json).unwrap()).into(),
+            2 => json.to_string().replace(':', ": ").into(),
+            _ => json.to_string().replace('/', "\\/").into(),
+        }),
+    ]
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    let pieces = prop::collection::vec((0u64..100_000, content()), 0..5).prop_map(|pieces| {
+        let piece = |(at, bytes)| Piece { at: Duration::from_millis(at), bytes };
+        Body::Pieces(pieces.into_iter().map(piece).collect())
+    });
+    prop_oneof![
+        1 => Just(Body::Absent),
+        4 => content().prop_map(Body::Whole),
+        2 => pieces,
+        1 => (any::<[u8; 32]>(), any::<u64>())
+            .prop_map(|(digest, len)| Body::Omitted { digest: Digest(digest), len }),
+        1 => (any::<[u8; 32]>(), any::<u64>())
+            .prop_map(|(digest, len)| Body::File { digest: Digest(digest), len }),
+    ]
+}
+
+fn version() -> impl Strategy<Value = Version> {
+    prop_oneof![Just(Version::Http10), Just(Version::Http11), Just(Version::Http2)]
+}
+
+fn response_head(status: std::ops::RangeInclusive<u16>) -> impl Strategy<Value = ResponseHead> {
+    (status, field_value(), version(), fields()).prop_map(|(status, reason, version, fields)| {
+        ResponseHead { version, status, reason, fields }
+    })
+}
+
+prop_compose! {
+    fn request()(
+        method in token(),
+        target in "/[!-~]{0,30}",
+        version in version(),
+        fields in fields(),
+        body in body(),
+        trailers in fields(),
+    ) -> Request {
+        let head = RequestHead { method, target, version, fields };
+        Request { head, body, coding: None, trailers }
+    }
+}
+
+prop_compose! {
+    fn response()(
+        at in 0u64..1_000_000,
+        interim in prop::collection::vec(response_head(102..=199), 0..2),
+        head in response_head(100..=999),
+        body in body(),
+        trailers in fields(),
+        end in 0usize..4,
+    ) -> Response {
+        let ends = [End::Whole, End::CutByOrigin, End::LeftByClient, End::RecorderKilled];
+        let at = Duration::from_millis(at);
+        Response { at, interim, head, body, coding: None, trailers, end: ends[end] }
+    }
+}
+
+prop_compose! {
+    fn any_exchange()(
+        recorded_at_ms in 0u64..4_000_000_000_000,
+        request in request(),
+        response in response(),
+    ) -> Exchange {
+        Exchange { endpoint: "openai".to_owned(), recorded_at_ms, request, response }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_again(given in any_exchange()) {
+        let folder = Folder::new();
+        prop_assert_eq!(folder.keep(&given), given);
+    }
+
+    #[test]
+    fn a_coded_body_comes_back_decoded_and_coded_again_alike(
+        plain in content(),
+        which in 0usize..4,
+    ) {
+        let coding = [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd][which];
+        let coded = coding::encode(coding, &plain).unwrap();
+        let folder = Folder::new();
+        let kept = folder.keep(&answer(whole(coded.clone()), &[("content-encoding", coding.name())]));
+        prop_assert_eq!(kept.response.coding, Some(coding));
+        let again = coding::recode(&kept.response.body, kept.response.coding).unwrap();
+        prop_assert_eq!(&kept.response.body, &Body::Whole(plain));
+        prop_assert_eq!(again, whole(coded));
+    }
+
+    #[test]
+    fn any_bytes_stand_in_the_cassette_as_themselves(bytes in content()) {
+        let given = answer(Body::Whole(bytes), &[]);
+        prop_assert_eq!(Folder::new().keep(&given), given);
+    }
+}
