@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::LocalRuntime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 use tokio::time::Instant;
@@ -478,20 +479,24 @@ fn announce(lines: &[String]) {
     let _ = out.write_all(format!("{text}ready\n").as_bytes()).and_then(|()| out.flush());
 }
 
+/// "File size limit exceeded", the same number on Linux and macOS.
+const SIGXFSZ: i32 = 25;
+
 /// SIGTERM and SIGINT.
 struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    /// Held, so that a file that may grow no further is an error of its write and not the end of
+    /// the program.
+    _file_size: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            _file_size: signal(SignalKind::from_raw(SIGXFSZ))?,
         })
     }
 

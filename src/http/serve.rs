@@ -359,11 +359,7 @@ fn open_body(path: &Path, len: u64) -> std::io::Result<File> {
 /// Reads this much of a stored body at a time.
 const FILE_READ: usize = 64 << 10;
 
-async fn send_file(
-    mut file: File,
-    coding: Option<Coding>,
-    tx: &mut Tx<'_>,
-) -> Result<(), Stop> {
+async fn send_file(mut file: File, coding: Option<Coding>, tx: &mut Tx<'_>) -> Result<(), Stop> {
     let mut encoder = coding.map(Encoder::new).transpose().map_err(|error| broken_body(&error))?;
     let mut buffer = vec![0; FILE_READ];
     let mut coded = Vec::new();
