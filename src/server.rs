@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::LocalRuntime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
@@ -65,9 +65,15 @@ pub struct Shared {
     run: OnceLock<Arc<Run>>,
     misses: AtomicU64,
     omitted: Mutex<Vec<String>>,
+    broken_body: AtomicBool,
 }
 
 impl Shared {
+    /// A recorded body could not be read: the run fails at its end.
+    pub fn note_broken_body(&self) {
+        self.broken_body.store(true, Ordering::Relaxed);
+    }
+
     /// The first fault of the disk, if there was one.
     pub fn disk_fault(&self) -> Option<&record::Error> {
         self.run.get()?.fault()
@@ -239,6 +245,7 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         run: OnceLock::new(),
         misses: AtomicU64::new(0),
         omitted: Mutex::new(Vec::new()),
+        broken_body: AtomicBool::new(false),
         config,
         mode,
         session,
@@ -344,6 +351,7 @@ fn serve(
     workers: usize,
 ) -> Result<(Outcome, Vec<Arc<Counters>>, Vec<arena::Counts>), Error> {
     let (events, mut inbox) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(false);
     let mut bound = bound;
     let lines: Vec<String> = bound.iter().map(|b| b.listening_line(shared.mode)).collect();
     let mut threads = Vec::new();
@@ -352,15 +360,17 @@ fn serve(
         let listeners = bound.iter_mut().map(Bound::listener).collect::<Vec<_>>();
         let counted = Arc::new(Counters::default());
         counters.push(counted.clone());
-        let (shared, events) = (shared.clone(), events.clone());
+        let (shared, events, stop) = (shared.clone(), events.clone(), stopped.clone());
         let thread = thread::Builder::new()
             .name(format!("ouli-{number}"))
-            .spawn(move || work(number, &shared, listeners, counted, &events))
+            .spawn(move || work(number, &shared, listeners, counted, &events, stop))
             .map_err(|error| Error::System("a thread", error))?;
         threads.push(thread);
     }
     drop(events);
     let outcome = supervise(shared, &mut inbox, workers, &lines);
+    // Only now may runtimes drop what is left: the outcome has counted it.
+    stop.send_replace(true);
     let mut arenas = Vec::new();
     for thread in threads {
         match thread.join() {
@@ -500,6 +510,7 @@ fn work(
     listeners: Vec<Listener>,
     counters: Arc<Counters>,
     events: &mpsc::UnboundedSender<Event>,
+    mut stop: watch::Receiver<bool>,
 ) -> arena::Counts {
     let built = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -517,7 +528,8 @@ fn work(
         match accept_all(number, shared, listeners, arenas, counters, events) {
             Ok(()) => {
                 let _ = events.send(Event::Accepting);
-                shared.drain.finished().await;
+                // An error means that the supervisor is gone, which is as good a reason.
+                let _ = stop.wait_for(|stop| *stop).await;
             }
             Err(error) => {
                 let _ = events.send(Event::Failed(error));

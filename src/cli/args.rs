@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
 use super::invocation::{self, Invocation};
-use crate::config::{Fault, Faults, Mode};
+use crate::config::{Fault, Faults, Mode, RECORDING_DIR};
 
 /// A checked command.
 #[derive(Debug)]
@@ -21,12 +21,22 @@ pub enum Command {
     Demo,
 }
 
-/// `ouli check`: what to look through. With neither, there is nothing to check and a usage fault.
+/// `ouli check`: what to look through. There is something of it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Given, or found in the working directory. Read it with `config::check`.
+    /// Given, or found in the working directory.
     pub config: Option<PathBuf>,
-    pub cassettes: Vec<PathBuf>,
+    pub cassettes: Cassettes,
+}
+
+/// The cassettes to look through.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Cassettes {
+    /// These files, and all in these folders. None where only a configuration was named.
+    Named(Vec<PathBuf>),
+    /// All in the folder that the configuration says recordings are in, else in `recordings`, as
+    /// far as it is there; relative to `dir`.
+    Recorded { dir: PathBuf },
 }
 
 /// Why there is no command to run.
@@ -73,8 +83,11 @@ Examples:
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
-  ouli check                          the configuration in this folder
-  ouli check recordings/login.json";
+  ouli check                          the configuration in this folder, and its recordings
+  ouli check recordings/login.json
+  ouli check --config ci.toml tests/recordings
+
+Exit codes: 0 all fine, 1 a faulty cassette, 2 a faulty configuration or bad usage";
 
 #[derive(Debug, Parser)]
 #[command(name = "ouli", version, about = ABOUT, long_about = OVERVIEW, after_help = EXAMPLES)]
@@ -103,10 +116,10 @@ enum TypedCommand {
     /// Report every fault in a configuration and in cassettes
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
-        /// The configuration [default: ./ouli.toml, ./ouli.yaml or ./ouli.yml, if there is one]
+        /// A configuration; given alone, recordings are left out
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// The cassettes; given alone, the configuration is left out
+        /// Cassettes, or folders of them; given alone, the configuration is left out
         #[arg(value_name = "CASSETTE")]
         cassettes: Vec<PathBuf>,
     },
@@ -253,19 +266,22 @@ impl Replay {
     }
 }
 
-fn check(config: Option<PathBuf>, cassettes: Vec<PathBuf>, dir: &Path) -> Result<Command, Fault> {
-    let config = match config {
-        Some(path) => Some(dir.join(path)),
-        // Whoever names cassettes asks for those alone.
-        None if !cassettes.is_empty() => None,
-        None => invocation::discover(dir)?,
-    };
-    if config.is_none() && cassettes.is_empty() {
-        let fault =
-            Fault::new("nothing to check", "there is no ./ouli.toml, ./ouli.yaml or ./ouli.yml")
-                .with_hint("name a cassette, or a configuration with --config");
-        return Err(fault);
+/// What is named is checked, and nothing else; where nothing is, what is in `dir`.
+fn check(config: Option<PathBuf>, named: Vec<PathBuf>, dir: &Path) -> Result<Command, Fault> {
+    if config.is_some() || !named.is_empty() {
+        let in_dir = |path: PathBuf| dir.join(path);
+        let cassettes = Cassettes::Named(named.into_iter().map(in_dir).collect());
+        return Ok(Command::Check(Check { config: config.map(in_dir), cassettes }));
     }
+    let config = invocation::discover(dir)?;
+    if config.is_none() && !dir.join(RECORDING_DIR).is_dir() {
+        let reason = format!(
+            "there is no ./ouli.toml, ./ouli.yaml or ./ouli.yml, and no folder `{RECORDING_DIR}`"
+        );
+        return Err(Fault::new("nothing to check", reason)
+            .with_hint("name a cassette, or a configuration with --config"));
+    }
+    let cassettes = Cassettes::Recorded { dir: dir.to_owned() };
     Ok(Command::Check(Check { config, cassettes }))
 }
 

@@ -7,7 +7,7 @@ pub mod invocation;
 mod origin;
 pub mod serve;
 
-pub use args::{Check, Command, Stop, parse};
+pub use args::{Cassettes, Check, Command, Stop, parse};
 pub use invocation::{Invocation, Level, Log, LogFormat};
 
 pub use crate::config::{Mode, Pace};

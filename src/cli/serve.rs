@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::{Invocation, report};
+use super::{Invocation, demo, report};
 use crate::server::{self, Ended};
 use crate::telemetry;
 
 pub fn run(invocation: Invocation) -> ExitCode {
     telemetry::init(&invocation.log);
+    demo::child::end_with_demo();
     match server::run(invocation) {
         Ok(Ended::Fine) => ExitCode::SUCCESS,
         Ok(Ended::Failed) => ExitCode::FAILURE,

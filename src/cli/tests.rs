@@ -168,7 +168,7 @@ fn faults_of_options_origin_and_file_are_told_together() {
       caused by: unexpected argument `--sesion`
     hint: did you mean `--session`?
     error: can't use `--session`
-      caused by: the name is empty
+      caused by: a session name must not be empty
     hint: leave it out for `default`
     error: can't use `--drain-timeout`
       caused by: expected a duration with its unit, found "10"
@@ -444,7 +444,7 @@ fn a_bad_command_line_says_what_to_type() {
       caused by: expected human or json, found "xml"
     hint: json writes an object per line, for programs
     error: can't use `--session`
-      caused by: the name is empty
+      caused by: a session name must not be empty
     hint: leave it out for `default`
     error: can't use `--drain-timeout`
       caused by: expected at most 24h, found "25h"
@@ -452,24 +452,33 @@ fn a_bad_command_line_says_what_to_type() {
 
     $ ouli check
     error: nothing to check
-      caused by: there is no ./ouli.toml, ./ouli.yaml or ./ouli.yml
+      caused by: there is no ./ouli.toml, ./ouli.yaml or ./ouli.yml, and no folder `recordings`
     hint: name a cassette, or a configuration with --config
     "#);
 }
 
 #[test]
-fn check_takes_the_file_in_the_folder_unless_cassettes_are_named() {
+fn check_takes_what_is_named_or_else_what_is_in_the_folder() {
     let check = |dir: &Path, line: &str| match run_in(dir, line) {
         Ok(Command::Check(check)) => check,
         other => panic!("{line}: {other:?}"),
     };
-    let dir = folder(&[("ouli.toml", FILE)]);
-    let found = dir.path().join("ouli.toml");
-    assert_eq!(check(dir.path(), "check"), Check { config: Some(found), cassettes: vec![] });
-    let cassettes = vec!["a.json".into(), "b.json".into()];
-    assert_eq!(check(dir.path(), "check a.json b.json"), Check { config: None, cassettes });
-    let both = check(dir.path(), "check --config c.yml a.json");
-    assert_eq!(both.config, Some(dir.path().join("c.yml")));
+    let folder = folder(&[("ouli.toml", FILE)]);
+    let dir = folder.path();
+    let recorded = || Cassettes::Recorded { dir: dir.to_owned() };
+    let found = Some(dir.join("ouli.toml"));
+    assert_eq!(check(dir, "check"), Check { config: found, cassettes: recorded() });
+    let named = |names: &[&str]| Cassettes::Named(names.iter().map(|n| dir.join(n)).collect());
+    let expected = Check { config: None, cassettes: named(&["a.json", "b"]) };
+    assert_eq!(check(dir, "check a.json b"), expected);
+    let expected = Check { config: Some(dir.join("c.yml")), cassettes: named(&["a.json"]) };
+    assert_eq!(check(dir, "check --config c.yml a.json"), expected);
+    let expected = Check { config: Some(dir.join("c.yml")), cassettes: named(&[]) };
+    assert_eq!(check(dir, "check --config c.yml"), expected);
+
+    fs::remove_file(dir.join("ouli.toml")).unwrap();
+    fs::create_dir(dir.join("recordings")).unwrap();
+    assert_eq!(check(dir, "check"), Check { config: None, cassettes: recorded() });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Faults};
 use super::read::Reading;
@@ -29,12 +29,27 @@ pub fn load(path: &Path, need: Need) -> Result<Config, Faults> {
     parse_bytes(&read(path)?, path, need)
 }
 
-/// What `ouli check` does with a configuration: it has to stand for itself, without an ORIGIN.
-///
-/// # Errors
-/// Every fault in the file, or that it can't be read.
-pub fn check(path: &Path) -> Result<Config, Faults> {
-    load(path, Need::Endpoints)
+/// What `ouli check` has to say about a configuration.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// Every fault in the file, or that it can't be read. Empty if all is well.
+    pub faults: Faults,
+    /// As `Config::warnings`.
+    pub warnings: Vec<String>,
+    /// Where its recordings are, also when other things are wrong with it. None if the file can't
+    /// be read or parsed.
+    pub recording_dir: Option<PathBuf>,
+}
+
+/// Judges the configuration in the file at `path`. It has to stand for itself, without an ORIGIN.
+pub fn check(path: &Path) -> Checked {
+    let judged = read(path).map_err(Faults::from);
+    match judged.and_then(|bytes| judge(&bytes, path, Need::Endpoints)) {
+        Ok((config, faults)) => {
+            Checked { faults, warnings: config.warnings, recording_dir: Some(config.recording_dir) }
+        }
+        Err(faults) => Checked { faults, ..Checked::default() },
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
@@ -75,6 +90,15 @@ fn format(path: &Path) -> Result<Format, Fault> {
 /// # Errors
 /// Every fault there is; one that isn't TOML or YAML at all has that one.
 pub fn parse_bytes(bytes: &[u8], path: &Path, need: Need) -> Result<Config, Faults> {
+    let (config, faults) = judge(bytes, path, need)?;
+    faults.or(config)
+}
+
+/// The configuration as far as it can be read, and what is wrong with it.
+///
+/// # Errors
+/// It isn't TOML or YAML at all.
+fn judge(bytes: &[u8], path: &Path, need: Need) -> Result<(Config, Faults), Faults> {
     let whole = |reason: String, hint| Fault::in_file(path, "", None, reason).with_hint(hint);
     let format = format(path)?;
     if bytes.len() as u64 > BYTES_MAX {
@@ -104,5 +128,5 @@ pub fn parse_bytes(bytes: &[u8], path: &Path, need: Need) -> Result<Config, Faul
     let mut config = resolve(&mut reading, &root, need);
     reading.faults.sort();
     config.warnings = reading.warnings;
-    reading.faults.or(config)
+    Ok((config, reading.faults))
 }

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use fault::{Fault, Faults, Place};
-pub use file::{Need, check, load, parse_bytes};
+pub use file::{Checked, Need, check, load, parse_bytes};
 pub(crate) use host::{parse_address, parse_host};
 pub use limits::Limits;
 pub use support::unsupported;

@@ -21,6 +21,7 @@ use crate::http1::halves::{Rx, Tx, Unread, Unsent};
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
 use crate::net::drain;
+use crate::net::inflight::Slot;
 use crate::redact::Redactor;
 use crate::server::{Shared, Worker};
 use crate::session;
@@ -178,10 +179,7 @@ impl<'a> Request<'a> {
         if here.drain.is_draining() {
             return Err(Problem::new(Fault::Draining, "no new requests are taken").into());
         }
-        let _permit = shared.in_flight.acquire().await.map_err(|timeout| {
-            Problem::new(Fault::Overloaded, timeout.to_string())
-                .hint("raise `max_in_flight` or `queue_timeout` in `[limits]`")
-        })?;
+        let _slot = self.slot(rx).await?;
         match shared.mode {
             Mode::Replay => serve::replay(self, &path, arena, rx, tx).await,
             Mode::Record => {
@@ -189,6 +187,23 @@ impl<'a> Request<'a> {
                 Box::pin(forward::forward(self, &path, arena, rx, tx, deadline, body)).await
             }
             Mode::Auto => Box::pin(serve::auto(self, &path, arena, rx, tx, deadline)).await,
+        }
+    }
+
+    /// Waits for its turn to be served, while its client does.
+    async fn slot(&self, rx: &mut Rx<'_>) -> Result<Slot, Stop> {
+        let in_flight = &self.here.shared().in_flight;
+        if let Some(slot) = in_flight.try_acquire() {
+            return Ok(slot);
+        }
+        tokio::select! {
+            biased;
+            () = rx.left() => Err(Stop::Left),
+            slot = in_flight.acquire() => slot.map_err(|error| {
+                Problem::new(Fault::Overloaded, error.to_string())
+                    .hint("raise `max_in_flight` or `queue_timeout` in `[limits]`")
+                    .into()
+            }),
         }
     }
 

@@ -3,7 +3,9 @@
 //! What can be built ahead is built at the first use of a recorded answer and kept with it, so
 //! that an ordinary hit is one lookup and one write.
 
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -325,11 +327,16 @@ async fn send_body(
             Ok(())
         }
         Content::File { digest, len, coding } => {
-            let _ = len;
-            let path = request.here.shared().library.body_path(digest);
-            let file = std::fs::File::open(&path)
-                .map_err(|error| broken_body(&format!("`{}`: {error}", path.display())))?;
-            send_file(file, *coding, tx).await
+            let shared = request.here.shared();
+            let path = shared.library.body_path(digest);
+            let sent = match open_body(&path, *len) {
+                Ok(file) => send_file(file, *coding, tx).await,
+                Err(error) => Err(broken_body(&format_args!("bodies/{digest}: {error}")).into()),
+            };
+            if matches!(sent, Err(Stop::Fault(_))) {
+                shared.note_broken_body();
+            }
+            sent
         }
     }
 }
@@ -340,11 +347,20 @@ fn broken_body(error: &dyn std::fmt::Display) -> Problem {
     problem
 }
 
+fn open_body(path: &Path, len: u64) -> std::io::Result<File> {
+    let file = File::open(path)?;
+    let found = file.metadata()?.len();
+    if found != len {
+        return Err(std::io::Error::other(format!("expected {len} bytes, found {found}")));
+    }
+    Ok(file)
+}
+
 /// Reads this much of a stored body at a time.
 const FILE_READ: usize = 64 << 10;
 
 async fn send_file(
-    mut file: std::fs::File,
+    mut file: File,
     coding: Option<Coding>,
     tx: &mut Tx<'_>,
 ) -> Result<(), Stop> {

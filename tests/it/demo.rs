@@ -1,21 +1,80 @@
 //! `ouli demo`: the whole story in one command.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use crate::support::*;
 
+/// A demo whose files go to `tmp`, by which its processes are known as well.
+fn demo(tmp: &TempDir) -> Ouli {
+    Ouli::command("demo").env("TMPDIR", &tmp.path().display().to_string()).spawn()
+}
+
+fn fresh() -> TempDir {
+    TempDir::new().unwrap()
+}
+
+fn entries(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap().flatten();
+    entries.map(|entry| entry.path().display().to_string()).collect()
+}
+
+/// The command lines of all processes that were started with this `TMPDIR`.
+fn processes(tmp: &TempDir) -> Vec<String> {
+    let mark = format!("TMPDIR={}\0", tmp.path().display());
+    let all = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    all.filter(|process| {
+        let environment = fs::read(process.join("environ")).unwrap_or_default();
+        memchr::memmem::find(&environment, mark.as_bytes()).is_some()
+    })
+    .map(|process| {
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).replace('\0', " ")
+    })
+    .collect()
+}
+
+/// A demo while its recorder runs, which is for half a second.
+fn recording_demo() -> (TempDir, Ouli) {
+    for _ in 0..10 {
+        let tmp = fresh();
+        let ouli = demo(&tmp);
+        wait_until("`ouli record` runs, or the demo is over", || {
+            let running = processes(&tmp);
+            let records = running.iter().any(|line| line.contains(" record http://"));
+            if records || ouli.has_exited() { Ok(()) } else { Err(format!("{running:?}")) }
+        });
+        if !ouli.has_exited() {
+            return (tmp, ouli);
+        }
+    }
+    panic!("every demo was over before its recorder was seen");
+}
+
 #[test]
 fn the_demo_compares_every_answer_and_leaves_nothing_behind() {
-    let ouli = Ouli::command("demo").spawn();
+    let tmp = fresh();
+    let ouli = demo(&tmp);
     let ended = ouli.wait();
     ended.expect_code(0);
     assert!(ended.took < Duration::from_secs(20), "{ended:?}");
-    let shown = format!("{}{}", ended.stdout, ended.stderr).to_lowercase();
-    for part in ["json", "sse", "record", "replay"] {
-        assert!(shown.contains(part), "the table lacks `{part}`: {ended:?}");
+    let mut lines = ended.stdout.lines();
+    let titles = lines.next().unwrap_or_default();
+    for title in ["request", "bytes", "recorded", "replayed", "same"] {
+        assert!(titles.contains(title), "the table has no `{title}`: {ended:?}");
     }
-    let left: Vec<_> = std::fs::read_dir(ouli.folder()).unwrap().collect();
-    assert!(left.is_empty(), "left behind: {left:?}");
+    let rows: Vec<&str> = lines.collect();
+    assert!(rows.len() >= 8 && rows.iter().all(|row| row.ends_with("yes")), "{ended:?}");
+    for kind in ["JSON", "gzip", "SSE", "POST", "3rd answer"] {
+        assert!(rows.iter().any(|row| row.contains(kind)), "no row shows {kind}: {ended:?}");
+    }
+    ended.expect_said(&["ouli record http", "ouli replay", "stopped", "byte for byte"]);
+    assert_eq!(entries(ouli.folder()), [""; 0], "where it was started");
+    assert_eq!(entries(tmp.path()), [""; 0], "where temporary files go");
+    assert_eq!(processes(&tmp), [""; 0]);
 }
 
 #[test]
@@ -24,4 +83,40 @@ fn two_demos_at_once_do_not_meet() {
     for demo in demos {
         demo.wait().expect_code(0);
     }
+}
+
+#[test]
+fn a_configuration_where_the_demo_is_started_does_not_matter() {
+    Ouli::command("demo").config("this is no configuration").run().expect_code(0);
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind_either() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let (tmp, ouli) = recording_demo();
+        ouli.signal(signal);
+        ouli.wait().expect_code(1).expect_said(&["the demo failed", "interrupted"]);
+        assert_eq!(processes(&tmp), [""; 0], "{signal:?}");
+        assert_eq!(entries(tmp.path()), [""; 0], "{signal:?}");
+    }
+}
+
+#[test]
+fn a_killed_demo_takes_its_children_with_it() {
+    let (tmp, ouli) = recording_demo();
+    ouli.kill();
+    wait_until("no process is left", || match processes(&tmp).as_slice() {
+        [] => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
+}
+
+#[test]
+fn a_demo_that_cannot_run_says_why() {
+    let ended = Ouli::command("demo").env("TMPDIR", "/no/such/folder").run();
+    ended.expect_code(1).expect_said(&["error: the demo failed", "/no/such/folder"]);
+    // Enough for the demo itself; the recorder finds it too few and says so.
+    let ended = Ouli::command("demo").after("ulimit -n 40").run();
+    ended.expect_code(1).expect_said(&["`ouli record` failed", "exit status: 1", "descriptors"]);
+    assert_eq!(ended.stdout, "");
 }

@@ -339,11 +339,11 @@ fn a_waiting_client_that_leaves_gives_up_its_turn() {
     let mut first = ouli.client().connect();
     first.ask(&Ask::get("/first"));
     wait_until("the first is served", || gate.reached() == 1);
-    let mut leaver = ouli.client().connect();
-    leaver.ask(&Ask::get("/leaver"));
-    thread::sleep(Duration::from_millis(40)); // It is in the queue by then.
-    drop(leaver);
-    thread::sleep(Duration::from_millis(40));
+    for _ in 0..10 {
+        let mut leaver = ouli.client().connect();
+        leaver.ask(&Ask::get("/leaver"));
+        thread::sleep(Duration::from_millis(20)); // It is in the queue by then.
+    }
     let mut last = ouli.client().connect();
     last.ask(&Ask::get("/last"));
     gate.open_for_all();

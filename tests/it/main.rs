@@ -7,15 +7,18 @@
 // One binary, many modules: `pub` in `support` means "for the tests".
 #![allow(unreachable_pub)]
 
+mod check;
 mod demo;
 mod drain;
 mod forwarding;
 mod limits;
+mod real_programs;
 mod record_replay;
 mod recording;
 mod refusals;
 mod replay;
 mod replay_sources;
 mod scale;
+mod sockets;
 mod startup;
 mod support;

@@ -1,7 +1,0 @@
-//! `ouli demo`.
-
-use std::process::ExitCode;
-
-pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
-}

@@ -1,0 +1,205 @@
+//! Recorded and replayed answers side by side: what differs, and the table that shows it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::script::{Answer, Played, Row};
+use crate::exchange::Fields;
+
+/// Bytes of a body that are shown around a difference.
+const SHOWN_BYTES: usize = 40;
+
+/// One line of the table.
+pub(super) struct Compared {
+    request: String,
+    what: &'static str,
+    status: u16,
+    /// Decoded.
+    bytes: usize,
+    recorded: Duration,
+    replayed: Duration,
+    /// The first one; none if the answers are the same.
+    difference: Option<String>,
+}
+
+/// `rows` with what each was answered; all three are equally long.
+pub(super) fn compare(rows: &[Row], recorded: &[Played], replayed: &[Played]) -> Vec<Compared> {
+    let answers = recorded.iter().zip(replayed);
+    rows.iter()
+        .zip(answers)
+        .map(|(row, (recorded, replayed))| Compared {
+            request: row.talk.title(),
+            what: row.what,
+            status: recorded.answer.status,
+            bytes: recorded.answer.body.len(),
+            recorded: recorded.took,
+            replayed: replayed.took,
+            difference: difference(&recorded.answer, &replayed.answer),
+        })
+        .collect()
+}
+
+impl Compared {
+    /// `GET /v1/models: …`, for a row that differs.
+    pub(super) fn explained(&self) -> Option<String> {
+        self.difference.as_ref().map(|difference| format!("{}: {difference}", self.request))
+    }
+}
+
+/// The first difference between two answers, in words.
+pub(super) fn difference(recorded: &Answer, replayed: &Answer) -> Option<String> {
+    if recorded == replayed {
+        return None;
+    }
+    if replayed.is_fault() && !recorded.is_fault() {
+        let problem = String::from_utf8_lossy(&replayed.body);
+        return Some(format!("Ouli has no answer to it: {}", problem.trim_end()));
+    }
+    if recorded.status != replayed.status {
+        return Some(format!("recorded status {}, replayed {}", recorded.status, replayed.status));
+    }
+    let fields = field_difference(&recorded.fields, &replayed.fields);
+    let trailers = || field_difference(&recorded.trailers, &replayed.trailers);
+    fields.or_else(|| body_difference(&recorded.body, &replayed.body)).or_else(trailers)
+}
+
+fn field_difference(recorded: &Fields, replayed: &Fields) -> Option<String> {
+    let (mut first, mut second) = (recorded.iter(), replayed.iter());
+    loop {
+        match (first.next(), second.next()) {
+            (None, None) => return None,
+            (one, other) if one == other => {}
+            (Some(one), Some(other)) => {
+                return Some(format!("recorded `{one:?}`, replayed `{other:?}`"));
+            }
+            (Some(one), None) => return Some(format!("`{one:?}` is missing in the replay")),
+            (None, Some(other)) => return Some(format!("`{other:?}` is only in the replay")),
+        }
+    }
+}
+
+fn body_difference(recorded: &[u8], replayed: &[u8]) -> Option<String> {
+    let at = recorded.iter().zip(replayed).position(|(one, other)| one != other).or_else(|| {
+        (recorded.len() != replayed.len()).then(|| recorded.len().min(replayed.len()))
+    })?;
+    let shown = |body: &[u8]| {
+        let rest = body.get(at..).unwrap_or_default();
+        rest.get(..SHOWN_BYTES).unwrap_or(rest).escape_ascii().to_string()
+    };
+    Some(format!(
+        "the body differs from byte {at} on: recorded `{}`, replayed `{}`",
+        shown(recorded),
+        shown(replayed)
+    ))
+}
+
+/// Columns as wide as their content; figures stand at the right.
+pub(super) struct Table<'a>(pub(super) &'a [Compared]);
+
+const TITLES: [&str; 7] = ["request", "what", "status", "bytes", "recorded", "replayed", "same"];
+/// From here on there are figures.
+const FIGURES: usize = 2;
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<[String; 7]> =
+            std::iter::once(TITLES.map(str::to_owned)).chain(self.0.iter().map(cells)).collect();
+        let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+        let widths: [usize; 7] = std::array::from_fn(width);
+        for line in &lines {
+            for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
+                let gap = if column == 0 { "" } else { "  " };
+                match column < FIGURES {
+                    true => write!(f, "{gap}{cell:width$}")?,
+                    false => write!(f, "{gap}{cell:>width$}")?,
+                }
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+fn cells(row: &Compared) -> [String; 7] {
+    let same = if row.difference.is_none() { "yes" } else { "NO" };
+    [
+        row.request.clone(),
+        row.what.to_owned(),
+        row.status.to_string(),
+        row.bytes.to_string(),
+        millis(row.recorded),
+        millis(row.replayed),
+        same.to_owned(),
+    ]
+}
+
+/// `12.34 ms`
+fn millis(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::ROWS;
+    use super::*;
+
+    fn answer(status: u16, fields: &[(&str, &str)], body: &str) -> Answer {
+        let fields = fields.iter().copied().collect();
+        Answer { status, fields, body: body.into(), trailers: Fields::new() }
+    }
+
+    #[test]
+    fn the_first_difference_is_told() {
+        let recorded = answer(200, &[("a", "1")], "abcdef");
+        let cases = [
+            (answer(200, &[("a", "1")], "abcdef"), None),
+            (answer(404, &[], ""), Some("recorded status 200, replayed 404")),
+            (answer(200, &[("a", "2")], "x"), Some("recorded `a: 1`, replayed `a: 2`")),
+            (answer(200, &[("A", "1")], "abcdef"), Some("recorded `a: 1`, replayed `A: 1`")),
+            (answer(200, &[], "abcdef"), Some("`a: 1` is missing in the replay")),
+            (answer(200, &[("a", "1"), ("b", "")], "abcdef"), Some("`b: ` is only in the replay")),
+            (
+                answer(200, &[("a", "1")], "abcxef"),
+                Some("the body differs from byte 3 on: recorded `def`, replayed `xef`"),
+            ),
+            (
+                answer(200, &[("a", "1")], "abc"),
+                Some("the body differs from byte 3 on: recorded `def`, replayed ``"),
+            ),
+            (
+                answer(501, &[("ouli-fault", "miss")], "no such recording\n"),
+                Some("Ouli has no answer to it: no such recording"),
+            ),
+        ];
+        for (replayed, told) in cases {
+            assert_eq!(difference(&recorded, &replayed).as_deref(), told);
+        }
+    }
+
+    #[test]
+    fn trailers_count() {
+        let recorded = answer(200, &[], "");
+        let trailers = [("t", "1")].into_iter().collect();
+        let replayed = Answer { trailers, ..answer(200, &[], "") };
+        assert!(difference(&recorded, &replayed).is_some());
+    }
+
+    #[test]
+    fn the_table_lines_up_and_shows_what_differs() {
+        let played = |body: &str, micros| Played {
+            answer: answer(200, &[], body),
+            took: Duration::from_micros(micros),
+        };
+        let recorded = [played("12345", 61_234), played("{}", 900)];
+        let replayed = [played("12345", 310), played("{]", 1_000)];
+        let compared = compare(&ROWS[..2], &recorded, &replayed);
+        insta::assert_snapshot!(Table(&compared), @r#"
+        request                      what            status  bytes  recorded  replayed  same
+        GET /v1/models               JSON               200      5  61.23 ms   0.31 ms   yes
+        GET /v1/models/small?full=1  JSON, by query     200      2   0.90 ms   1.00 ms    NO
+        "#);
+        assert_eq!(compared[0].explained(), None);
+        let told = compared[1].explained().unwrap();
+        assert!(told.starts_with("GET /v1/models/small?full=1: the body differs"), "{told}");
+    }
+}
