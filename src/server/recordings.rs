@@ -54,10 +54,9 @@ fn tell_recovery(recovery: &Recovery) {
     for recovered in &recovery.recovered {
         for session in &recovered.sealed.sessions {
             tracing::warn!(
-                "{} exchanges of session `{}` were recovered from a recorder that was killed, \
-                 into {}",
-                session.kept,
+                "session `{}`: {} exchanges that a killed recorder kept were recovered into {}",
                 session.session,
+                session.kept,
                 session.path.display()
             );
         }
