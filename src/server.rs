@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -142,6 +143,8 @@ pub enum Error {
     Broken(Vec<LoadError>),
     #[error("{}", recordings::list_conflicts(.0))]
     Conflicts(Vec<Conflict>),
+    #[error("could not make the recording directory `{}`", path.display())]
+    RecordingDir { path: PathBuf, source: std::io::Error },
     #[error("sealing took longer than {0:?}; the tapes are kept, and recovered at the next run")]
     SealTooSlow(Duration),
     #[error("the system refused {0}: {1}")]
@@ -230,7 +233,7 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         // Where a replay misses the directory that is a mistake; a recorder makes it.
         RealDisk
             .create_dirs(&config.recording_dir)
-            .map_err(|error| Error::System("to make the recording directory", error))?;
+            .map_err(|source| Error::RecordingDir { path: config.recording_dir.clone(), source })?;
     }
     let library = recordings::open(&config, settings(&config, mode, strict))?;
     if strict {
@@ -345,12 +348,10 @@ fn open_run(shared: &Arc<Shared>, notes: Vec<EndpointNote>) -> Result<Arc<Run>, 
     Ok(run)
 }
 
+type Served = (Outcome, Vec<Arc<Counters>>, Vec<arena::Counts>);
+
 /// Serves until the drain has finished.
-fn serve(
-    shared: &Arc<Shared>,
-    bound: Vec<Bound>,
-    workers: usize,
-) -> Result<(Outcome, Vec<Arc<Counters>>, Vec<arena::Counts>), Error> {
+fn serve(shared: &Arc<Shared>, bound: Vec<Bound>, workers: usize) -> Result<Served, Error> {
     let (events, mut inbox) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
     let mut bound = bound;
