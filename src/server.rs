@@ -67,15 +67,9 @@ pub struct Shared {
     run: OnceLock<Arc<Run>>,
     misses: AtomicU64,
     omitted: Mutex<Vec<String>>,
-    broken_body: AtomicBool,
 }
 
 impl Shared {
-    /// A recorded body could not be read: the run fails at its end.
-    pub fn note_broken_body(&self) {
-        self.broken_body.store(true, Ordering::Relaxed);
-    }
-
     /// The first fault of the disk, if there was one.
     pub fn disk_fault(&self) -> Option<&record::Error> {
         self.run.get()?.fault()
@@ -143,10 +137,10 @@ pub enum Error {
     Broken(Vec<LoadError>),
     #[error("{}", recordings::list_conflicts(.0))]
     Conflicts(Vec<Conflict>),
-    #[error("could not make the recording directory `{}`", path.display())]
-    RecordingDir { path: PathBuf, source: std::io::Error },
     #[error("sealing took longer than {0:?}; the tapes are kept, and recovered at the next run")]
     SealTooSlow(Duration),
+    #[error("could not make the recording directory `{}`", .0.display())]
+    RecordingDir(PathBuf, #[source] std::io::Error),
     #[error("the system refused {0}: {1}")]
     System(&'static str, std::io::Error),
 }
@@ -233,7 +227,7 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         // Where a replay misses the directory that is a mistake; a recorder makes it.
         RealDisk
             .create_dirs(&config.recording_dir)
-            .map_err(|source| Error::RecordingDir { path: config.recording_dir.clone(), source })?;
+            .map_err(|error| Error::RecordingDir(config.recording_dir.clone(), error))?;
     }
     let library = recordings::open(&config, settings(&config, mode, strict))?;
     if strict {
@@ -249,7 +243,6 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         run: OnceLock::new(),
         misses: AtomicU64::new(0),
         omitted: Mutex::new(Vec::new()),
-        broken_body: AtomicBool::new(false),
         config,
         mode,
         session,
