@@ -69,6 +69,18 @@ pub fn write_head(
     writer::end_of_head(out);
 }
 
+/// Appends an interim answer.
+pub fn write_interim(out: &mut Vec<u8>, head: &ResponseHead) {
+    writer::status_line(out, Version::Http11, head.status, &head.reason);
+    let named = hop::Named::by(&head.fields);
+    for field in head.fields.iter() {
+        if !hop::stops(&field, &named) && !field.is("content-length") {
+            writer::field(out, field.name, field.value);
+        }
+    }
+    writer::end_of_head(out);
+}
+
 /// Puts the new framing field where the recorded one stood; false where it must be appended.
 fn write_framing(
     out: &mut Vec<u8>,

@@ -1,0 +1,107 @@
+//! Sends an answer that isn't one run of bytes: paced, from a file, cut, or asked for unusually.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::prepare::framing_of;
+use super::{miss, stored};
+use crate::exchange::{End, Response, Version};
+use crate::http::answer::{self, Asked};
+use crate::http::hop;
+use crate::http::road::{Client, Request, Stop};
+use crate::http1::framing::Framing;
+use crate::http1::halves::{Rx, Tx};
+use crate::replay::answer::{Answer, Content};
+use crate::replay::pace;
+
+pub(super) async fn send(
+    request: &Request<'_>,
+    response: &Response,
+    answer: &Answer,
+    client: &mut Client<'_, '_>,
+) -> Result<(), Stop> {
+    if let Content::Unusable(why) = &answer.content {
+        return Err(miss::unusable(request, why));
+    }
+    let Client { rx, tx, .. } = client;
+    let here = request.here;
+    let pace = here.shared().pace;
+    let asked = request.asked();
+    let framing = framing_of(response, &answer.content, &asked);
+    let asked = Asked { keep_alive: asked.keep_alive && framing != Framing::Close, ..asked };
+    pause(pace::wait(pace, Duration::ZERO, response.at), rx).await?;
+    if asked.version != Version::Http10 {
+        for interim in &response.interim {
+            answer::write_interim(&mut tx.out, interim);
+        }
+    }
+    answer::write_head(&mut tx.out, &response.head, &here.endpoint, &asked, framing);
+    answer::warn_of_lost_cookies(&response.head, &here.endpoint, &here.warned_of_cookies);
+    tx.begin(framing);
+    if framing != Framing::None {
+        send_body(request, response, answer, rx, tx).await?;
+    }
+    match response.end {
+        End::Whole => tx.end(&hop::passing(&response.trailers)),
+        End::CutByOrigin => {}
+        End::LeftByClient | End::RecorderKilled => {
+            tx.flush().await?;
+            hold(here.limits().replay_wait, rx).await;
+        }
+    }
+    tx.flush().await?;
+    match (response.end, framing) {
+        (End::Whole, Framing::Close)
+        | (End::CutByOrigin | End::LeftByClient | End::RecorderKilled, _) => Err(Stop::Cut),
+        (End::Whole, _) => Ok(()),
+    }
+}
+
+async fn send_body(
+    request: &Request<'_>,
+    response: &Response,
+    answer: &Answer,
+    rx: &mut Rx<'_>,
+    tx: &mut Tx<'_>,
+) -> Result<(), Stop> {
+    match &answer.content {
+        Content::None | Content::Unusable(_) => Ok(()),
+        Content::Whole(bytes) => Ok(tx.data(bytes).await?),
+        Content::Pieces(pieces) => {
+            let pace = request.here.shared().pace;
+            let mut before = response.at;
+            for piece in pieces {
+                pause(pace::wait(pace, before, piece.at), rx).await?;
+                before = before.max(piece.at);
+                tx.data(&piece.bytes).await?;
+            }
+            Ok(())
+        }
+        Content::File { digest, len, coding } => {
+            let path = request.here.shared().library.body_path(digest);
+            stored::send(&path, *len, *coding, tx).await
+        }
+    }
+}
+
+/// Waits for as long as the pace says, or until the client leaves.
+async fn pause(delay: Duration, rx: &mut Rx<'_>) -> Result<(), Stop> {
+    if delay.is_zero() {
+        return Ok(());
+    }
+    let due = Instant::now() + delay;
+    tokio::select! {
+        biased;
+        () = tokio::time::sleep_until(due) => Ok(()),
+        () = rx.left() => Err(Stop::Left),
+    }
+}
+
+/// Silence, until the client leaves or the wait is over.
+async fn hold(wait: Duration, rx: &mut Rx<'_>) {
+    tokio::select! {
+        () = tokio::time::sleep(wait) => {}
+        () = rx.left() => {}
+    }
+}
