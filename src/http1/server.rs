@@ -45,6 +45,10 @@ pub async fn serve(mut conn: Conn, here: Rc<Here>) {
                 // Unread bytes would turn the close into a reset, which can overtake the answer.
                 return conn.close_lingering(LINGER_BYTES_MAX, LINGER_MAX).await;
             }
+            ControlFlow::Break(Close::Reset) => {
+                drop(arena);
+                return conn.close_reset().await;
+            }
         }
     }
 }
@@ -53,6 +57,8 @@ pub async fn serve(mut conn: Conn, here: Rc<Here>) {
 enum Close {
     Now,
     Lingering,
+    /// An orderly end would make a cut answer look whole.
+    Reset,
 }
 
 /// Serves requests for as long as bytes of one are there.
@@ -110,7 +116,8 @@ impl Burst<'_> {
             self.rx.receiver.expect_body(framing, &self.head_limits);
             self.tx.reset();
             if !self.exchange(arena, deadline, framing).await {
-                return ControlFlow::Break(Close::Lingering);
+                let close = if self.tx.must_reset() { Close::Reset } else { Close::Lingering };
+                return ControlFlow::Break(close);
             }
             self.rx.receiver.release();
         }

@@ -155,8 +155,7 @@ impl Flow<'_> {
                         self.keep_end(End::Whole, answering.trailers())?;
                     }
                     self.flush_tape()?;
-                    tx.end(&hop::passing(answering.trailers()));
-                    return Ok(tx.flush().await?);
+                    return Ok(tx.finish(&hop::passing(answering.trailers())).await?);
                 }
                 Step::NeedMore => {
                     self.flush_tape()?;

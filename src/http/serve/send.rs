@@ -43,14 +43,13 @@ pub(super) async fn send(
         send_body(request, response, answer, rx, tx).await?;
     }
     match response.end {
-        End::Whole => tx.end(&hop::passing(&response.trailers)),
-        End::CutByOrigin => {}
+        End::Whole => tx.finish(&hop::passing(&response.trailers)).await?,
+        End::CutByOrigin => tx.flush().await?,
         End::LeftByClient | End::RecorderKilled => {
             tx.flush().await?;
             hold(here.limits().replay_wait, rx).await;
         }
     }
-    tx.flush().await?;
     match (response.end, framing) {
         (End::Whole, Framing::Close)
         | (End::CutByOrigin | End::LeftByClient | End::RecorderKilled, _) => Err(Stop::Cut),
