@@ -23,6 +23,13 @@ pub struct Asked<'a> {
     pub host: &'a str,
 }
 
+impl Asked<'_> {
+    /// As asked, but the connection ends after the answer unless `fit`.
+    pub fn kept_if(self, fit: bool) -> Self {
+        Asked { keep_alive: self.keep_alive && fit, ..self }
+    }
+}
+
 /// How a body will be delimited towards the client, given how long it is known to be.
 ///
 /// `length`: `None` when it is not known before the body ends.

@@ -38,12 +38,29 @@ pub struct Incoming<'a, 'c> {
     pub framing: Framing,
 }
 
-/// What became of an exchange.
+/// What became of an exchange whose answer was sent.
 pub struct Outcome {
     pub source: Source,
     pub status: u16,
-    /// Whether the connection is fit for another request as far as the answer goes.
-    pub reusable: bool,
+    pub then: Then,
+}
+
+/// What an answer means for its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It is good for another request.
+    Keep,
+    /// The client has been told that it ends.
+    Close,
+    /// It ends in the middle of the answer, as that of the origin did.
+    Cut,
+}
+
+impl Then {
+    /// After a whole answer that was sent as `asked`.
+    pub fn after(asked: &Asked<'_>) -> Self {
+        if asked.keep_alive { Then::Keep } else { Then::Close }
+    }
 }
 
 /// Why an exchange has no proper end.
@@ -53,8 +70,8 @@ pub enum Stop {
     Fault(Problem),
     /// The client went away.
     Left,
-    /// The answer must end here, unfinished: its connection is closed.
-    Cut,
+    /// The client takes no more of its answer.
+    Stalled,
 }
 
 impl From<Problem> for Stop {
@@ -67,7 +84,7 @@ impl From<Unsent> for Stop {
     fn from(unsent: Unsent) -> Self {
         match unsent {
             Unsent::Left => Stop::Left,
-            Unsent::Stalled(_) => Stop::Cut,
+            Unsent::Stalled(_) => Stop::Stalled,
         }
     }
 }
@@ -94,12 +111,10 @@ pub async fn travel(here: &Here, incoming: Incoming<'_, '_>) -> bool {
     let head = std::mem::take(&mut arena.head);
     here.worker.counters.requests.add(1);
     let kept = {
-        let keep_alive = keep_alive && !here.drain.is_draining();
         let asked = asked(here, &head, keep_alive);
         let mut request = Request { here, head: &head, asked, framing, started, session: "" };
         let ended = request.serve(arena, &mut client).await;
-        // Whoever was told that the connection ends must see it end.
-        request.conclude(ended, &mut client).await && keep_alive && !here.drain.is_draining()
+        request.conclude(ended, &mut client).await == Then::Keep && !here.drain.is_draining()
     };
     here.worker.counters.sent_bytes.add(client.tx.sent);
     arena.head = head;
@@ -146,8 +161,9 @@ impl<'a> Request<'a> {
         let path = target::origin_form(&self.head.method, &self.head.target, &here.endpoint.target)
             .map_err(|unservable| unservable_problem(unservable, &here.endpoint))?;
         if own::is_health(&here.endpoint, &self.head.method, &path) {
-            own::answer_health(here, client.tx, &self.asked()).await?;
-            return Ok(Outcome { source: Source::Health, status: 200, reusable: true });
+            let asked = self.asked().kept_if(client.rx.is_ended());
+            own::answer_health(here, client.tx, &asked).await?;
+            return Ok(Outcome { source: Source::Health, status: 200, then: Then::after(&asked) });
         }
         let shared = here.shared();
         self.session = session_of(self.head, shared)
@@ -183,38 +199,38 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Answers what failed, tells of it, and says whether the connection is still good.
-    async fn conclude(&self, ended: Result<Outcome, Stop>, client: &mut Client<'_, '_>) -> bool {
+    /// Answers what failed, tells of it, and says what becomes of the connection.
+    async fn conclude(&self, ended: Result<Outcome, Stop>, client: &mut Client<'_, '_>) -> Then {
         let Client { rx, tx, .. } = client;
-        match ended {
-            Ok(outcome) => {
-                self.tell(outcome.source, outcome.status, tx.sent);
-                outcome.reusable
-            }
-            Err(Stop::Fault(problem)) if !tx.is_committed() => {
-                let asked = self.asked();
-                let asked = Asked { keep_alive: asked.keep_alive && rx.is_ended(), ..asked };
-                tx.out.clear();
-                let sent = own::answer_problem(self.here, tx, &asked, &problem).await;
-                self.tell(Source::Fault(problem.fault), problem.fault.status(), tx.sent);
-                sent.is_ok() && asked.keep_alive
-            }
+        let (source, status, then) = match ended {
+            Ok(Outcome { source, status, then }) => (source, status, then),
             Err(Stop::Fault(problem)) => {
-                self.here.notes().faults.count(problem.fault);
-                tracing::warn!(fault = problem.fault.name(), "answer cut: {}", problem.detail);
-                false
+                let (source, status) = (Source::Fault(problem.fault), problem.fault.status());
+                (source, status, self.answer_or_cut(&problem, rx, tx).await)
             }
-            Err(Stop::Left) => {
-                self.tell(Source::Left, 0, tx.sent);
-                false
-            }
-            Err(Stop::Cut) => false,
+            Err(Stop::Left) => (Source::Left, 0, Then::Cut),
+            Err(Stop::Stalled) => (Source::Stalled, 0, Then::Cut),
+        };
+        self.tell(source, status, tx.sent, then);
+        then
+    }
+
+    async fn answer_or_cut(&self, problem: &Problem, rx: &Rx<'_>, tx: &mut Tx<'_>) -> Then {
+        if tx.is_committed() {
+            self.here.notes().faults.count(problem.fault);
+            tracing::warn!(fault = problem.fault.name(), "answer cut: {}", problem.detail);
+            return Then::Cut;
+        }
+        let asked = self.asked().kept_if(rx.is_ended());
+        tx.out.clear();
+        match own::answer_problem(self.here, tx, &asked, problem).await {
+            Ok(()) => Then::after(&asked),
+            Err(_) => Then::Cut,
         }
     }
 
-    fn tell(&self, source: Source, status: u16, bytes: u64) {
-        let shared = self.here.shared();
-        if !shared.exchange_log {
+    fn tell(&self, source: Source, status: u16, bytes: u64, then: Then) {
+        if !self.here.shared().exchange_log {
             return;
         }
         ExchangeLine {
@@ -225,12 +241,14 @@ impl<'a> Request<'a> {
             took: self.started.elapsed(),
             session: self.session,
             source,
+            is_cut: then == Then::Cut,
         }
         .log();
     }
 
     /// How it was asked, as of now: an answer whose head leaves after the drain has started says
-    /// that its connection ends.
+    /// that its connection ends. Whoever sends a head while some of the request is still to come
+    /// says so as well (`kept_if`), since that rest is never read.
     pub fn asked(&self) -> Asked<'a> {
         Asked { keep_alive: self.asked.keep_alive && !self.here.drain.is_draining(), ..self.asked }
     }

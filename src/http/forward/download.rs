@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::flow::{Flow, Tried};
 use crate::exchange::{End, Fields, ResponseHead, Version};
-use crate::http::answer::{self, Asked};
+use crate::http::answer;
 use crate::http::fault::Fault;
 use crate::http::hop;
-use crate::http::road::Stop;
+use crate::http::line::Source;
+use crate::http::road::{Outcome, Stop, Then};
 use crate::http1::client::{Answering, Broken};
 use crate::http1::framing::{self, Framing};
 use crate::http1::halves::Tx;
@@ -34,20 +35,19 @@ impl Flow<'_> {
             Err(broken @ Broken::BeforeAnswer) => return Ok(Tried::Dead(broken)),
             Err(broken) => return Err(self.broke_off(&broken)),
         }
-        self.answered.set(true);
-        self.origin_due.set(None);
         let request = self.request;
         let framing =
             answering.begin_body(head, self.method()).map_err(|broken| self.broke_off(&broken))?;
+        self.answered.set(true);
+        self.origin_due.set(None);
         let length = match framing {
             Framing::Length(length) => Some(length),
             Framing::None => Some(0),
             Framing::Chunked | Framing::Close => None,
         };
-        let asked = request.asked();
+        let asked = request.asked().kept_if(self.request_done.get());
         let framing_out = answer::framing(&asked, head.status, length);
-        let asked =
-            Asked { keep_alive: asked.keep_alive && framing_out != Framing::Close, ..asked };
+        let asked = asked.kept_if(framing_out != Framing::Close);
         let here = request.here;
         {
             let mut recording = self.recording.borrow_mut();
@@ -61,12 +61,13 @@ impl Flow<'_> {
         answer::warn_of_lost_cookies(head, &here.endpoint, &here.warned_of_cookies);
         answer::write_head(&mut tx.out, head, &here.endpoint, &asked, framing_out);
         tx.begin(framing_out);
-        self.body(answering, tx).await?;
-        if framing_out == Framing::Close {
-            return Err(Stop::Cut);
-        }
+        let then = match self.body(answering, tx).await? {
+            End::Whole => Then::after(&asked),
+            _ => Then::Cut,
+        };
         let reusable = framing != Framing::Close && framing::response_keeps_alive(head);
-        Ok(Tried::Answered { status: head.status, reusable })
+        let outcome = Outcome { source: Source::Recorded, status: head.status, then };
+        Ok(Tried::Answered { outcome, reusable })
     }
 
     /// Reads heads until the final one; interim ones pass to the client (RFC 9110 section 15.2).
@@ -128,7 +129,8 @@ impl Flow<'_> {
         Ok(())
     }
 
-    async fn body(&self, answering: &mut Answering<'_>, tx: &mut Tx<'_>) -> Result<(), Stop> {
+    /// Passes the body on, and says whether it came whole or was cut by the origin.
+    async fn body(&self, answering: &mut Answering<'_>, tx: &mut Tx<'_>) -> Result<End, Stop> {
         let mut ended = false;
         loop {
             let step = match answering.step() {
@@ -155,7 +157,8 @@ impl Flow<'_> {
                         self.keep_end(End::Whole, answering.trailers())?;
                     }
                     self.flush_tape()?;
-                    return Ok(tx.finish(&hop::passing(answering.trailers())).await?);
+                    tx.finish(&hop::passing(answering.trailers())).await?;
+                    return Ok(End::Whole);
                 }
                 Step::NeedMore => {
                     self.flush_tape()?;
@@ -169,7 +172,7 @@ impl Flow<'_> {
     }
 
     /// The origin broke off: the client gets what came, then the same end.
-    async fn cut(&self, broken: &Broken, tx: &mut Tx<'_>) -> Result<(), Stop> {
+    async fn cut(&self, broken: &Broken, tx: &mut Tx<'_>) -> Result<End, Stop> {
         let here = self.request.here;
         self.keep_end(End::CutByOrigin, &Fields::new())?;
         self.flush_tape()?;
@@ -180,7 +183,7 @@ impl Flow<'_> {
             self.method(),
             here.redactor.target(&self.request.head.target)
         );
-        Err(Stop::Cut)
+        Ok(End::CutByOrigin)
     }
 
     fn keep(&self, bytes: &[u8]) -> Result<(), Stop> {

@@ -7,8 +7,7 @@ use tokio::time::Instant;
 
 use super::{Upload, tape_gone};
 use crate::exchange::{End, Fields, RequestHead, ResponseHead};
-use crate::http::fault::{Fault, Problem};
-use crate::http::line::Source;
+use crate::http::fault::{Fault, Problem, Whose};
 use crate::http::road::{Client, Outcome, Request, Stop};
 use crate::http1::client::{Answering, Broken};
 use crate::http1::framing::{self, Framing};
@@ -96,7 +95,8 @@ impl Gate {
 /// How one try at one origin connection ended.
 pub(super) enum Tried {
     Answered {
-        status: u16,
+        outcome: Outcome,
+        /// Whether the origin's connection is fit for another request.
         reusable: bool,
     },
     /// A kept connection turned out dead, and nothing of the answer came.
@@ -145,11 +145,11 @@ impl<'a> Flow<'a> {
             };
             let tried = self.exchange(&mut connection.stream, buffers, client, upload).await?;
             match tried {
-                Tried::Answered { status, reusable } => {
+                Tried::Answered { outcome, reusable } => {
                     if reusable {
                         origins.put(target, connection);
                     }
-                    return Ok(Outcome { source: Source::Recorded, status, reusable: true });
+                    return Ok(outcome);
                 }
                 // Once: the second try is on a fresh connection.
                 Tried::Dead(_) if !connection.is_fresh() && self.may_go_again() => {
@@ -228,9 +228,9 @@ impl<'a> Flow<'a> {
         let clean = answering.is_clean();
         buffers.read = answering.into_buffer();
         match ended? {
-            Tried::Answered { status, reusable } => {
+            Tried::Answered { outcome, reusable } => {
                 let reusable = reusable && clean && self.request_done.get();
-                Ok(Tried::Answered { status, reusable })
+                Ok(Tried::Answered { outcome, reusable })
             }
             dead => Ok(dead),
         }
@@ -263,26 +263,27 @@ impl<'a> Flow<'a> {
     }
 
     /// Says on the tape how an exchange ended that had no proper end; gives the buffer back.
-    pub(super) fn close(self, ended: &Result<Outcome, Stop>) -> Vec<u8> {
-        let answered = self.answered.get();
-        let here = self.request.here;
+    /// `is_committed`: the client has got something of the answer.
+    pub(super) fn close(self, ended: &Result<Outcome, Stop>, is_committed: bool) -> Vec<u8> {
         let mut recording = self.recording.into_inner();
-        for omitted in recording.omitted() {
-            here.notes().omitted(self.request.session, &omitted);
-        }
         match ended {
-            Err(Stop::Left | Stop::Fault(_)) if !answered => recording.abandon(),
-            Err(Stop::Left | Stop::Cut) if answered => {
-                // Already ended where the origin cut, or where the connection's close is the end.
-                if !recording.is_ended() {
-                    // A disk that fails here is noted by the run; nobody waits for the answer.
-                    let _ = recording
-                        .end(End::LeftByClient, &Fields::new())
-                        .and_then(|()| recording.flush());
-                }
-                recording.into_buffer()
+            Err(_) if !self.answered.get() => return recording.abandon(),
+            // The client got Ouli's answer instead.
+            Err(Stop::Fault(_)) if !is_committed => return recording.abandon(),
+            // The disk failed: the tape has what the client has seen, as if the recorder had died.
+            Err(Stop::Fault(problem)) if problem.fault.whose() != Whose::Client => {}
+            // Already ended where the origin cut, and where the client failed after the last byte.
+            _ if recording.is_ended() => {}
+            _ => {
+                // A disk that fails here is noted by the run; nobody waits for the answer.
+                let _ = recording
+                    .end(End::LeftByClient, &Fields::new())
+                    .and_then(|()| recording.flush());
             }
-            _ => recording.into_buffer(),
         }
+        for omitted in recording.omitted() {
+            self.request.here.notes().omitted(self.request.session, &omitted);
+        }
+        recording.into_buffer()
     }
 }

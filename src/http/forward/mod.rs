@@ -52,7 +52,7 @@ pub(super) async fn forward(
     let ended = flow.run(&mut buffers, client, &mut upload).await;
     client.deadline.clear();
     buffers.give_back(arena);
-    arena.tape = flow.close(&ended);
+    arena.tape = flow.close(&ended, client.tx.is_committed());
     ended
 }
 

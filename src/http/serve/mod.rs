@@ -13,9 +13,9 @@ use std::sync::Arc;
 use super::answer::Asked;
 use super::fault::{Fault, Problem};
 use super::line::Source;
-use super::road::{Client, Outcome, Request, Stop};
+use super::road::{Client, Outcome, Request, Stop, Then};
 use crate::exchange::Version;
-use crate::http1::framing::{self, Framing};
+use crate::http1::framing;
 use crate::http1::halves::{Rx, Tx};
 use crate::http1::writer;
 use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
@@ -34,15 +34,11 @@ pub(super) async fn replay(
     if waits_for_invitation(request, client.rx)
         && let Some(recorded) = answered_early(request, path, &session, &mut arena.key)
     {
-        // As then, the body is never asked for, so this connection can't be kept.
-        let outcome = answer_with(request, recorded, client).await?;
-        return Ok(Outcome { reusable: false, ..outcome });
+        return answer_with(request, recorded, client).await;
     }
-    if !client.rx.is_ended() {
-        invite_body(request, client.rx, client.tx).await?;
-        while let Some(bytes) = client.rx.body().await? {
-            body.push(bytes);
-        }
+    invite_body(request, client.rx, client.tx).await?;
+    while let Some(bytes) = client.rx.body().await? {
+        body.push(bytes);
     }
     match choose(request, path, &session, body.finish(), &mut arena.key) {
         Choice::Hit(recorded) => answer_with(request, recorded, client).await,
@@ -81,7 +77,7 @@ pub(super) async fn invite_body(
 
 /// Whether the client holds its body back until it gets 100.
 fn waits_for_invitation(request: &Request<'_>, rx: &Rx<'_>) -> bool {
-    request.framing != Framing::None && framing::expects_continue(request.head) && !rx.has_input()
+    !rx.is_ended() && framing::expects_continue(request.head) && !rx.has_input()
 }
 
 /// The recording of an origin that answered such a client without asking for the body.
@@ -125,14 +121,16 @@ pub(super) async fn answer_with(
     let prepare = || prepare::prepare(&recorded.exchange, &request.here.endpoint);
     let answer = recorded.answer.get_or_init(prepare);
     let status = recorded.exchange.response.head.status;
-    if let Some(wire) = &answer.wire
-        && is_ordinary(&request.asked())
-    {
-        client.tx.wire(wire).await?;
-    } else {
-        send::send(request, &recorded.exchange.response, answer, client).await?;
-    }
-    Ok(Outcome { source: Source::Hit, status, reusable: true })
+    // The body of a request that is answered early is never asked for.
+    let asked = request.asked().kept_if(client.rx.is_ended());
+    let then = match &answer.wire {
+        Some(wire) if is_ordinary(&asked) => {
+            client.tx.wire(wire).await?;
+            Then::Keep
+        }
+        _ => send::send(request, asked, &recorded.exchange.response, answer, client).await?,
+    };
+    Ok(Outcome { source: Source::Hit, status, then })
 }
 
 /// Whether this is how most requests are asked, for which answers are built ahead.

@@ -9,7 +9,7 @@ use super::{miss, stored};
 use crate::exchange::{End, Response, Version};
 use crate::http::answer::{self, Asked};
 use crate::http::hop;
-use crate::http::road::{Client, Request, Stop};
+use crate::http::road::{Client, Request, Stop, Then};
 use crate::http1::framing::Framing;
 use crate::http1::halves::{Rx, Tx};
 use crate::replay::answer::{Answer, Content};
@@ -17,20 +17,20 @@ use crate::replay::pace;
 
 pub(super) async fn send(
     request: &Request<'_>,
+    asked: Asked<'_>,
     response: &Response,
     answer: &Answer,
     client: &mut Client<'_, '_>,
-) -> Result<(), Stop> {
+) -> Result<Then, Stop> {
     if let Content::Unusable(why) = &answer.content {
         return Err(miss::unusable(request, why));
     }
     let Client { rx, tx, .. } = client;
     let here = request.here;
     let pace = here.shared().pace;
-    let asked = request.asked();
     let framing = framing_of(response, &answer.content, &asked);
-    let asked = Asked { keep_alive: asked.keep_alive && framing != Framing::Close, ..asked };
-    pause(pace::wait(pace, Duration::ZERO, response.at), rx).await?;
+    let asked = asked.kept_if(framing != Framing::Close);
+    pause(pace::wait(pace, Duration::ZERO, response.at), rx, tx).await?;
     if asked.version != Version::Http10 {
         for interim in &response.interim {
             answer::write_interim(&mut tx.out, interim);
@@ -43,18 +43,17 @@ pub(super) async fn send(
         send_body(request, response, answer, rx, tx).await?;
     }
     match response.end {
-        End::Whole => tx.finish(&hop::passing(&response.trailers)).await?,
+        End::Whole => {
+            tx.finish(&hop::passing(&response.trailers)).await?;
+            return Ok(Then::after(&asked));
+        }
         End::CutByOrigin => tx.flush().await?,
         End::LeftByClient | End::RecorderKilled => {
             tx.flush().await?;
             hold(here.limits().replay_wait, rx).await;
         }
     }
-    match (response.end, framing) {
-        (End::Whole, Framing::Close)
-        | (End::CutByOrigin | End::LeftByClient | End::RecorderKilled, _) => Err(Stop::Cut),
-        (End::Whole, _) => Ok(()),
-    }
+    Ok(Then::Cut)
 }
 
 async fn send_body(
@@ -71,7 +70,7 @@ async fn send_body(
             let pace = request.here.shared().pace;
             let mut before = response.at;
             for piece in pieces {
-                pause(pace::wait(pace, before, piece.at), rx).await?;
+                pause(pace::wait(pace, before, piece.at), rx, tx).await?;
                 before = before.max(piece.at);
                 tx.data(&piece.bytes).await?;
             }
@@ -84,11 +83,13 @@ async fn send_body(
     }
 }
 
-/// Waits for as long as the pace says, or until the client leaves.
-async fn pause(delay: Duration, rx: &mut Rx<'_>) -> Result<(), Stop> {
+/// Waits for as long as the pace says, or until the client leaves. What was to be sent before
+/// doesn't wait as well.
+async fn pause(delay: Duration, rx: &mut Rx<'_>, tx: &mut Tx<'_>) -> Result<(), Stop> {
     if delay.is_zero() {
         return Ok(());
     }
+    tx.flush().await?;
     let due = Instant::now() + delay;
     tokio::select! {
         biased;
