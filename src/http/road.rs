@@ -189,7 +189,7 @@ impl<'a> Request<'a> {
         self.session = session_of(self.head, shared)
             .map_err(|error| Problem::new(Fault::BadSession, error.to_string()))?;
         if here.drain.is_draining() {
-            return Err(Problem::new(Fault::Draining, "no new requests are taken").into());
+            return Err(refused_by_drain(shared).into());
         }
         // Before any wait: the order of heads is the order of occurrence.
         self.seq = shared.run.as_ref().map(|run| run.next_seq());
@@ -278,6 +278,14 @@ impl<'a> Request<'a> {
     /// Since the request head was complete.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+/// A drain that a full disk has started has the disk to blame.
+fn refused_by_drain(shared: &Shared) -> Problem {
+    match shared.disk_fault() {
+        Some(error) => Problem::new(Fault::TapeUnavailable, error.to_string()),
+        None => Problem::new(Fault::Draining, "no new requests are taken"),
     }
 }
 

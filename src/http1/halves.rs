@@ -225,7 +225,9 @@ impl<'c> Tx<'c> {
     }
 
     async fn write(&mut self, behind: [&[u8]; 2]) -> Result<(), Unsent> {
-        self.committed = self.begun;
+        // Also for as long as only some of it, if an interim answer, may be out: nothing else can
+        // follow that.
+        self.committed = true;
         let total = self.out.len() + behind[0].len() + behind[1].len();
         let mut slices = [&self.out[..], behind[0], behind[1]].map(IoSlice::new);
         let mut rest = &mut slices[..];
@@ -242,6 +244,7 @@ impl<'c> Tx<'c> {
                 }
             }
         }
+        self.committed = self.begun;
         self.sent += total as u64;
         self.out.clear();
         Ok(())

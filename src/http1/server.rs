@@ -120,6 +120,7 @@ impl Burst<'_> {
                 return ControlFlow::Break(close);
             }
             self.rx.receiver.release();
+            self.rx.receiver.input.skip_stray_line_end();
         }
         ControlFlow::Continue(())
     }
