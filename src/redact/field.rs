@@ -111,7 +111,7 @@ const SCHEMES: [&str; 30] = [
 ];
 
 fn credentials(value: &[u8], out: &mut Vec<u8>) {
-    let scheme_len = value.iter().position(|byte| *byte == b' ').unwrap_or(0);
+    let scheme_len = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(scheme_len);
     if SCHEMES.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(scheme)) {
         out.extend_from_slice(scheme);

@@ -14,6 +14,7 @@ fn the_scheme_of_credentials_stays() {
         ("basic dXNlcjpwYXNz", "basic REDACTED"),
         ("AWS4-HMAC-SHA256 Credential=a, Signature=b", "AWS4-HMAC-SHA256 REDACTED"),
         ("Negotiate ", "Negotiate"),
+        ("Negotiate", "Negotiate"),
     ] {
         assert_eq!(field("Authorization", value), redacted);
         assert_eq!(field("proxy-authorization", value), redacted);
