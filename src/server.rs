@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -66,15 +67,9 @@ pub struct Shared {
     run: OnceLock<Arc<Run>>,
     misses: AtomicU64,
     omitted: Mutex<Vec<String>>,
-    broken_body: AtomicBool,
 }
 
 impl Shared {
-    /// A recorded body could not be read: the run fails at its end.
-    pub fn note_broken_body(&self) {
-        self.broken_body.store(true, Ordering::Relaxed);
-    }
-
     /// The first fault of the disk, if there was one.
     pub fn disk_fault(&self) -> Option<&record::Error> {
         self.run.get()?.fault()
@@ -144,6 +139,8 @@ pub enum Error {
     Conflicts(Vec<Conflict>),
     #[error("sealing took longer than {0:?}; the tapes are kept, and recovered at the next run")]
     SealTooSlow(Duration),
+    #[error("could not make the recording directory `{}`", .0.display())]
+    RecordingDir(PathBuf, #[source] std::io::Error),
     #[error("the system refused {0}: {1}")]
     System(&'static str, std::io::Error),
 }
@@ -230,7 +227,7 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         // Where a replay misses the directory that is a mistake; a recorder makes it.
         RealDisk
             .create_dirs(&config.recording_dir)
-            .map_err(|error| Error::System("to make the recording directory", error))?;
+            .map_err(|error| Error::RecordingDir(config.recording_dir.clone(), error))?;
     }
     let library = recordings::open(&config, settings(&config, mode, strict))?;
     if strict {
@@ -246,7 +243,6 @@ fn open(invocation: Invocation, drain: &Drain) -> Result<Shared, Error> {
         run: OnceLock::new(),
         misses: AtomicU64::new(0),
         omitted: Mutex::new(Vec::new()),
-        broken_body: AtomicBool::new(false),
         config,
         mode,
         session,
@@ -345,12 +341,10 @@ fn open_run(shared: &Arc<Shared>, notes: Vec<EndpointNote>) -> Result<Arc<Run>, 
     Ok(run)
 }
 
+type Served = (Outcome, Vec<Arc<Counters>>, Vec<arena::Counts>);
+
 /// Serves until the drain has finished.
-fn serve(
-    shared: &Arc<Shared>,
-    bound: Vec<Bound>,
-    workers: usize,
-) -> Result<(Outcome, Vec<Arc<Counters>>, Vec<arena::Counts>), Error> {
+fn serve(shared: &Arc<Shared>, bound: Vec<Bound>, workers: usize) -> Result<Served, Error> {
     let (events, mut inbox) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
     let mut bound = bound;

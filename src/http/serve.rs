@@ -327,14 +327,13 @@ async fn send_body(
             Ok(())
         }
         Content::File { digest, len, coding } => {
-            let shared = request.here.shared();
-            let path = shared.library.body_path(digest);
+            let path = request.here.shared().library.body_path(digest);
             let sent = match open_body(&path, *len) {
                 Ok(file) => send_file(file, *coding, tx).await,
                 Err(error) => Err(broken_body(&format_args!("bodies/{digest}: {error}")).into()),
             };
-            if matches!(sent, Err(Stop::Fault(_))) {
-                shared.note_broken_body();
+            if let Err(Stop::Fault(problem)) = &sent {
+                tracing::error!("{}: {}", path.display(), problem.detail);
             }
             sent
         }
@@ -342,9 +341,7 @@ async fn send_body(
 }
 
 fn broken_body(error: &dyn std::fmt::Display) -> Problem {
-    let problem = Problem::new(Fault::BadCassette, format!("a body can't be read: {error}"));
-    tracing::error!("{}", problem.detail);
-    problem
+    Problem::new(Fault::BadCassette, format!("a body can't be read: {error}"))
 }
 
 fn open_body(path: &Path, len: u64) -> std::io::Result<File> {

@@ -7,3 +7,4 @@ mod killed;
 mod redaction;
 mod sealing;
 mod shared_folder;
+mod slow_seal;

@@ -56,11 +56,17 @@ impl Client {
         response
     }
 
-    /// Asks; the answer may be cut, or never come.
-    #[track_caller]
+    /// Asks; the answer may be cut, or never come, and there may be nobody to connect to.
     pub fn try_ask(&mut self, ask: &Ask) -> Result<Response, Failure> {
         let kept = self.kept.take().filter(|connection| !connection.has_ended());
-        let mut connection = kept.unwrap_or_else(|| self.connect());
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => Connection::try_open(self.address).map_err(|error| Failure {
+                ending: Ending::Cut,
+                malformed: Some(format!("can't connect to {}: {error}", self.address)),
+                bytes: Vec::new(),
+            })?,
+        };
         connection.ask(ask);
         let response = connection.receive_for(&ask.method)?;
         if response.is_whole() && keeps_alive(&response) {
