@@ -457,6 +457,6 @@ proptest! {
         let at = at.min(bytes.len());
         let end = (at + cut).min(bytes.len());
         bytes.splice(at..end, put.bytes());
-        crate::cassette::properties::reading(&bytes);
+        crate::cassette::property::reading(&bytes);
     }
 }
