@@ -6,6 +6,7 @@
 pub mod cassette;
 pub mod causes;
 pub mod cli;
+pub mod clock;
 pub mod coding;
 pub mod config;
 pub mod exchange;

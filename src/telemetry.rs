@@ -1,16 +1,33 @@
-//! What a run tells: the log, a line per exchange, counters and the summary at the end.
+//! The log's set-up, and the counters.
 //!
-//! All of it goes to stderr; stdout is for data. Nothing here decides anything.
+//! Logs go to stderr; stdout is for data. Nothing here decides anything.
 
-use std::fmt;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use crate::cli::{Level, Log, LogFormat};
-use crate::http::fault::Fault;
+/// What the log shows, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: Level,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Warnings and errors.
+    Quiet,
+    Normal,
+    Verbose,
+    Everything,
+}
 
 /// Sets up the log for the rest of the process.
 pub fn init(log: &Log) {
@@ -41,49 +58,6 @@ pub fn tells_exchanges(log: &Log) -> bool {
     }
 }
 
-/// Where an answer came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    Recorded,
-    Hit,
-    Health,
-    Fault(Fault),
-    /// The client didn't wait for it.
-    Left,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Source::Recorded => f.write_str("recorded"),
-            Source::Hit => f.write_str("hit"),
-            Source::Health => f.write_str("health"),
-            Source::Fault(fault) => f.write_str(fault.name()),
-            Source::Left => f.write_str("left by its client"),
-        }
-    }
-}
-
-/// One exchange as the log shows it. Its target is already redacted.
-pub struct ExchangeLine<'a> {
-    pub method: &'a str,
-    pub target: &'a str,
-    pub status: u16,
-    /// Sent to the client, head included.
-    pub bytes: u64,
-    pub took: Duration,
-    pub session: &'a str,
-    pub source: Source,
-}
-
-impl ExchangeLine<'_> {
-    pub fn log(&self) {
-        let ExchangeLine { method, target, status, bytes, took, session, source } = self;
-        let ms = took.as_secs_f64() * 1000.0;
-        tracing::info!("{method} {target} {status} {bytes} B {ms:.1} ms [{session}] {source}");
-    }
-}
-
 /// A figure that one thread adds to and any may read.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -110,77 +84,4 @@ pub struct Counters {
     /// Requests sent again because their kept connection was dead.
     pub retries: Counter,
     pub panics: Counter,
-}
-
-/// What a run did, told at its end.
-#[derive(Debug, Default)]
-pub struct Summary {
-    /// A line per session: `default: 12 exchanges replaced by 3`.
-    pub sessions: Vec<String>,
-    pub requests: u64,
-    pub sent_bytes: u64,
-    pub misses: u64,
-    pub unused: usize,
-    pub refused: u64,
-    pub panics: u64,
-    /// Connections that were still open when the drain's deadline passed.
-    pub cut: usize,
-    pub faults: Vec<(Fault, u64)>,
-    /// Further lines: bodies that were not kept, files that were recovered.
-    pub notes: Vec<String>,
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in self.sessions.iter().chain(&self.notes) {
-            writeln!(f, "{line}")?;
-        }
-        write!(f, "{} requests, {} bytes sent", self.requests, self.sent_bytes)?;
-        let counts = [
-            (self.misses, "misses"),
-            (self.unused as u64, "recorded exchanges unused"),
-            (self.refused, "connections refused"),
-            (self.cut as u64, "connections cut at the drain's deadline"),
-            (self.panics, "panics"),
-        ];
-        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-            write!(f, ", {count} {what}")?;
-        }
-        for (fault, count) in &self.faults {
-            write!(f, "\n{fault}: {count}")?;
-        }
-        Ok(())
-    }
-}
-
-impl Summary {
-    /// Writes it to stderr in the log's form.
-    pub fn tell(&self, format: LogFormat) {
-        match format {
-            LogFormat::Human => eprintln!("{self}"),
-            LogFormat::Json => eprintln!("{}", self.to_json()),
-        }
-    }
-
-    fn to_json(&self) -> serde_json::Value {
-        let faults: serde_json::Map<_, _> = self
-            .faults
-            .iter()
-            .map(|(fault, count)| (fault.name().into(), (*count).into()))
-            .collect();
-        serde_json::json!({
-            "summary": {
-                "sessions": self.sessions,
-                "requests": self.requests,
-                "sent_bytes": self.sent_bytes,
-                "misses": self.misses,
-                "unused": self.unused,
-                "refused": self.refused,
-                "cut": self.cut,
-                "panics": self.panics,
-                "faults": faults,
-                "notes": self.notes,
-            }
-        })
-    }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
-use super::invocation::{self, Invocation};
+use super::{Invocation, invocation};
 use crate::config::{Fault, Faults, Mode, RECORDING_DIR};
 
 /// A checked command.

@@ -1,4 +1,4 @@
-//! The checked command line, merged with the configuration file: what a serving command runs on.
+//! The command line and the configuration file, merged and checked: what a serving command runs on.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,42 +9,9 @@ use crate::config::fault::quoted;
 use crate::config::{
     self, Config, Endpoint, Fault, Faults, Mode, Need, Pace, Target, Written, units,
 };
+use crate::server::Invocation;
 use crate::session;
-
-/// `ouli record`, `replay` or `auto`, ready to run.
-#[derive(Debug)]
-pub struct Invocation {
-    pub mode: Mode,
-    /// The file's, with what the command line overrides: endpoints (by ORIGIN), `recording_dir`
-    /// and `limits.drain_timeout`. Its endpoints are empty only in replay.
-    pub config: Config,
-    /// For requests that name none.
-    pub session: String,
-    pub strict: bool,
-    pub pace: Pace,
-    pub log: Log,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
-    pub format: LogFormat,
-    pub level: Level,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    Human,
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Warnings and errors.
-    Quiet,
-    Normal,
-    Verbose,
-    Everything,
-}
+use crate::telemetry::{Level, Log, LogFormat};
 
 /// # Errors
 /// Every fault of the options, ORIGIN and the file, in this order.

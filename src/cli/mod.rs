@@ -3,14 +3,15 @@
 pub mod args;
 pub mod check;
 pub mod demo;
-pub mod invocation;
+mod invocation;
 mod origin;
 pub mod serve;
 
 pub use args::{Cassettes, Check, Command, Stop, parse};
-pub use invocation::{Invocation, Level, Log, LogFormat};
 
 pub use crate::config::{Mode, Pace};
+pub use crate::server::Invocation;
+pub use crate::telemetry::{Level, Log, LogFormat};
 
 /// Prints why a command failed, for a person: the chain of causes once, then what to do.
 fn report(error: anyhow::Error, hint: Option<&str>) {

@@ -23,6 +23,13 @@ pub struct Asked<'a> {
     pub host: &'a str,
 }
 
+impl Asked<'_> {
+    /// As asked, but the connection ends after the answer unless `fit`.
+    pub fn kept_if(self, fit: bool) -> Self {
+        Asked { keep_alive: self.keep_alive && fit, ..self }
+    }
+}
+
 /// How a body will be delimited towards the client, given how long it is known to be.
 ///
 /// `length`: `None` when it is not known before the body ends.
@@ -65,6 +72,18 @@ pub fn write_head(
         writer::field(out, b"connection", b"close");
     } else if asked.version == Version::Http10 {
         writer::field(out, b"connection", b"keep-alive");
+    }
+    writer::end_of_head(out);
+}
+
+/// Appends an interim answer.
+pub fn write_interim(out: &mut Vec<u8>, head: &ResponseHead) {
+    writer::status_line(out, Version::Http11, head.status, &head.reason);
+    let named = hop::Named::by(&head.fields);
+    for field in head.fields.iter() {
+        if !hop::stops(&field, &named) && !field.is("content-length") {
+            writer::field(out, field.name, field.value);
+        }
     }
     writer::end_of_head(out);
 }

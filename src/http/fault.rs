@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::exchange::{Fields, ResponseHead};
+use crate::http1::Refusal;
 
 /// What went wrong; `whose` says on whose side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -216,6 +217,19 @@ impl Problem {
         let mut text = serde_json::to_vec_pretty(&members).unwrap_or_default();
         text.push(b'\n');
         text
+    }
+}
+
+impl From<&Refusal> for Problem {
+    fn from(refusal: &Refusal) -> Self {
+        let fault = if refusal.is_target_too_long() {
+            Fault::UriTooLong
+        } else if refusal.is_too_large() {
+            Fault::HeadTooLarge
+        } else {
+            Fault::BadRequest
+        };
+        Problem::new(fault, refusal.to_string())
     }
 }
 

@@ -1,14 +1,19 @@
 //! One request's road, whatever version of HTTP it came in.
 //!
 //! `road` decides (record, replay or auto), `forward` goes to the origin, `serve` answers from a
-//! recording, `miss` says why there is none, `answer` and `hop` what of a head passes on, `target`
-//! where a URL leads, `fault` what Ouli itself answers. Only `road`, `forward` and `serve` do I/O.
+//! recording, `auto` does the one or the other, `own` is what Ouli answers itself. `answer` and
+//! `hop` say what of a head passes on, `target` where a URL leads, `fault` what failed and how that
+//! is answered, `line` what the log says. `context` is what they all stand on. Only `road`,
+//! `forward`, `serve`, `auto` and `own` do I/O.
 
 pub mod answer;
+mod auto;
+pub mod context;
 pub mod fault;
-pub mod forward;
+mod forward;
 pub mod hop;
-mod miss;
+mod line;
+pub mod own;
 pub mod road;
-pub mod serve;
+mod serve;
 pub mod target;

@@ -3,70 +3,64 @@
 //! The one `match mode` is here. What fails becomes an answer, in `answer_problem`; what can no
 //! longer be answered is cut by closing the connection.
 
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::answer::{self, Asked};
+use super::answer::Asked;
+use super::context::{Here, Shared};
 use super::fault::{Fault, Problem};
-use super::{forward, serve, target};
-use crate::cli::Mode;
-use crate::config::{Endpoint, Limits};
+use super::forward::{self, Upload};
+use super::line::{ExchangeLine, Source};
+use super::{auto, own, serve, target};
+use crate::config::{Endpoint, Mode};
 use crate::exchange::RequestHead;
 use crate::http1::framing::Framing;
 use crate::http1::halves::{Rx, Tx, Unread, Unsent};
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
-use crate::net::drain;
 use crate::net::inflight::Slot;
-use crate::redact::Redactor;
-use crate::server::{Shared, Worker};
 use crate::session;
-use crate::telemetry::{ExchangeLine, Source};
 
-/// Where a request came in: one endpoint on one runtime.
-pub struct Here {
-    pub worker: Rc<Worker>,
-    pub endpoint: Arc<Endpoint>,
-    pub redactor: Arc<Redactor>,
-    /// `Host` of requests to the origin.
-    pub authority_of_origin: String,
-    /// The listener's own address, for clients that send no `Host`.
-    pub authority: String,
-    pub drain: drain::Watch,
-    /// Whether the warning about lost cookies has been given.
-    pub warned_of_cookies: Arc<AtomicBool>,
-}
-
-impl Here {
-    pub fn limits(&self) -> &Limits {
-        &self.shared().config.limits
-    }
-
-    pub fn shared(&self) -> &Shared {
-        &self.worker.shared
-    }
-}
-
-/// A request whose head is in the arena, and the two directions of its connection.
-pub struct Incoming<'a, 'c> {
-    pub arena: &'a mut Arena,
+/// A client's connection while a request of it is on the road.
+pub struct Client<'a, 'c> {
     pub rx: &'a mut Rx<'c>,
     pub tx: &'a mut Tx<'c>,
+    pub deadline: &'a mut Deadline,
+}
+
+/// A request whose head is in the arena.
+pub struct Incoming<'a, 'c> {
+    pub arena: &'a mut Arena,
+    pub client: Client<'a, 'c>,
     /// Whether the client wants its connection kept.
     pub keep_alive: bool,
     pub framing: Framing,
 }
 
-/// What became of an exchange.
+/// What became of an exchange whose answer was sent.
 pub struct Outcome {
     pub source: Source,
     pub status: u16,
-    /// Whether the connection is fit for another request as far as the answer goes.
-    pub reusable: bool,
+    pub then: Then,
+}
+
+/// What an answer means for its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It is good for another request.
+    Keep,
+    /// The client has been told that it ends.
+    Close,
+    /// It ends in the middle of the answer, as that of the origin did.
+    Cut,
+}
+
+impl Then {
+    /// After a whole answer that was sent as `asked`.
+    pub fn after(asked: &Asked<'_>) -> Self {
+        if asked.keep_alive { Then::Keep } else { Then::Close }
+    }
 }
 
 /// Why an exchange has no proper end.
@@ -76,8 +70,8 @@ pub enum Stop {
     Fault(Problem),
     /// The client went away.
     Left,
-    /// The answer must end here, unfinished: its connection is closed.
-    Cut,
+    /// The client takes no more of its answer.
+    Stalled,
 }
 
 impl From<Problem> for Stop {
@@ -90,7 +84,7 @@ impl From<Unsent> for Stop {
     fn from(unsent: Unsent) -> Self {
         match unsent {
             Unsent::Left => Stop::Left,
-            Unsent::Stalled(_) => Stop::Cut,
+            Unsent::Stalled(_) => Stop::Stalled,
         }
     }
 }
@@ -103,28 +97,26 @@ impl From<Unread> for Stop {
                 Fault::RequestTimeout,
                 format!("no more of the request body came for {limit:?}"),
             )),
-            Unread::Malformed(refusal) => Stop::Fault(crate::http1::server::problem_of(&refusal)),
+            Unread::Malformed(refusal) => Stop::Fault(Problem::from(&refusal)),
         }
     }
 }
 
 /// Serves one request. Returns whether its connection can be kept.
-pub async fn travel(here: &Here, incoming: Incoming<'_, '_>, deadline: &mut Deadline) -> bool {
-    let Incoming { arena, rx, tx, keep_alive, framing } = incoming;
+pub async fn travel(here: &Here, incoming: Incoming<'_, '_>) -> bool {
+    let Incoming { arena, mut client, keep_alive, framing } = incoming;
     let started = Instant::now();
-    deadline.clear();
+    client.deadline.clear();
     crash_point(&arena.head);
     let head = std::mem::take(&mut arena.head);
     here.worker.counters.requests.add(1);
     let kept = {
-        let keep_alive = keep_alive && !here.drain.is_draining();
         let asked = asked(here, &head, keep_alive);
         let mut request = Request { here, head: &head, asked, framing, started, session: "" };
-        let ended = request.serve(arena, rx, tx, deadline).await;
-        // Whoever was told that the connection ends must see it end.
-        request.conclude(ended, rx, tx).await && keep_alive && !here.drain.is_draining()
+        let ended = request.serve(arena, &mut client).await;
+        request.conclude(ended, &mut client).await == Then::Keep && !here.drain.is_draining()
     };
-    here.worker.counters.sent_bytes.add(tx.sent);
+    here.worker.counters.sent_bytes.add(client.tx.sent);
     arena.head = head;
     kept
 }
@@ -163,15 +155,15 @@ impl<'a> Request<'a> {
     async fn serve(
         &mut self,
         arena: &mut Arena,
-        rx: &mut Rx<'_>,
-        tx: &mut Tx<'_>,
-        deadline: &mut Deadline,
+        client: &mut Client<'_, '_>,
     ) -> Result<Outcome, Stop> {
         let here = self.here;
         let path = target::origin_form(&self.head.method, &self.head.target, &here.endpoint.target)
             .map_err(|unservable| unservable_problem(unservable, &here.endpoint))?;
-        if is_health(&here.endpoint, &self.head.method, &path) {
-            return self.answer_health(tx).await;
+        if own::is_health(&here.endpoint, &self.head.method, &path) {
+            let asked = self.asked().kept_if(client.rx.is_ended());
+            own::answer_health(here, client.tx, &asked).await?;
+            return Ok(Outcome { source: Source::Health, status: 200, then: Then::after(&asked) });
         }
         let shared = here.shared();
         self.session = session_of(self.head, shared)
@@ -179,14 +171,14 @@ impl<'a> Request<'a> {
         if here.drain.is_draining() {
             return Err(Problem::new(Fault::Draining, "no new requests are taken").into());
         }
-        let _slot = self.slot(rx).await?;
+        let _slot = self.slot(client.rx).await?;
         match shared.mode {
-            Mode::Replay => serve::replay(self, &path, arena, rx, tx).await,
+            Mode::Replay => serve::replay(self, &path, arena, client).await,
             Mode::Record => {
-                let body = forward::Upload::Flowing;
-                Box::pin(forward::forward(self, &path, arena, rx, tx, deadline, body)).await
+                let body = Upload::Flowing;
+                Box::pin(forward::forward(self, &path, arena, client, body)).await
             }
-            Mode::Auto => Box::pin(serve::auto(self, &path, arena, rx, tx, deadline)).await,
+            Mode::Auto => Box::pin(auto::replay_or_forward(self, &path, arena, client)).await,
         }
     }
 
@@ -207,49 +199,38 @@ impl<'a> Request<'a> {
         }
     }
 
-    async fn answer_health(&self, tx: &mut Tx<'_>) -> Result<Outcome, Stop> {
-        let head = crate::exchange::ResponseHead {
-            reason: b"OK".to_vec(),
-            fields: [("content-type", "text/plain"), ("cache-control", "no-store")]
-                .into_iter()
-                .collect(),
-            ..Default::default()
+    /// Answers what failed, tells of it, and says what becomes of the connection.
+    async fn conclude(&self, ended: Result<Outcome, Stop>, client: &mut Client<'_, '_>) -> Then {
+        let Client { rx, tx, .. } = client;
+        let (source, status, then) = match ended {
+            Ok(Outcome { source, status, then }) => (source, status, then),
+            Err(Stop::Fault(problem)) => {
+                let (source, status) = (Source::Fault(problem.fault), problem.fault.status());
+                (source, status, self.answer_or_cut(&problem, rx, tx).await)
+            }
+            Err(Stop::Left) => (Source::Left, 0, Then::Cut),
+            Err(Stop::Stalled) => (Source::Stalled, 0, Then::Cut),
         };
-        send_small(self.here, tx, &self.asked(), &head, b"ok\n").await?;
-        Ok(Outcome { source: Source::Health, status: 200, reusable: true })
+        self.tell(source, status, tx.sent, then);
+        then
     }
 
-    /// Answers what failed, tells of it, and says whether the connection is still good.
-    async fn conclude(&self, ended: Result<Outcome, Stop>, rx: &Rx<'_>, tx: &mut Tx<'_>) -> bool {
-        match ended {
-            Ok(outcome) => {
-                self.tell(outcome.source, outcome.status, tx.sent);
-                outcome.reusable
-            }
-            Err(Stop::Fault(problem)) if !tx.is_committed() => {
-                let asked = self.asked();
-                let asked = Asked { keep_alive: asked.keep_alive && rx.is_ended(), ..asked };
-                tx.out.clear();
-                let sent = answer_problem(self.here, tx, &asked, &problem).await;
-                self.tell(Source::Fault(problem.fault), problem.fault.status(), tx.sent);
-                sent.is_ok() && asked.keep_alive
-            }
-            Err(Stop::Fault(problem)) => {
-                self.here.shared().faults.count(problem.fault);
-                tracing::warn!(fault = problem.fault.name(), "answer cut: {}", problem.detail);
-                false
-            }
-            Err(Stop::Left) => {
-                self.tell(Source::Left, 0, tx.sent);
-                false
-            }
-            Err(Stop::Cut) => false,
+    async fn answer_or_cut(&self, problem: &Problem, rx: &Rx<'_>, tx: &mut Tx<'_>) -> Then {
+        if tx.is_committed() {
+            self.here.notes().faults.count(problem.fault);
+            tracing::warn!(fault = problem.fault.name(), "answer cut: {}", problem.detail);
+            return Then::Cut;
+        }
+        let asked = self.asked().kept_if(rx.is_ended());
+        tx.out.clear();
+        match own::answer_problem(self.here, tx, &asked, problem).await {
+            Ok(()) => Then::after(&asked),
+            Err(_) => Then::Cut,
         }
     }
 
-    fn tell(&self, source: Source, status: u16, bytes: u64) {
-        let shared = self.here.shared();
-        if !shared.exchange_log {
+    fn tell(&self, source: Source, status: u16, bytes: u64, then: Then) {
+        if !self.here.shared().exchange_log {
             return;
         }
         ExchangeLine {
@@ -260,12 +241,14 @@ impl<'a> Request<'a> {
             took: self.started.elapsed(),
             session: self.session,
             source,
+            is_cut: then == Then::Cut,
         }
         .log();
     }
 
     /// How it was asked, as of now: an answer whose head leaves after the drain has started says
-    /// that its connection ends.
+    /// that its connection ends. Whoever sends a head while some of the request is still to come
+    /// says so as well (`kept_if`), since that rest is never read.
     pub fn asked(&self) -> Asked<'a> {
         Asked { keep_alive: self.asked.keep_alive && !self.here.drain.is_draining(), ..self.asked }
     }
@@ -274,44 +257,6 @@ impl<'a> Request<'a> {
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn wall_clock_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64)
-}
-
-/// Sends the answer that Ouli makes of a fault.
-pub async fn answer_problem(
-    here: &Here,
-    tx: &mut Tx<'_>,
-    asked: &Asked<'_>,
-    problem: &Problem,
-) -> Result<(), Unsent> {
-    here.shared().faults.count(problem.fault);
-    let (head, body) = problem.answer();
-    send_small(here, tx, asked, &head, &body).await
-}
-
-async fn send_small(
-    here: &Here,
-    tx: &mut Tx<'_>,
-    asked: &Asked<'_>,
-    head: &crate::exchange::ResponseHead,
-    body: &[u8],
-) -> Result<(), Unsent> {
-    let framing = answer::framing(asked, head.status, Some(body.len() as u64));
-    answer::write_head(&mut tx.out, head, &here.endpoint, asked, framing);
-    tx.begin(framing);
-    tx.data(body).await
-}
-
-fn is_health(endpoint: &Endpoint, method: &str, path: &str) -> bool {
-    endpoint.health.as_deref().is_some_and(|health| {
-        matches!(method, "GET" | "HEAD") && path.split('?').next() == Some(health)
-    })
 }
 
 fn unservable_problem(unservable: target::Unservable, endpoint: &Endpoint) -> Problem {

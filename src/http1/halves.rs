@@ -16,6 +16,7 @@ use super::receiver::{Receiver, Step};
 use super::writer;
 use crate::exchange::Fields;
 use crate::net::deadline::within;
+use crate::net::stream::Farewell;
 
 /// Why no more of a request comes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -148,10 +149,20 @@ impl<'c> Tx<'c> {
         self.committed
     }
 
-    /// From here on `out` holds the final answer's head, and bodies are framed like this.
+    /// From here on `out` holds the final answer's head, and bodies are framed like this. Only
+    /// `finish` makes the answer whole: where the connection's end is the body's, it is a reset
+    /// until then, so that an answer that is cut for whatever reason doesn't look whole.
     pub fn begin(&mut self, framing: Framing) {
         self.framing = framing;
         self.begun = true;
+        if framing == Framing::Close {
+            Farewell::Reset.set_on(self.writer.as_ref());
+        }
+    }
+
+    /// Whether an answer was begun whose end would look like its connection's end.
+    pub fn must_reset(&self) -> bool {
+        self.begun && self.framing == Framing::Close
     }
 
     /// Sends a whole answer that was framed ahead.
@@ -183,11 +194,17 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Puts the end of the body behind what waits in `out`, which the next `flush` sends.
-    pub fn end(&mut self, trailers: &Fields) {
+    /// Sends the end of the body, with whatever waits in `out` before it: the answer is whole.
+    pub async fn finish(&mut self, trailers: &Fields) -> Result<(), Unsent> {
         if self.framing == Framing::Chunked {
             writer::last_chunk(&mut self.out, trailers);
         }
+        self.flush().await?;
+        if self.framing == Framing::Close {
+            Farewell::End.set_on(self.writer.as_ref());
+            self.framing = Framing::None;
+        }
+        Ok(())
     }
 
     /// Appends bytes of the body to `out` if they are few; the next `flush` sends them.

@@ -10,7 +10,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::Refusal;
 use super::framing::{self, Framing};
 use super::halves::{Rx, Tx};
 use super::head::{self, HeadLimits, HeadScanner, Role};
@@ -19,8 +18,10 @@ use super::receiver::Receiver;
 use crate::config::Limits;
 use crate::exchange::Version;
 use crate::http::answer::Asked;
+use crate::http::context::Here;
 use crate::http::fault::{Fault, Problem};
-use crate::http::road::{self, Here, Incoming};
+use crate::http::own;
+use crate::http::road::{self, Client, Incoming};
 use crate::net::arena::Arena;
 use crate::net::conn::{Conn, Woken};
 use crate::net::deadline::Deadline;
@@ -44,6 +45,10 @@ pub async fn serve(mut conn: Conn, here: Rc<Here>) {
                 // Unread bytes would turn the close into a reset, which can overtake the answer.
                 return conn.close_lingering(LINGER_BYTES_MAX, LINGER_MAX).await;
             }
+            ControlFlow::Break(Close::Reset) => {
+                drop(arena);
+                return conn.close_reset().await;
+            }
         }
     }
 }
@@ -52,6 +57,8 @@ pub async fn serve(mut conn: Conn, here: Rc<Here>) {
 enum Close {
     Now,
     Lingering,
+    /// An orderly end would make a cut answer look whole.
+    Reset,
 }
 
 /// Serves requests for as long as bytes of one are there.
@@ -102,14 +109,15 @@ impl Burst<'_> {
             let framing = match parsed {
                 Ok(framing) => framing,
                 Err(refusal) => {
-                    return ControlFlow::Break(self.refuse(problem_of(&refusal)).await);
+                    return ControlFlow::Break(self.refuse(Problem::from(&refusal)).await);
                 }
             };
             input.consume(head_bytes);
             self.rx.receiver.expect_body(framing, &self.head_limits);
             self.tx.reset();
             if !self.exchange(arena, deadline, framing).await {
-                return ControlFlow::Break(Close::Lingering);
+                let close = if self.tx.must_reset() { Close::Reset } else { Close::Lingering };
+                return ControlFlow::Break(close);
             }
             self.rx.receiver.release();
         }
@@ -126,7 +134,7 @@ impl Burst<'_> {
             match scanner.scan(self.rx.receiver.input.data(), &self.head_limits) {
                 Ok(Some(bytes)) => return Head::Whole(bytes),
                 Ok(None) => {}
-                Err(refusal) => return Head::Refused(problem_of(&refusal)),
+                Err(refusal) => return Head::Refused(Problem::from(&refusal)),
             }
             if !is_timed {
                 is_timed = true;
@@ -154,8 +162,9 @@ impl Burst<'_> {
         let version = arena.head.version;
         let is_head = arena.head.method == "HEAD";
         let Burst { here, rx, tx, .. } = self;
-        let incoming = Incoming { arena, rx, tx, keep_alive, framing };
-        match catch_panic(road::travel(here, incoming, deadline)).await {
+        let client = Client { rx, tx, deadline };
+        let incoming = Incoming { arena, client, keep_alive, framing };
+        match catch_panic(road::travel(here, incoming)).await {
             Ok(kept) => kept && self.rx.is_ended(),
             Err(Panicked) => {
                 self.here.worker.counters.panics.add(1);
@@ -173,13 +182,13 @@ impl Burst<'_> {
         let problem = Problem::new(Fault::Internal, "a defect in Ouli; its log says more");
         self.tx.reset();
         // A client that is gone needs no answer.
-        let _ = road::answer_problem(self.here, &mut self.tx, &asked, &problem).await;
+        let _ = own::answer_problem(self.here, &mut self.tx, &asked, &problem).await;
     }
 
     async fn refuse(&mut self, problem: Problem) -> Close {
         let asked = Asked { version: Version::Http11, is_head: false, keep_alive: false, host: "" };
         self.tx.reset();
-        match road::answer_problem(self.here, &mut self.tx, &asked, &problem).await {
+        match own::answer_problem(self.here, &mut self.tx, &asked, &problem).await {
             Ok(()) => Close::Lingering,
             Err(_) => Close::Now,
         }
@@ -208,18 +217,6 @@ async fn read(receiver: &mut Receiver<'_>, limit: usize, deadline: &mut Deadline
         Poll::Pending => deadline.poll_expired(cx).map(|()| Read::Expired),
     })
     .await
-}
-
-/// A refusal of the codec as the answer that its client gets.
-pub fn problem_of(refusal: &Refusal) -> Problem {
-    let fault = if refusal.is_target_too_long() {
-        Fault::UriTooLong
-    } else if refusal.is_too_large() {
-        Fault::HeadTooLarge
-    } else {
-        Fault::BadRequest
-    };
-    Problem::new(fault, refusal.to_string())
 }
 
 impl From<&Limits> for HeadLimits {

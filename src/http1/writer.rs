@@ -19,6 +19,9 @@ pub fn request_head(out: &mut Vec<u8>, method: &str, target: &str, fields: &Fiel
     fields_and_end(out, fields);
 }
 
+/// What a client waits for before it sends its body (RFC 9110 section 10.1.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// A status line. `status` has three digits. The space before an empty reason is written, as
 /// RFC 9112 section 4 demands.
 pub fn status_line(out: &mut Vec<u8>, version: Version, status: u16, reason: &[u8]) {

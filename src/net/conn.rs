@@ -15,6 +15,9 @@ use super::drain;
 use super::permits::Permit;
 use super::stream::Stream;
 
+/// A reset throws away what the peer hasn't acknowledged: a round trip over most links.
+const RESET_DELAY: Duration = Duration::from_millis(100);
+
 #[derive(Debug)]
 pub struct Conn {
     pub stream: Stream,
@@ -81,6 +84,12 @@ impl Conn {
             Ok(_) => Woken::Bytes(lease),
             Err(error) => Woken::Closed(Err(error)),
         })
+    }
+
+    /// Closes with the reset that its socket was set to, once the peer has had time to take what
+    /// was sent before.
+    pub async fn close_reset(self) {
+        tokio::time::sleep(RESET_DELAY).await;
     }
 
     /// As `Stream::close_lingering`; permit and guard are held until it is done.

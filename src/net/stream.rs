@@ -37,6 +37,27 @@ pub enum Gone {
     Reset(io::Error),
 }
 
+/// What the peer is told when a socket is closed, whoever closes it: also a panic, and the kernel
+/// at the end of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// That no more bytes come.
+    End,
+    /// That the connection broke. Bytes that the peer has not acknowledged by then are lost.
+    Reset,
+}
+
+impl Farewell {
+    pub fn set_on(self, tcp: &TcpStream) {
+        let linger = match self {
+            Farewell::End => None,
+            Farewell::Reset => Some(Duration::ZERO),
+        };
+        // Fails only on a socket that is no more, and that says nothing any more either.
+        let _ = SockRef::from(tcp).set_linger(linger);
+    }
+}
+
 #[derive(Debug)]
 pub struct Stream {
     tcp: TcpStream,

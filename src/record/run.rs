@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Error, Recording};
 use crate::cassette::EndpointNote;
+use crate::clock;
 use crate::exchange::{RequestHead, Seq};
 use crate::tape::disk::write_all;
 use crate::tape::format::Header;
@@ -78,7 +78,7 @@ impl Run {
     ) -> Result<Arc<Run>, Error> {
         let folder = names::folder(recording_dir);
         make_folder(&*disk, &folder)?;
-        let started_at_ms = now_ms();
+        let started_at_ms = clock::wall_ms();
         let pid = std::process::id();
         // The random seed of a hash map differs from one call to the next.
         let unique = RandomState::new().hash_one(started_at_ms) as u32;
@@ -181,11 +181,6 @@ fn make_folder(disk: &dyn Disk, folder: &Path) -> Result<(), DiskError> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(DiskError::new("create", &path, Loss::Nothing, error)),
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// One runtime's tape. Clones are the same tape.

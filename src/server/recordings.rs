@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Error, endpoint_of};
+use super::Error;
+use super::bound::endpoint_of;
 use crate::causes;
 use crate::config::{Config, Endpoint};
 use crate::replay::source::{Conflict, ConflictKind, Left, LoadError};

@@ -60,6 +60,21 @@ fn the_client_gets_the_origins_final_answer_instead_of_100() {
 }
 
 #[test]
+fn a_client_whose_body_is_never_read_is_told_that_its_connection_ends() {
+    let origin = Origin::http1().script("/", |talk| {
+        talk.reply(Reply::new(401).body("no"));
+        talk.close();
+    });
+    on_both_roads(&origin, |client| {
+        let mut connection = client.connect();
+        connection.send(HEAD);
+        let answer = connection.receive();
+        assert_eq!((answer.status, answer.header("connection")), (401, Some("close")));
+        connection.expect_close();
+    });
+}
+
+#[test]
 fn a_client_that_does_not_wait_for_100_is_served_all_the_same() {
     let origin = Origin::http1().on("/", |request| request.body.clone());
     on_both_roads(&origin, |client| {

@@ -1,5 +1,7 @@
 //! Bodies stream: the first byte arrives before the last has left.
 
+use std::time::Duration;
+
 use crate::support::*;
 
 #[test]
@@ -182,4 +184,35 @@ fn an_origin_that_breaks_off_before_its_head_is_said_so() {
     }
     ouli.terminate().expect_code(0);
     assert!(!ouli.recordings().files().contains(&"default.json".to_owned()));
+}
+
+/// An origin that answers before it has the whole request, and never ends its answer.
+fn early() -> Origin {
+    Origin::http1().script("/", |talk| {
+        talk.read_part(4);
+        talk.send("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf");
+        talk.client_leaves_within(Duration::from_secs(10));
+        talk.close();
+    })
+}
+
+#[test]
+fn an_answer_is_left_by_a_client_that_fails_to_send_its_request() {
+    let ends: [fn(&mut Connection); 2] = [
+        |_| {}, // it owes bytes and sends none
+        |connection| connection.finish_sending(),
+    ];
+    for end in ends {
+        let origin = early();
+        let ouli = Ouli::record(&origin).limits("stall_timeout = \"300ms\"").start();
+        let mut connection = ouli.client().connect();
+        connection.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\nhalf");
+        read_until(&mut connection, b"half");
+        end(&mut connection);
+        assert!(connection.read_to_end().0.is_empty());
+        ouli.terminate().expect_code(0);
+        let kept = ouli.recordings().cassette("default");
+        let ended = &kept["exchanges"][0]["response"]["end"];
+        assert_eq!(ended, "left_by_client", "{kept:#}");
+    }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::fault::{Fault, Problem};
-use super::road::{Request, Stop};
+use crate::http::fault::{Fault, Problem};
+use crate::http::road::{Request, Stop};
 use crate::matching::BodyKey;
 use crate::replay::{Near, Session};
 
@@ -47,7 +47,7 @@ pub(super) fn unusable(request: &Request<'_>, why: &str) -> Stop {
 
 /// Counts and logs a miss. `more` are lines for the log alone.
 fn told(request: &Request<'_>, problem: Problem, more: &str) -> Stop {
-    request.here.shared().note_miss();
+    request.here.notes().miss();
     let mut text = format!("miss: {}", problem.detail);
     for line in more.lines() {
         // Writing to a string doesn't fail.

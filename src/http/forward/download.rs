@@ -1,0 +1,206 @@
+//! The half of a forwarded exchange from the origin to the client, through the tape.
+
+use std::time::Duration;
+
+use super::flow::{Flow, Tried};
+use crate::exchange::{End, Fields, ResponseHead, Version};
+use crate::http::answer;
+use crate::http::fault::Fault;
+use crate::http::hop;
+use crate::http::line::Source;
+use crate::http::road::{Outcome, Stop, Then};
+use crate::http1::client::{Answering, Broken};
+use crate::http1::framing::{self, Framing};
+use crate::http1::halves::Tx;
+use crate::http1::receiver::Step;
+use crate::http1::writer;
+
+/// After this long without the origin's 100 the client is told to go on all the same: RFC 9110
+/// section 10.1.1 lets an origin stay silent.
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// Interim answers before a final one; an origin that sends more sends nothing else.
+const INTERIM_MAX: usize = 64;
+
+impl Flow<'_> {
+    /// Receives the answer, keeps it, and passes it on.
+    pub(super) async fn download(
+        &self,
+        answering: &mut Answering<'_>,
+        head: &mut ResponseHead,
+        tx: &mut Tx<'_>,
+    ) -> Result<Tried, Stop> {
+        match self.final_head(answering, head, tx).await? {
+            Ok(()) => {}
+            Err(broken @ Broken::BeforeAnswer) => return Ok(Tried::Dead(broken)),
+            Err(broken) => return Err(self.broke_off(&broken)),
+        }
+        let request = self.request;
+        let framing =
+            answering.begin_body(head, self.method()).map_err(|broken| self.broke_off(&broken))?;
+        self.answered.set(true);
+        self.origin_due.set(None);
+        let length = match framing {
+            Framing::Length(length) => Some(length),
+            Framing::None => Some(0),
+            Framing::Chunked | Framing::Close => None,
+        };
+        let asked = request.asked().kept_if(self.request_done.get());
+        let framing_out = answer::framing(&asked, head.status, length);
+        let asked = asked.kept_if(framing_out != Framing::Close);
+        let here = request.here;
+        {
+            let mut recording = self.recording.borrow_mut();
+            if let Framing::Length(length) = framing {
+                recording.expect_response_bytes(length);
+            }
+            let mut scratch = here.worker.scratch.borrow_mut();
+            let kept = here.redactor.response_head(head, &mut scratch);
+            recording.response_head(request.elapsed(), kept);
+        }
+        answer::warn_of_lost_cookies(head, &here.endpoint, &here.warned_of_cookies);
+        answer::write_head(&mut tx.out, head, &here.endpoint, &asked, framing_out);
+        tx.begin(framing_out);
+        let then = match self.body(answering, tx).await? {
+            End::Whole => Then::after(&asked),
+            _ => Then::Cut,
+        };
+        let reusable = framing != Framing::Close && framing::response_keeps_alive(head);
+        let outcome = Outcome { source: Source::Recorded, status: head.status, then };
+        Ok(Tried::Answered { outcome, reusable })
+    }
+
+    /// Reads heads until the final one; interim ones pass to the client (RFC 9110 section 15.2).
+    async fn final_head(
+        &self,
+        answering: &mut Answering<'_>,
+        head: &mut ResponseHead,
+        tx: &mut Tx<'_>,
+    ) -> Result<Result<(), Broken>, Stop> {
+        let mut interim_count = 0;
+        loop {
+            let received = if self.gate.is_open() {
+                answering.head(head).await
+            } else {
+                tokio::select! {
+                    biased;
+                    received = answering.head(head) => received,
+                    () = tokio::time::sleep(CONTINUE_WAIT) => {
+                        self.invite(tx).await?;
+                        continue;
+                    }
+                }
+            };
+            match received {
+                Err(broken) => return Ok(Err(broken)),
+                Ok(()) if head.status >= 200 => return Ok(Ok(())),
+                // Nobody asked for another protocol: the fields that would were not passed on.
+                Ok(()) if head.status == 101 => return Ok(Err(Broken::Unasked)),
+                Ok(()) if interim_count == INTERIM_MAX => return Ok(Err(Broken::Endless)),
+                Ok(()) if head.status == 100 => self.invite(tx).await?,
+                Ok(()) => self.pass_interim(head, tx).await?,
+            }
+            interim_count += 1;
+        }
+    }
+
+    /// Tells the client to send its body, if it still waits for that.
+    async fn invite(&self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        if self.gate.is_open() {
+            return Ok(());
+        }
+        self.gate.open();
+        tx.out.extend_from_slice(writer::CONTINUE);
+        Ok(tx.flush().await?)
+    }
+
+    async fn pass_interim(&self, head: &ResponseHead, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        let here = self.request.here;
+        {
+            let mut scratch = here.worker.scratch.borrow_mut();
+            let kept = here.redactor.response_head(head, &mut scratch);
+            self.recording.borrow_mut().interim(self.request.elapsed(), kept);
+        }
+        self.flush_tape()?;
+        if self.request.head.version != Version::Http10 {
+            answer::write_interim(&mut tx.out, head);
+            tx.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Passes the body on, and says whether it came whole or was cut by the origin.
+    async fn body(&self, answering: &mut Answering<'_>, tx: &mut Tx<'_>) -> Result<End, Stop> {
+        let mut ended = false;
+        loop {
+            let step = match answering.step() {
+                Ok(step) => step,
+                Err(broken) => return self.cut(&broken, tx).await,
+            };
+            match step {
+                Step::Data(range) => {
+                    let complete = answering.is_complete();
+                    let bytes = answering.data(range);
+                    self.keep(bytes)?;
+                    if complete && !ended {
+                        // The last bytes of a known length end the answer for the client.
+                        self.keep_end(End::Whole, &Fields::new())?;
+                        ended = true;
+                    }
+                    if !tx.stage(bytes) {
+                        self.flush_tape()?;
+                        tx.data(bytes).await?;
+                    }
+                }
+                Step::End => {
+                    if !ended {
+                        self.keep_end(End::Whole, answering.trailers())?;
+                    }
+                    self.flush_tape()?;
+                    tx.finish(&hop::passing(answering.trailers())).await?;
+                    return Ok(End::Whole);
+                }
+                Step::NeedMore => {
+                    self.flush_tape()?;
+                    tx.flush().await?;
+                    if let Err(broken) = answering.more().await {
+                        return self.cut(&broken, tx).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The origin broke off: the client gets what came, then the same end.
+    async fn cut(&self, broken: &Broken, tx: &mut Tx<'_>) -> Result<End, Stop> {
+        let here = self.request.here;
+        self.keep_end(End::CutByOrigin, &Fields::new())?;
+        self.flush_tape()?;
+        tx.flush().await?;
+        here.notes().faults.count(Fault::OriginBrokeOff);
+        tracing::warn!(
+            "{} {}: {broken}; the answer is cut there, and kept as cut",
+            self.method(),
+            here.redactor.target(&self.request.head.target)
+        );
+        Ok(End::CutByOrigin)
+    }
+
+    fn keep(&self, bytes: &[u8]) -> Result<(), Stop> {
+        let at = self.request.elapsed();
+        let kept = self.recording.borrow_mut().response_data(at, bytes);
+        kept.map_err(|error| self.disk_failed(error))
+    }
+
+    fn keep_end(&self, end: End, trailers: &Fields) -> Result<(), Stop> {
+        let mut scratch = self.request.here.worker.scratch.borrow_mut();
+        let trailers = self.request.here.redactor.trailers(trailers, &mut scratch);
+        let kept = self.recording.borrow_mut().end(end, trailers);
+        kept.map_err(|error| self.disk_failed(error))
+    }
+
+    fn flush_tape(&self) -> Result<(), Stop> {
+        let kept = self.recording.borrow_mut().flush();
+        kept.map_err(|error| self.disk_failed(error))
+    }
+}

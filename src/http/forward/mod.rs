@@ -1,0 +1,98 @@
+//! To the origin and back, keeping every byte on the way.
+//!
+//! Two halves run at once in the request's own task: `upload` (client to origin, then a watch for
+//! the client's leaving) and `download` (origin to tape to client). The tape has the bytes of a
+//! piece, and the end of an answer, before the client gets them. A slow reader slows its writer:
+//! each half reads again only when its last bytes are taken.
+
+mod download;
+mod flow;
+mod outgoing;
+mod spool;
+mod upload;
+
+use super::fault::{Fault, Problem};
+use super::road::{Client, Outcome, Request, Stop};
+use crate::clock;
+use crate::exchange::RequestHead;
+use crate::http1::framing::Framing;
+use crate::net::arena::Arena;
+use crate::record::{self, Recorder, Recording};
+use flow::{Buffers, Flow};
+pub(super) use spool::Spool;
+
+/// Where the request body comes from.
+pub(super) enum Upload {
+    /// From the client, as it sends.
+    Flowing,
+    /// It has been read whole, to look for a recording.
+    Spooled(Spool),
+}
+
+/// Forwards the request and keeps the exchange.
+pub(super) async fn forward(
+    request: &Request<'_>,
+    path: &str,
+    arena: &mut Arena,
+    client: &mut Client<'_, '_>,
+    mut upload: Upload,
+) -> Result<Outcome, Stop> {
+    let recorder = claimed_recorder(request)?;
+    let framing = match &upload {
+        Upload::Flowing => request.framing,
+        Upload::Spooled(_) if request.framing == Framing::None => Framing::None,
+        Upload::Spooled(spool) => Framing::Length(spool.len()),
+    };
+    let expect = matches!(upload, Upload::Flowing);
+    let authority = &request.here.authority_of_origin;
+    outgoing::write(&mut arena.sent, request.head, path, authority, framing, expect);
+    let recording = begin(request, recorder, &arena.sent, std::mem::take(&mut arena.tape));
+    let mut buffers = Buffers::take(arena);
+    let flow = Flow::new(request, framing, recording, &buffers.sent, client.rx);
+    let ended = flow.run(&mut buffers, client, &mut upload).await;
+    client.deadline.clear();
+    buffers.give_back(arena);
+    arena.tape = flow.close(&ended, client.tx.is_committed());
+    ended
+}
+
+/// The worker's recorder, once the request's session is this run's.
+fn claimed_recorder<'a>(request: &Request<'a>) -> Result<&'a Recorder, Problem> {
+    let here = request.here;
+    let recorder = here.worker.recorder.as_ref().ok_or_else(|| tape_gone("nothing records"))?;
+    if let Some(error) = here.shared().disk_fault() {
+        return Err(tape_gone(error));
+    }
+    recorder.claim(request.session).map_err(claim_problem)?;
+    Ok(recorder)
+}
+
+/// The exchange's place on the tape, with the head as the origin gets it, redacted.
+fn begin(
+    request: &Request<'_>,
+    recorder: &Recorder,
+    sent: &RequestHead,
+    buffer: Vec<u8>,
+) -> Recording {
+    let here = request.here;
+    let mut scratch = here.worker.scratch.borrow_mut();
+    let kept = here.redactor.request_head(sent, &mut scratch);
+    let seq = recorder.run().next_seq();
+    let endpoint = &here.endpoint.name;
+    recorder.begin(seq, request.session, endpoint, clock::wall_ms(), kept, buffer)
+}
+
+/// What becomes of a request that can't be kept.
+fn tape_gone(error: impl std::fmt::Display) -> Problem {
+    Problem::new(Fault::TapeUnavailable, error.to_string())
+}
+
+fn claim_problem(error: record::Error) -> Problem {
+    let problem = tape_gone(&error);
+    match error {
+        record::Error::SessionHeld(_) => {
+            problem.hint("give each recorder a session of its own with --session NAME")
+        }
+        record::Error::Disk(_) => problem,
+    }
+}

@@ -1,0 +1,107 @@
+//! Sends an answer that isn't one run of bytes: paced, from a file, cut, or asked for unusually.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::prepare::framing_of;
+use super::{miss, stored};
+use crate::exchange::{End, Response, Version};
+use crate::http::answer::{self, Asked};
+use crate::http::hop;
+use crate::http::road::{Client, Request, Stop, Then};
+use crate::http1::framing::Framing;
+use crate::http1::halves::{Rx, Tx};
+use crate::replay::answer::{Answer, Content};
+use crate::replay::pace;
+
+pub(super) async fn send(
+    request: &Request<'_>,
+    asked: Asked<'_>,
+    response: &Response,
+    answer: &Answer,
+    client: &mut Client<'_, '_>,
+) -> Result<Then, Stop> {
+    if let Content::Unusable(why) = &answer.content {
+        return Err(miss::unusable(request, why));
+    }
+    let Client { rx, tx, .. } = client;
+    let here = request.here;
+    let pace = here.shared().pace;
+    let framing = framing_of(response, &answer.content, &asked);
+    let asked = asked.kept_if(framing != Framing::Close);
+    pause(pace::wait(pace, Duration::ZERO, response.at), rx, tx).await?;
+    if asked.version != Version::Http10 {
+        for interim in &response.interim {
+            answer::write_interim(&mut tx.out, interim);
+        }
+    }
+    answer::write_head(&mut tx.out, &response.head, &here.endpoint, &asked, framing);
+    answer::warn_of_lost_cookies(&response.head, &here.endpoint, &here.warned_of_cookies);
+    tx.begin(framing);
+    if framing != Framing::None {
+        send_body(request, response, answer, rx, tx).await?;
+    }
+    match response.end {
+        End::Whole => {
+            tx.finish(&hop::passing(&response.trailers)).await?;
+            return Ok(Then::after(&asked));
+        }
+        End::CutByOrigin => tx.flush().await?,
+        End::LeftByClient | End::RecorderKilled => {
+            tx.flush().await?;
+            hold(here.limits().replay_wait, rx).await;
+        }
+    }
+    Ok(Then::Cut)
+}
+
+async fn send_body(
+    request: &Request<'_>,
+    response: &Response,
+    answer: &Answer,
+    rx: &mut Rx<'_>,
+    tx: &mut Tx<'_>,
+) -> Result<(), Stop> {
+    match &answer.content {
+        Content::None | Content::Unusable(_) => Ok(()),
+        Content::Whole(bytes) => Ok(tx.data(bytes).await?),
+        Content::Pieces(pieces) => {
+            let pace = request.here.shared().pace;
+            let mut before = response.at;
+            for piece in pieces {
+                pause(pace::wait(pace, before, piece.at), rx, tx).await?;
+                before = before.max(piece.at);
+                tx.data(&piece.bytes).await?;
+            }
+            Ok(())
+        }
+        Content::File { digest, len, coding } => {
+            let path = request.here.shared().library.body_path(digest);
+            stored::send(&path, *len, *coding, tx).await
+        }
+    }
+}
+
+/// Waits for as long as the pace says, or until the client leaves. What was to be sent before
+/// doesn't wait as well.
+async fn pause(delay: Duration, rx: &mut Rx<'_>, tx: &mut Tx<'_>) -> Result<(), Stop> {
+    if delay.is_zero() {
+        return Ok(());
+    }
+    tx.flush().await?;
+    let due = Instant::now() + delay;
+    tokio::select! {
+        biased;
+        () = tokio::time::sleep_until(due) => Ok(()),
+        () = rx.left() => Err(Stop::Left),
+    }
+}
+
+/// Silence, until the client leaves or the wait is over.
+async fn hold(wait: Duration, rx: &mut Rx<'_>) {
+    tokio::select! {
+        () = tokio::time::sleep(wait) => {}
+        () = rx.left() => {}
+    }
+}

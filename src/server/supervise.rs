@@ -1,0 +1,152 @@
+//! From threads started to threads joined: readiness, reasons to stop, the drain.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use super::bound::Bound;
+use super::{Error, Server, worker};
+use crate::net::arena;
+use crate::net::drain::Finished;
+use crate::telemetry::Counters;
+
+/// What a runtime tells the supervisor.
+pub(super) enum Event {
+    Accepting,
+    Failed(Error),
+}
+
+/// How serving ended, and what it came to.
+pub(super) struct Served {
+    pub(super) finished: Finished,
+    /// Whether something failed that the log has told of.
+    pub(super) failed: bool,
+    /// Connections over the limit.
+    pub(super) refused: u64,
+    /// A runtime each.
+    pub(super) counters: Vec<Arc<Counters>>,
+    pub(super) arenas: Vec<arena::Counts>,
+}
+
+/// Serves until the drain has finished.
+pub(super) fn serve(server: &Arc<Server>, mut bound: Vec<Bound>) -> Result<Served, Error> {
+    let (events, mut inbox) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(false);
+    let lines: Vec<String> = bound.iter().map(|b| b.listening_line(server.shared.mode)).collect();
+    let mut threads = Vec::new();
+    let mut counters = Vec::new();
+    for number in 0..server.workers {
+        let listeners = bound.iter_mut().filter_map(Bound::listener).collect();
+        let counted = Arc::<Counters>::default();
+        counters.push(counted.clone());
+        let (server, events, stop) = (server.clone(), events.clone(), stopped.clone());
+        let thread = thread::Builder::new()
+            .name(format!("ouli-{number}"))
+            .spawn(move || worker::run(number, &server, listeners, counted, &events, stop))
+            .map_err(|error| Error::System("a thread", error))?;
+        threads.push(thread);
+    }
+    drop(events);
+    let supervised = supervise(server, &mut inbox, &lines);
+    // Only now may runtimes drop what is left: the outcome has counted it.
+    stop.send_replace(true);
+    let arenas = threads.into_iter().filter_map(joined).collect();
+    let (finished, failed) = supervised?;
+    let refused = bound.iter().map(|b| b.counts.refused.load(Ordering::Relaxed)).sum();
+    Ok(Served { finished, failed, refused, counters, arenas })
+}
+
+fn joined(thread: thread::JoinHandle<arena::Counts>) -> Option<arena::Counts> {
+    let joined = thread.join();
+    if joined.is_err() {
+        tracing::error!("a runtime ended in a panic");
+    }
+    joined.ok()
+}
+
+/// Waits for readiness, then for a reason to stop, then for the drain's end.
+fn supervise(
+    server: &Server,
+    inbox: &mut mpsc::UnboundedReceiver<Event>,
+    lines: &[String],
+) -> Result<(Finished, bool), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::System("a runtime", error))?;
+    runtime.block_on(async {
+        let mut signals = Signals::new().map_err(|error| Error::System("signals", error))?;
+        for _ in 0..server.workers {
+            if let Some(Event::Failed(error)) = inbox.recv().await {
+                server.drain.stop_now();
+                return Err(error);
+            }
+        }
+        announce(lines);
+        let mut failed = false;
+        let mut is_over = std::pin::pin!(server.drain.finished());
+        let finished = loop {
+            tokio::select! {
+                finished = &mut is_over => break finished,
+                () = signals.next() => stop_in_order(server),
+                Some(Event::Failed(error)) = inbox.recv() => {
+                    tracing::error!("{error}");
+                    failed = true;
+                    server.start_drain();
+                }
+            }
+        };
+        Ok((finished, failed))
+    })
+}
+
+/// Starts the drain; a second signal ends the program on the spot, its tapes left for recovery.
+fn stop_in_order(server: &Server) {
+    if server.drain.is_draining() {
+        eprintln!("stopped at once; recordings that were not sealed are recovered at the next run");
+        std::process::exit(1);
+    }
+    tracing::debug!("draining");
+    server.start_drain();
+}
+
+/// stdout: a line per endpoint, then `ready`.
+fn announce(lines: &[String]) {
+    let mut out = std::io::stdout().lock();
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    // Nobody may be reading; that is no reason not to serve.
+    let _ = out.write_all(format!("{text}ready\n").as_bytes()).and_then(|()| out.flush());
+}
+
+/// "File size limit exceeded", the same number on Linux and macOS.
+const SIGXFSZ: i32 = 25;
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// Held, so that a file that may grow no further is an error of its write and not the end of
+    /// the program.
+    _file_size: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _file_size: signal(SignalKind::from_raw(SIGXFSZ))?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
