@@ -458,7 +458,9 @@ fn supervise(
 /// Starts the drain; a second signal ends the program on the spot, its tapes left for recovery.
 fn stop_in_order(shared: &Shared) {
     if shared.drain.is_draining() {
-        eprintln!("stopped at once; recordings that were not sealed are recovered at the next run");
+        telemetry::tell(
+            "stopped at once; recordings that were not sealed are recovered at the next run",
+        );
         std::process::exit(1);
     }
     tracing::debug!("draining");

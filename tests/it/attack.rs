@@ -61,3 +61,16 @@ fn a_small_coded_answer_does_not_fill_the_disk() {
 fn size(recordings: &Recordings) -> u64 {
     recordings.files().iter().map(|file| fs::metadata(recordings.join(file)).unwrap().size()).sum()
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_does_not_stop_the_work() {
+    let origin = Origin::http1().route("/a", |_| "ok");
+    let ouli = Ouli::record(&origin).option("-vv").after("exec 2>/dev/full").start();
+    assert_eq!(ouli.client().get("/a").text(), "ok");
+    ouli.terminate().expect_code(0);
+    assert_eq!(ouli.recordings().cassette("default")["exchanges"].as_array().unwrap().len(), 1);
+
+    Ouli::command("replay --no-such-option").after("exec 2>/dev/full").run().expect_code(2);
+    Ouli::command("--help").after("exec >/dev/full").run().expect_code(0);
+}
