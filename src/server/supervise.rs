@@ -12,7 +12,7 @@ use super::bound::Bound;
 use super::{Error, Server, worker};
 use crate::net::arena;
 use crate::net::drain::Finished;
-use crate::telemetry::Counters;
+use crate::telemetry::{self, Counters};
 
 /// What a runtime tells the supervisor.
 pub(super) enum Event {
@@ -107,7 +107,9 @@ fn supervise(
 /// Starts the drain; a second signal ends the program on the spot, its tapes left for recovery.
 fn stop_in_order(server: &Server) {
     if server.drain.is_draining() {
-        eprintln!("stopped at once; recordings that were not sealed are recovered at the next run");
+        telemetry::tell(
+            "stopped at once; recordings that were not sealed are recovered at the next run",
+        );
         std::process::exit(1);
     }
     tracing::debug!("draining");
