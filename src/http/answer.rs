@@ -76,13 +76,18 @@ pub fn write_head(
     writer::end_of_head(out);
 }
 
-/// Appends an interim answer.
-pub fn write_interim(out: &mut Vec<u8>, head: &ResponseHead) {
+/// Writes an interim answer: rewritten like a final one, since early hints hold links.
+pub fn write_interim(
+    out: &mut Vec<u8>,
+    head: &ResponseHead,
+    endpoint: &Endpoint,
+    asked: &Asked<'_>,
+) {
     writer::status_line(out, Version::Http11, head.status, &head.reason);
     let named = hop::Named::by(&head.fields);
     for field in head.fields.iter() {
         if !hop::stops(&field, &named) && !field.is("content-length") {
-            writer::field(out, field.name, field.value);
+            write_passing(out, &field, endpoint, asked);
         }
     }
     writer::end_of_head(out);
@@ -277,6 +282,27 @@ mod tests {
         assert!(
             written(&origin, &stays, asked(), Framing::Length(0))
                 .contains("Location: http://origin.test/next")
+        );
+    }
+
+    #[test]
+    fn an_interim_answer_is_rewritten_and_has_no_framing() {
+        let hints = head(
+            103,
+            &[
+                ("Link", "<http://origin.test/a.css>; rel=preload"),
+                ("Content-Length", "0"),
+                ("Connection", "x-hop"),
+                ("X-Hop", "1"),
+                ("alt-svc", "h3"),
+            ],
+        );
+        let mut out = Vec::new();
+        write_interim(&mut out, &hints, &endpoint(), &asked());
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(
+            text,
+            "HTTP/1.1 103 Reason\r\nLink: <http://here:8080/a.css>; rel=preload\r\n\r\n"
         );
     }
 

@@ -17,7 +17,7 @@ pub(super) async fn replay_or_forward(
     let session = serve::session(request).await?;
     let mut body = serve::body_key(request);
     let mut spool = Spool::default();
-    serve::invite_body(request, client.rx, client.tx).await?;
+    client.invite(request.head).await?;
     while let Some(bytes) = client.rx.body().await? {
         body.push(bytes);
         spool.push(bytes).map_err(spool_problem)?;

@@ -14,9 +14,10 @@ use super::forward::{self, Upload};
 use super::line::{ExchangeLine, Source};
 use super::{auto, own, serve, target};
 use crate::config::{Endpoint, Mode};
-use crate::exchange::RequestHead;
-use crate::http1::framing::Framing;
+use crate::exchange::{RequestHead, Seq};
+use crate::http1::framing::{self, Framing};
 use crate::http1::halves::{Rx, Tx, Unread, Unsent};
+use crate::http1::writer;
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
 use crate::net::inflight::Slot;
@@ -27,6 +28,22 @@ pub struct Client<'a, 'c> {
     pub rx: &'a mut Rx<'c>,
     pub tx: &'a mut Tx<'c>,
     pub deadline: &'a mut Deadline,
+}
+
+impl Client<'_, '_> {
+    /// Whether the client holds its body back until it gets 100 (RFC 9110 section 10.1.1).
+    pub fn waits_for_continue(&self, head: &RequestHead) -> bool {
+        !self.rx.is_ended() && framing::expects_continue(head) && !self.rx.has_input()
+    }
+
+    /// Tells a client that waits for 100 to go on.
+    pub async fn invite(&mut self, head: &RequestHead) -> Result<(), Unsent> {
+        if self.waits_for_continue(head) {
+            self.tx.out.extend_from_slice(writer::CONTINUE);
+            self.tx.flush().await?;
+        }
+        Ok(())
+    }
 }
 
 /// A request whose head is in the arena.
@@ -112,7 +129,8 @@ pub async fn travel(here: &Here, incoming: Incoming<'_, '_>) -> bool {
     here.worker.counters.requests.add(1);
     let kept = {
         let asked = asked(here, &head, keep_alive);
-        let mut request = Request { here, head: &head, asked, framing, started, session: "" };
+        let mut request =
+            Request { here, head: &head, asked, framing, started, session: "", seq: None };
         let ended = request.serve(arena, &mut client).await;
         request.conclude(ended, &mut client).await == Then::Keep && !here.drain.is_draining()
     };
@@ -149,6 +167,8 @@ pub struct Request<'a> {
     /// When its head was complete.
     pub started: Instant,
     pub session: &'a str,
+    /// Its place among all requests of a recording run.
+    pub seq: Option<Seq>,
 }
 
 impl<'a> Request<'a> {
@@ -169,8 +189,10 @@ impl<'a> Request<'a> {
         self.session = session_of(self.head, shared)
             .map_err(|error| Problem::new(Fault::BadSession, error.to_string()))?;
         if here.drain.is_draining() {
-            return Err(Problem::new(Fault::Draining, "no new requests are taken").into());
+            return Err(refused_by_drain(shared).into());
         }
+        // Before any wait: the order of heads is the order of occurrence.
+        self.seq = shared.run.as_ref().map(|run| run.next_seq());
         let _slot = self.slot(client.rx).await?;
         match shared.mode {
             Mode::Replay => serve::replay(self, &path, arena, client).await,
@@ -256,6 +278,14 @@ impl<'a> Request<'a> {
     /// Since the request head was complete.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+/// A drain that a full disk has started has the disk to blame.
+fn refused_by_drain(shared: &Shared) -> Problem {
+    match shared.disk_fault() {
+        Some(error) => Problem::new(Fault::TapeUnavailable, error.to_string()),
+        None => Problem::new(Fault::Draining, "no new requests are taken"),
     }
 }
 

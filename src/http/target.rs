@@ -85,7 +85,7 @@ pub fn origin_form<'t>(
     }
     Ok(match path.as_bytes().first() {
         Some(b'/') => Cow::Borrowed(path),
-        // The whole server is meant, as with the form `*` (RFC 9112 section 3.2.4).
+        // The last proxy before the origin asks for the server as a whole (section 3.2.4).
         None if method == "OPTIONS" => Cow::Borrowed("*"),
         _ => Cow::Owned(format!("/{path}")),
     })
@@ -219,6 +219,7 @@ mod tests {
         assert_eq!(form("OPTIONS", "*"), Ok("*".into()));
         assert_eq!(form("OPTIONS", "https://api.example.com"), Ok("*".into()));
         assert_eq!(form("OPTIONS", "https://api.example.com/"), Ok("/".into()));
+        assert_eq!(form("GET", "https://api.example.com"), Ok("/".into()));
         assert_eq!(form("GET", "*"), Err(Unservable::NoPath));
         assert_eq!(form("CONNECT", "api.example.com:443"), Err(Unservable::Connect));
     }

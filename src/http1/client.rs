@@ -33,6 +33,8 @@ pub struct Answering<'c> {
     receiver: Receiver<'c>,
     limits: HeadLimits,
     scanner: HeadScanner,
+    /// Whether a byte of the answer has come, of an interim one too.
+    has_begun: bool,
 }
 
 impl<'c> Answering<'c> {
@@ -49,6 +51,7 @@ impl<'c> Answering<'c> {
             receiver: Receiver::new(reader, Input::new(buffer), room),
             limits,
             scanner: HeadScanner::new(Role::Client),
+            has_begun: false,
         }
     }
 
@@ -68,12 +71,10 @@ impl<'c> Answering<'c> {
                 self.scanner.reset();
                 return Ok(());
             }
-            let empty = input.is_empty();
             match self.receiver.fill().await {
-                Ok(0) if empty => return Err(Broken::BeforeAnswer),
+                Ok(0) | Err(_) if !self.has_begun => return Err(Broken::BeforeAnswer),
                 Ok(0) => return Err(Broken::Closed),
-                Ok(_) => {}
-                Err(_) if empty => return Err(Broken::BeforeAnswer),
+                Ok(_) => self.has_begun = true,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -4,6 +4,7 @@
 //! used at the same time from one task: an origin may answer while the client still sends.
 
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -75,7 +76,7 @@ impl<'c> Rx<'c> {
     }
 
     async fn fill(&mut self) -> Result<(), Unread> {
-        match within(self.stall_timeout, self.receiver.fill()).await {
+        match within(self.stall_timeout, pin!(self.receiver.fill())).await {
             Err(_) => Err(Unread::Stalled(self.stall_timeout)),
             Ok(Err(_) | Ok(0)) => Err(Unread::Left),
             Ok(Ok(_)) => Ok(()),
@@ -225,15 +226,20 @@ impl<'c> Tx<'c> {
     }
 
     async fn write(&mut self, behind: [&[u8]; 2]) -> Result<(), Unsent> {
-        self.committed = self.begun;
+        // Also for as long as only some of it, if an interim answer, may be out: nothing else can
+        // follow that.
+        self.committed = true;
         let total = self.out.len() + behind[0].len() + behind[1].len();
         let mut slices = [&self.out[..], behind[0], behind[1]].map(IoSlice::new);
         let mut rest = &mut slices[..];
         IoSlice::advance_slices(&mut rest, 0); // drops empty slices from the front
         let mut written = 0;
         while written < total {
-            let write = write_some(&mut self.writer, rest);
-            match within(self.stall_timeout, write).await {
+            let written_now = {
+                let write = pin!(write_some(&mut self.writer, rest));
+                within(self.stall_timeout, write).await
+            };
+            match written_now {
                 Err(_) => return Err(Unsent::Stalled(self.stall_timeout)),
                 Ok(Err(_) | Ok(0)) => return Err(Unsent::Left),
                 Ok(Ok(count)) => {
@@ -242,6 +248,7 @@ impl<'c> Tx<'c> {
                 }
             }
         }
+        self.committed = self.begun;
         self.sent += total as u64;
         self.out.clear();
         Ok(())

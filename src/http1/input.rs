@@ -47,6 +47,14 @@ impl Input {
         }
     }
 
+    /// Drops a line end that is all there is: clients that end a body with one too many
+    /// (RFC 9112 section 2.2) have begun nothing with it.
+    pub fn skip_stray_line_end(&mut self) {
+        if self.data() == b"\r\n" {
+            self.consume(2);
+        }
+    }
+
     /// Reads once. 0 is the end of input. The caller keeps `len()` below `limit`, else nothing
     /// can be read and the answer is an error.
     ///

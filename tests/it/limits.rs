@@ -146,6 +146,18 @@ fn a_kept_connection_is_closed_after_idle_timeout() {
 }
 
 #[test]
+fn a_line_end_too_many_after_a_body_begins_no_request() {
+    let origin = Origin::http1().on("/", |request| request.body.clone());
+    let ouli = Ouli::record(&origin).limits("header_timeout = \"200ms\"").start();
+    let mut connection = ouli.client().connect();
+    connection.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nok\r\n");
+    assert_eq!(connection.receive().text(), "ok");
+    std::thread::sleep(Duration::from_millis(500));
+    connection.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nok");
+    assert_eq!((connection.receive().status, origin.requests().len()), (200, 2), "RFC 9112 2.2");
+}
+
+#[test]
 fn header_and_idle_timeouts_do_not_end_an_answer_that_takes_longer() {
     let gate = Gate::new();
     let held = gate.clone();

@@ -8,6 +8,7 @@
 #![allow(unreachable_pub)]
 
 mod attack;
+mod auto;
 mod check;
 mod demo;
 mod drain;

@@ -123,7 +123,7 @@ impl Flow<'_> {
         }
         self.flush_tape()?;
         if self.request.head.version != Version::Http10 {
-            answer::write_interim(&mut tx.out, head);
+            answer::write_interim(&mut tx.out, head, &here.endpoint, &self.request.asked());
             tx.flush().await?;
         }
         Ok(())

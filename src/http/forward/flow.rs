@@ -2,15 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::gate::Gate;
 use super::{Upload, tape_gone};
 use crate::exchange::{End, Fields, RequestHead, ResponseHead};
 use crate::http::fault::{Fault, Problem, Whose};
 use crate::http::road::{Client, Outcome, Request, Stop};
 use crate::http1::client::{Answering, Broken};
-use crate::http1::framing::{self, Framing};
 use crate::http1::halves::Rx;
 use crate::http1::head::HeadLimits;
 use crate::http1::writer;
@@ -51,45 +50,21 @@ impl Buffers {
 /// What both halves of one forwarded exchange share.
 pub(super) struct Flow<'a> {
     pub(super) request: &'a Request<'a>,
-    /// Of the request towards the origin.
-    pub(super) framing: Framing,
     pub(super) recording: RefCell<Recording>,
+    /// Whether a byte of the request has been handed to the kernel for an origin.
+    pub(super) wrote: Cell<bool>,
     /// Whether a byte of the request body has been taken from where it came: it can't be had
     /// again.
     pub(super) body_begun: Cell<bool>,
+    /// Whether the tape has the end of the request.
+    pub(super) request_kept: Cell<bool>,
+    /// Whether the origin has been sent all of it.
     pub(super) request_done: Cell<bool>,
     /// When the origin must have answered, while it owes a head.
     pub(super) origin_due: Cell<Option<Instant>>,
     pub(super) gate: Gate,
     /// Whether the final head has come.
     pub(super) answered: Cell<bool>,
-}
-
-/// Holds an upload back until the client was told to go on.
-pub(super) struct Gate {
-    is_open: Cell<bool>,
-    opened: Notify,
-}
-
-impl Gate {
-    fn new(is_open: bool) -> Self {
-        Gate { is_open: Cell::new(is_open), opened: Notify::new() }
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.is_open.get()
-    }
-
-    pub(super) fn open(&self) {
-        self.is_open.set(true);
-        self.opened.notify_one();
-    }
-
-    pub(super) async fn passed(&self) {
-        while !self.is_open() {
-            self.opened.notified().await;
-        }
-    }
 }
 
 /// How one try at one origin connection ended.
@@ -104,22 +79,16 @@ pub(super) enum Tried {
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(
-        request: &'a Request<'a>,
-        framing: Framing,
-        recording: Recording,
-        sent: &RequestHead,
-        rx: &Rx<'_>,
-    ) -> Self {
-        let expects = framing::expects_continue(sent) && !rx.has_input();
+    pub(super) fn new(request: &'a Request<'a>, recording: Recording, gate: Gate) -> Self {
         Flow {
             request,
-            framing,
             recording: RefCell::new(recording),
+            wrote: Cell::new(false),
             body_begun: Cell::new(false),
+            request_kept: Cell::new(false),
             request_done: Cell::new(false),
             origin_due: Cell::new(None),
-            gate: Gate::new(!expects),
+            gate,
             answered: Cell::new(false),
         }
     }
@@ -162,12 +131,8 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// RFC 9110 section 9.2.2: an idempotent request may be sent again; one whose body has begun
-    /// may not, since the body can't be had a second time.
     fn may_go_again(&self) -> bool {
-        let idempotent =
-            matches!(self.method(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
-        idempotent && !self.body_begun.get()
+        may_go_again(self.method(), self.wrote.get(), self.body_begun.get())
     }
 
     async fn dial(&self, rx: &mut Rx<'_>) -> Result<Connection, Stop> {
@@ -209,6 +174,7 @@ impl<'a> Flow<'a> {
             HeadLimits::from(limits),
         );
         self.origin_due.set(Some(Instant::now() + limits.origin_header_timeout));
+        self.request_done.set(false);
         buffers.write.clear();
         let head = &buffers.sent;
         writer::request_head(&mut buffers.write, &head.method, &head.target, &head.fields);
@@ -285,5 +251,33 @@ impl<'a> Flow<'a> {
             self.request.here.notes().omitted(self.request.session, &omitted);
         }
         recording.into_buffer()
+    }
+}
+
+/// Whether a request may be sent a second time, none of whose answer has come (RFC 9110 section
+/// 9.2.2). One whose body has begun may not: that can't be had again.
+fn may_go_again(method: &str, wrote: bool, body_begun: bool) -> bool {
+    let is_idempotent = matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
+    !body_begun && (is_idempotent || !wrote)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_had_an_effect_is_not_sent_again() {
+        for (method, wrote, body_begun, expected) in [
+            ("GET", true, false, true),
+            ("PUT", true, false, true),
+            ("PUT", true, true, false),
+            ("POST", true, false, false),
+            ("POST", false, false, true),
+            ("POST", false, true, false),
+            ("get", true, false, false), // methods are case-sensitive
+        ] {
+            let may = may_go_again(method, wrote, body_begun);
+            assert_eq!(may, expected, "{method} wrote: {wrote} body: {body_begun}");
+        }
     }
 }

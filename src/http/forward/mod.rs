@@ -7,6 +7,7 @@
 
 mod download;
 mod flow;
+mod gate;
 mod outgoing;
 mod spool;
 mod upload;
@@ -14,11 +15,12 @@ mod upload;
 use super::fault::{Fault, Problem};
 use super::road::{Client, Outcome, Request, Stop};
 use crate::clock;
-use crate::exchange::RequestHead;
-use crate::http1::framing::Framing;
+use crate::exchange::{RequestHead, Version};
 use crate::net::arena::Arena;
 use crate::record::{self, Recorder, Recording};
 use flow::{Buffers, Flow};
+use gate::Gate;
+use outgoing::Expectation;
 pub(super) use spool::Spool;
 
 /// Where the request body comes from.
@@ -38,17 +40,17 @@ pub(super) async fn forward(
     mut upload: Upload,
 ) -> Result<Outcome, Stop> {
     let recorder = claimed_recorder(request)?;
-    let framing = match &upload {
-        Upload::Flowing => request.framing,
-        Upload::Spooled(_) if request.framing == Framing::None => Framing::None,
-        Upload::Spooled(spool) => Framing::Length(spool.len()),
+    let expectation = match upload {
+        Upload::Flowing if request.head.version != Version::Http10 => Expectation::Passed,
+        Upload::Flowing | Upload::Spooled(_) => Expectation::Dropped,
     };
-    let expect = matches!(upload, Upload::Flowing);
+    let Request { head, framing, .. } = *request;
     let authority = &request.here.authority_of_origin;
-    outgoing::write(&mut arena.sent, request.head, path, authority, framing, expect);
+    outgoing::write(&mut arena.sent, head, path, authority, framing, expectation);
     let recording = begin(request, recorder, &arena.sent, std::mem::take(&mut arena.tape));
     let mut buffers = Buffers::take(arena);
-    let flow = Flow::new(request, framing, recording, &buffers.sent, client.rx);
+    let waits = expectation == Expectation::Passed && client.waits_for_continue(head);
+    let flow = Flow::new(request, recording, Gate::new(!waits));
     let ended = flow.run(&mut buffers, client, &mut upload).await;
     client.deadline.clear();
     buffers.give_back(arena);
@@ -77,9 +79,10 @@ fn begin(
     let here = request.here;
     let mut scratch = here.worker.scratch.borrow_mut();
     let kept = here.redactor.request_head(sent, &mut scratch);
-    let seq = recorder.run().next_seq();
-    let endpoint = &here.endpoint.name;
-    recorder.begin(seq, request.session, endpoint, clock::wall_ms(), kept, buffer)
+    let seq = request.seq.unwrap_or_else(|| recorder.run().next_seq());
+    let since = u64::try_from(request.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let at = clock::wall_ms().saturating_sub(since);
+    recorder.begin(seq, request.session, &here.endpoint.name, at, kept, buffer)
 }
 
 /// What becomes of a request that can't be kept.

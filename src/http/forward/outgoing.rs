@@ -5,6 +5,14 @@ use crate::http::hop;
 use crate::http1::framing::Framing;
 use crate::session;
 
+/// What becomes of `Expect` (RFC 9110 section 10.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expectation {
+    Passed,
+    /// The body is at hand, or the client is too old to mean it.
+    Dropped,
+}
+
 /// The head that the origin gets: hop-by-hop fields and the session's gone, `Host` the origin's,
 /// framing rebuilt where it stood.
 pub(super) fn write(
@@ -13,7 +21,7 @@ pub(super) fn write(
     path: &str,
     authority: &str,
     framing: Framing,
-    expect: bool,
+    expectation: Expectation,
 ) {
     out.method.clear();
     out.method.push_str(&head.method);
@@ -33,14 +41,10 @@ pub(super) fn write(
                 out.fields.push(field.name, itoa::Buffer::new().format(length));
             }
         } else if field.is("transfer-encoding") {
-            match framing {
-                Framing::Chunked => out.fields.push(field.name, "chunked"),
-                Framing::Length(length) => {
-                    out.fields.push("content-length", itoa::Buffer::new().format(length));
-                }
-                Framing::None | Framing::Close => {}
+            if framing == Framing::Chunked {
+                out.fields.push(field.name, "chunked");
             }
-        } else if !is_dropped(&field, expect) && !hop::stops(&field, &named) {
+        } else if !is_dropped(&field, expectation) && !hop::stops(&field, &named) {
             out.fields.push(field.name, field.value);
         }
     }
@@ -51,8 +55,77 @@ pub(super) fn write(
     }
 }
 
-/// Fields that aren't for the origin: those that pick the session, and `Expect` where the body is
-/// at hand.
-fn is_dropped(field: &Field<'_>, expect: bool) -> bool {
-    session::is_session_field(field.name) || (field.is("expect") && !expect)
+/// Fields that aren't for the origin: those that pick the session, and `Expect` where nobody waits
+/// for what it asks.
+fn is_dropped(field: &Field<'_>, expectation: Expectation) -> bool {
+    session::is_session_field(field.name)
+        || (expectation == Expectation::Dropped && field.is("expect"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(fields: &[(&str, &str)], framing: Framing, expectation: Expectation) -> String {
+        let head = RequestHead {
+            method: "POST".into(),
+            target: "http://other.form/ignored".into(),
+            version: Version::Http10,
+            fields: fields.iter().copied().collect(),
+        };
+        let mut out = RequestHead::default();
+        out.fields.push("left", "over");
+        write(&mut out, &head, "/a?b", "origin:81", framing, expectation);
+        let lines = out.fields.iter().map(|field| format!("{field:?}\n"));
+        format!(
+            "{} {} {}\n{}",
+            out.method,
+            out.target,
+            out.version.as_str(),
+            lines.collect::<String>()
+        )
+    }
+
+    #[test]
+    fn fields_keep_their_order_and_host_and_framing_their_place() {
+        let fields = [
+            ("A", "1"),
+            ("HOST", "here:8080"),
+            ("Content-LENGTH", "3"),
+            ("ouli-session", "s"),
+            ("Test-Name", "s"),
+            ("Connection", "x-hop"),
+            ("X-Hop", "1"),
+            ("a", "2"),
+        ];
+        assert_eq!(
+            written(&fields, Framing::Length(3), Expectation::Passed),
+            "POST /a?b HTTP/1.1\nA: 1\nHOST: origin:81\nContent-LENGTH: 3\na: 2\n"
+        );
+    }
+
+    #[test]
+    fn a_client_without_host_gets_one() {
+        assert_eq!(
+            written(&[("a", "1")], Framing::None, Expectation::Passed),
+            "POST /a?b HTTP/1.1\nhost: origin:81\na: 1\n"
+        );
+    }
+
+    #[test]
+    fn chunks_and_trailers_are_announced_for_the_next_hop() {
+        let fields = [("host", "x"), ("Transfer-Encoding", "Chunked"), ("TE", "gzip, trailers")];
+        assert_eq!(
+            written(&fields, Framing::Chunked, Expectation::Passed),
+            "POST /a?b HTTP/1.1\nhost: origin:81\nTransfer-Encoding: chunked\nte: trailers\n\
+             connection: te\n"
+        );
+    }
+
+    #[test]
+    fn an_expectation_passes_only_where_somebody_waits() {
+        let fields = [("host", "x"), ("Expect", "100-continue")];
+        let with = |expectation| written(&fields, Framing::None, expectation).contains("Expect");
+        assert!(with(Expectation::Passed) && !with(Expectation::Dropped));
+    }
 }

@@ -38,16 +38,46 @@ impl Spool {
     }
 
     /// The next bytes after `offset`, at most `buffer.len()` of them.
+    ///
+    /// Errors: also when there are none, which isn't asked for.
     pub(super) fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.file {
+        let count = match &mut self.file {
             Some(file) => {
                 file.seek(io::SeekFrom::Start(offset))?;
-                file.read(buffer)
+                file.read(buffer)?
             }
             None => {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.memory.len());
-                (&self.memory[start..]).read(buffer)
+                (&self.memory[start..]).read(buffer)?
             }
+        };
+        if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(count) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(spool: &mut Spool) -> Vec<u8> {
+        let (mut all, mut buffer) = (Vec::new(), [0; 1000]);
+        while (all.len() as u64) < spool.len() {
+            let count = spool.read_at(all.len() as u64, &mut buffer).unwrap();
+            all.extend_from_slice(&buffer[..count]);
+        }
+        assert!(spool.read_at(all.len() as u64, &mut buffer).is_err());
+        all
+    }
+
+    #[test]
+    fn a_body_comes_back_as_it_was_pushed_from_memory_and_from_a_file() {
+        for len in [0, 1, MEMORY_MAX, MEMORY_MAX + 1, 3 * MEMORY_MAX] {
+            let body: Vec<u8> = (0..len).map(|n| n as u8).collect();
+            let mut spool = Spool::default();
+            body.chunks(7001).for_each(|piece| spool.push(piece).unwrap());
+            assert_eq!(spool.file.is_some(), len > MEMORY_MAX);
+            assert!(read_all(&mut spool) == body, "{len} bytes");
+            assert!(read_all(&mut spool) == body, "{len} bytes, again");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The half of a forwarded exchange from the client to the origin.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -47,8 +48,12 @@ impl Flow<'_> {
     ) -> Result<(), UploadEnd> {
         if !self.gate.is_open() {
             self.send(writer, out, &[]).await?;
-            self.gate.passed().await;
-        } else if self.framing != Framing::None && !rx.has_input() {
+            tokio::select! {
+                biased;
+                () = self.gate.passed() => {}
+                () = rx.left() => return Err(UploadEnd::Client(Stop::Left)),
+            }
+        } else if self.request.framing != Framing::None && !rx.has_input() {
             self.send(writer, out, &[]).await?;
         }
         while let Some(bytes) =
@@ -72,9 +77,6 @@ impl Flow<'_> {
             let count = spool
                 .read_at(offset, &mut buffer)
                 .map_err(|error| UploadEnd::Client(tape_gone(error).into()))?;
-            if count == 0 {
-                break;
-            }
             self.send_body(writer, out, &buffer[..count]).await?;
             offset += count as u64;
         }
@@ -90,7 +92,7 @@ impl Flow<'_> {
         self.body_begun.set(true);
         let kept = self.recording.borrow_mut().request_data(bytes);
         kept.map_err(|error| UploadEnd::Client(self.disk_failed(error)))?;
-        if self.framing == Framing::Chunked {
+        if self.request.framing == Framing::Chunked {
             writer::chunk_head(out, bytes.len());
             self.send(writer, out, bytes).await?;
             writer::chunk_end(out);
@@ -110,13 +112,13 @@ impl Flow<'_> {
         out: &mut Vec<u8>,
         trailers: &Fields,
     ) -> Result<(), UploadEnd> {
-        if !self.request_done.get() {
+        if !self.request_kept.replace(true) {
             let mut scratch = self.request.here.worker.scratch.borrow_mut();
             let kept = self.request.here.redactor.trailers(trailers, &mut scratch);
             let kept = self.recording.borrow_mut().request_end(kept);
             kept.map_err(|error| UploadEnd::Client(self.disk_failed(error)))?;
         }
-        if self.framing == Framing::Chunked {
+        if self.request.framing == Framing::Chunked {
             writer::last_chunk(out, &hop::passing(trailers));
         }
         self.send(writer, out, &[]).await?;
@@ -131,7 +133,7 @@ impl Flow<'_> {
         out: &mut Vec<u8>,
         bytes: &[u8],
     ) -> Result<(), UploadEnd> {
-        let written = write_both(writer, out, bytes).await;
+        let written = write_both(writer, out, bytes, &self.wrote).await;
         out.clear();
         written.map_err(|_| UploadEnd::OriginGone)
     }
@@ -143,10 +145,12 @@ enum UploadEnd {
     Client(Stop),
 }
 
+/// Writes both, in one system call where the socket takes them. `wrote`: some of it is out.
 async fn write_both(
     writer: &mut (impl AsyncWrite + Unpin),
     first: &[u8],
     second: &[u8],
+    wrote: &Cell<bool>,
 ) -> io::Result<()> {
     let mut slices = [IoSlice::new(first), IoSlice::new(second)];
     let mut rest = &mut slices[..];
@@ -159,6 +163,7 @@ async fn write_both(
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        wrote.set(true);
         IoSlice::advance_slices(&mut rest, count);
     }
     Ok(())

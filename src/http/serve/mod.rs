@@ -15,9 +15,6 @@ use super::fault::{Fault, Problem};
 use super::line::Source;
 use super::road::{Client, Outcome, Request, Stop, Then};
 use crate::exchange::Version;
-use crate::http1::framing;
-use crate::http1::halves::{Rx, Tx};
-use crate::http1::writer;
 use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
 use crate::net::arena::Arena;
 use crate::replay::{Choice, Recorded, Session};
@@ -31,12 +28,12 @@ pub(super) async fn replay(
 ) -> Result<Outcome, Stop> {
     let session = session(request).await?;
     let mut body = body_key(request);
-    if waits_for_invitation(request, client.rx)
+    if client.waits_for_continue(request.head)
         && let Some(recorded) = answered_early(request, path, &session, &mut arena.key)
     {
         return answer_with(request, recorded, client).await;
     }
-    invite_body(request, client.rx, client.tx).await?;
+    client.invite(request.head).await?;
     while let Some(bytes) = client.rx.body().await? {
         body.push(bytes);
     }
@@ -60,24 +57,6 @@ pub(super) async fn session(request: &Request<'_>) -> Result<Arc<Session>, Stop>
 
 pub(super) fn body_key(request: &Request<'_>) -> BodyKey {
     BodyKey::new(&request.head.fields, Bounds::from(request.here.limits()), Vec::new())
-}
-
-/// Tells a client that waits for 100 to go on (RFC 9110 section 10.1.1).
-pub(super) async fn invite_body(
-    request: &Request<'_>,
-    rx: &Rx<'_>,
-    tx: &mut Tx<'_>,
-) -> Result<(), Stop> {
-    if waits_for_invitation(request, rx) {
-        tx.out.extend_from_slice(writer::CONTINUE);
-        tx.flush().await?;
-    }
-    Ok(())
-}
-
-/// Whether the client holds its body back until it gets 100.
-fn waits_for_invitation(request: &Request<'_>, rx: &Rx<'_>) -> bool {
-    !rx.is_ended() && framing::expects_continue(request.head) && !rx.has_input()
 }
 
 /// The recording of an origin that answered such a client without asking for the body.

@@ -33,7 +33,7 @@ pub(super) async fn send(
     pause(pace::wait(pace, Duration::ZERO, response.at), rx, tx).await?;
     if asked.version != Version::Http10 {
         for interim in &response.interim {
-            answer::write_interim(&mut tx.out, interim);
+            answer::write_interim(&mut tx.out, interim, &here.endpoint, &asked);
         }
     }
     answer::write_head(&mut tx.out, &response.head, &here.endpoint, &asked, framing);

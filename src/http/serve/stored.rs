@@ -1,7 +1,7 @@
 //! Bodies that lie in a file of their own, read as they are sent.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::coding::Encoder;
@@ -19,8 +19,8 @@ pub(super) async fn send(
     coding: Option<Coding>,
     tx: &mut Tx<'_>,
 ) -> Result<(), Stop> {
-    let sent = match open_body(path, len) {
-        Ok(file) => send_file(file, coding, tx).await,
+    let sent = match open(path, len) {
+        Ok(stored) => send_all(stored, coding, tx).await,
         Err(error) => Err(broken_body(&error).into()),
     };
     if let Err(Stop::Fault(problem)) = &sent {
@@ -33,32 +33,65 @@ fn broken_body(error: &dyn std::fmt::Display) -> Problem {
     Problem::new(Fault::BadCassette, format!("a body can't be read: {error}"))
 }
 
-fn open_body(path: &Path, len: u64) -> std::io::Result<File> {
+/// A file that must hold exactly `left` more bytes: a body that came out longer or shorter than
+/// its head says would take the bytes of the next answer, or lend it some.
+struct Stored<R> {
+    reader: R,
+    left: u64,
+}
+
+fn open(path: &Path, len: u64) -> io::Result<Stored<File>> {
     let file = File::open(path)?;
-    let found = file.metadata()?.len();
-    if found != len {
-        return Err(std::io::Error::other(format!("expected {len} bytes, found {found}")));
+    match file.metadata()?.len() {
+        found if found == len => Ok(Stored { reader: file, left: len }),
+        found => Err(io::Error::other(format!("expected {len} bytes, found {found}"))),
     }
-    Ok(file)
+}
+
+impl<R: Read> Stored<R> {
+    /// The next bytes; none at the end.
+    ///
+    /// Errors: also where the file has become shorter.
+    fn read<'b>(&mut self, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        if most == 0 {
+            return Ok(&[]);
+        }
+        let count = loop {
+            match self.reader.read(&mut buffer[..most]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        if count == 0 {
+            return Err(io::Error::other(format!("its last {} bytes are gone", self.left)));
+        }
+        self.left -= count as u64;
+        Ok(&buffer[..count])
+    }
 }
 
 /// Reads this much of a stored body at a time.
-const FILE_READ: usize = 64 << 10;
+const READ_BYTES: usize = 64 << 10;
 
-async fn send_file(mut file: File, coding: Option<Coding>, tx: &mut Tx<'_>) -> Result<(), Stop> {
+async fn send_all(
+    mut stored: Stored<File>,
+    coding: Option<Coding>,
+    tx: &mut Tx<'_>,
+) -> Result<(), Stop> {
     let mut encoder = coding.map(Encoder::new).transpose().map_err(|error| broken_body(&error))?;
-    let mut buffer = vec![0; FILE_READ];
+    let mut buffer = vec![0; READ_BYTES];
     let mut coded = Vec::new();
     loop {
-        let count = file.read(&mut buffer).map_err(|error| broken_body(&error))?;
-        if count == 0 {
+        let bytes = stored.read(&mut buffer).map_err(|error| broken_body(&error))?;
+        if bytes.is_empty() {
             break;
         }
         match &mut encoder {
-            None => tx.data(&buffer[..count]).await?,
+            None => tx.data(bytes).await?,
             Some(encoder) => {
                 coded.clear();
-                encoder.push(&buffer[..count], &mut coded).map_err(|error| broken_body(&error))?;
+                encoder.push(bytes, &mut coded).map_err(|error| broken_body(&error))?;
                 tx.data(&coded).await?;
             }
         }
@@ -69,4 +102,28 @@ async fn send_file(mut file: File, coding: Option<Coding>, tx: &mut Tx<'_>) -> R
         tx.data(&coded).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(bytes: &[u8], len: u64) -> io::Result<Vec<u8>> {
+        let mut stored = Stored { reader: bytes, left: len };
+        let (mut all, mut buffer) = (Vec::new(), [0; 7]);
+        loop {
+            match stored.read(&mut buffer)? {
+                [] => return Ok(all),
+                bytes => all.extend_from_slice(bytes),
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_sent_never_changes_the_length_of_the_body() {
+        assert_eq!(read_all(b"0123456789", 10).unwrap(), b"0123456789");
+        assert_eq!(read_all(b"0123456789 and more", 10).unwrap(), b"0123456789");
+        let error = read_all(b"01234567", 10).unwrap_err();
+        assert_eq!(error.to_string(), "its last 2 bytes are gone");
+    }
 }

@@ -144,6 +144,63 @@ fn an_http_1_0_client_gets_no_interim_answer() {
 }
 
 #[test]
+fn an_http_1_0_client_cannot_expect_anything() {
+    let origin = Origin::http1().script("/", |talk| {
+        assert!(!talk.request().headers.has("expect"), "nobody would wait for the answer");
+        talk.read_body();
+        talk.reply("got it");
+    });
+    let ouli = Ouli::record(&origin).start();
+    let mut connection = ouli.client().connect();
+    connection.send(HEAD.replace("HTTP/1.1", "HTTP/1.0"));
+    std::thread::sleep(Duration::from_millis(1200)); // longer than a silent origin is waited for
+    connection.send("body");
+    let answer = connection.receive();
+    assert_eq!((answer.text(), answer.interim.len()), ("got it", 0), "RFC 9110 section 10.1.1");
+}
+
+#[test]
+fn a_client_without_a_body_is_not_invited_to_send_it() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = Origin::http1().script("/", move |talk| {
+        held.pass();
+        talk.reply("x");
+    });
+    let ouli = Ouli::record(&origin).start();
+    let mut connection = ouli.client().connect();
+    connection.send("GET / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n\r\n");
+    std::thread::sleep(Duration::from_millis(1200));
+    gate.open();
+    let answer = connection.receive();
+    assert_eq!((answer.text(), answer.interim.len()), ("x", 0));
+}
+
+#[test]
+fn a_client_that_leaves_before_it_was_invited_is_noticed_at_once() {
+    let (head, left) = (Gate::new(), Gate::new());
+    let (has_head, has_left) = (head.clone(), left.clone());
+    let origin = Origin::http1().script("/", move |talk| {
+        has_head.open();
+        has_head.pass();
+        // Sooner than its silence would have the client invited.
+        if talk.client_leaves_within(Duration::from_millis(800)) {
+            has_left.open();
+            has_left.pass();
+        }
+        talk.close();
+    });
+    let ouli = Ouli::record(&origin).start();
+    let mut connection = ouli.client().connect();
+    connection.send(HEAD);
+    wait_until("the origin has the head", || head.reached() == 1);
+    drop(connection);
+    wait_until("the origin's request is cancelled", || left.reached() == 1);
+    ouli.terminate().expect_code(0);
+    assert!(ouli.recordings().files().iter().all(|file| !file.ends_with(".json")));
+}
+
+#[test]
 fn an_unknown_expectation_is_forwarded() {
     let origin = Origin::http1()
         .on("/", |request| request.headers.get("expect").unwrap_or("lost").to_owned());

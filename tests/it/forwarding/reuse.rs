@@ -141,6 +141,19 @@ fn no_retry_after_a_byte_of_the_answer_has_come() {
 }
 
 #[test]
+fn no_retry_after_an_interim_answer_has_come() {
+    let origin = dying(|talk| {
+        talk.send("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n");
+    });
+    let ouli = Ouli::record(&origin).start();
+    let mut client = ouli.client();
+    client.get("/warm");
+    let answer = client.get("/again");
+    answer.problem(502, "origin-broke-off");
+    assert_eq!((answer.interim.len(), count(&origin, "/again")), (1, 1));
+}
+
+#[test]
 fn a_post_works_after_the_origin_closed_the_kept_connection_in_between() {
     let origin = Origin::http1()
         .script("/warm", |talk| {

@@ -128,3 +128,18 @@ fn the_health_path_is_answered_by_ouli_itself() {
     let replay = Ouli::command("replay").config(&config).recordings(&ouli.recordings()).start();
     assert_eq!(replay.client().get("/healthz").status, 200);
 }
+
+#[test]
+fn the_links_of_early_hints_lead_to_ouli() {
+    let origin = Origin::http1().script("/", |talk| {
+        let host = talk.request().headers.get("host").unwrap_or_default().to_owned();
+        talk.send(format!(
+            "HTTP/1.1 103 Early Hints\r\nLink: <http://{host}/a.css>; rel=preload\r\n\r\n"
+        ));
+        talk.reply("x");
+    });
+    on_both_roads(&origin, |client| {
+        let expected = format!("<http://{}/a.css>; rel=preload", client.address());
+        assert_eq!(client.get("/").interim[0].1.get("link"), Some(&*expected));
+    });
+}

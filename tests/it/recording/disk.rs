@@ -61,6 +61,27 @@ fn a_large_body_that_does_not_fit_is_cut() {
 }
 
 #[test]
+fn a_request_after_the_disk_failed_is_told_why() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = Origin::http1().route("/", |_| vec![0xfe; 2 << 20]).script("/held", move |talk| {
+        held.pass();
+        talk.reply("late");
+    });
+    let ouli = Ouli::record(&origin).after(FULL).start();
+    let mut waiting = ouli.client().connect();
+    waiting.ask(&Ask::get("/held"));
+    let mut late = ouli.client().connect();
+    late.send("GET /late HTTP/1.1\r\n");
+    wait_until("the first is held", || gate.reached() == 1);
+    assert!(!ouli.client().try_ask(&Ask::get("/")).is_ok_and(|answer| answer.is_whole()));
+    late.send("host: x\r\n\r\n");
+    late.receive().problem(503, "tape-unavailable");
+    gate.open();
+    ouli.wait().expect_code(1);
+}
+
+#[test]
 fn a_disk_without_room_is_said_so() {
     let Some(disk) = SmallDisk::mount() else { return };
     let origin = origin();

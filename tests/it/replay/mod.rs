@@ -5,4 +5,5 @@ mod choice;
 mod matching;
 mod miss;
 mod offline;
+mod pace;
 mod unfinished;
