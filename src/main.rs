@@ -1,9 +1,11 @@
 //! The program: arguments in, exit code out.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use ouli::cli::{self, Command, Stop};
+use ouli::telemetry;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -14,11 +16,12 @@ fn main() -> ExitCode {
         Ok(Command::Check(check)) => cli::check::run(&check),
         Ok(Command::Demo) => cli::demo::run(),
         Err(Stop::Help(text)) => {
-            print!("{text}");
+            // `ouli --help | head` is no failure.
+            let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
         Err(Stop::Usage(faults)) => {
-            eprintln!("{faults}");
+            telemetry::tell(faults);
             ExitCode::from(2)
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Logs go to stderr; stdout is for data. Nothing here decides anything.
 
-use std::io::IsTerminal;
+use std::fmt;
+use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::level_filters::LevelFilter;
@@ -41,12 +42,20 @@ pub fn init(log: &Log) {
         .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_target(false)
+        // It would be told to stderr, by a panic where that is what can't be written.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     // A second set-up in one process (the demo's two runs) leaves the first in place.
     let _ = match log.format {
         LogFormat::Human => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+}
+
+/// Writes a line to stderr. Where that can't be written (a full disk, a pipe that nobody reads any
+/// more), the work goes on: recordings matter more than being told of them.
+pub fn tell(line: impl fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Whether each exchange gets a line: on a terminal unless quiet, elsewhere with `-v`.

@@ -27,7 +27,7 @@ impl Place {
 
 /// One thing that is wrong with a cassette.
 ///
-/// Shown as `line 81, column 7: expected a status between 100 and 999, found "OK"`.
+/// Shown as `line 81, column 7: expected a status between 200 and 999, found "OK"`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct Finding {
     /// `None` where it isn't in the file: a cassette that can't be read at all.

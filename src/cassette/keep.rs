@@ -24,6 +24,9 @@ const DECODED_BYTES_MAX: u64 = 16 << 20;
 /// Decoded size up to which a body in a file is decoded: eight times the largest kept by default.
 const DECODED_FILE_BYTES_MAX: u64 = 2 << 30;
 
+/// How many times what came a body in a file may be, beyond `DECODED_BYTES_MAX`.
+const DECODED_RATIO_MAX: u64 = 250;
+
 /// Header fields that are about the coded bytes: their digest, or which range of them this is.
 const BOUND_TO_CODED: [&str; 8] = [
     "content-range",  // RFC 9110 section 14.4
@@ -137,7 +140,10 @@ pub(crate) fn keep<'a>(
             let arrived = incoming(digest).filter(|path| path.exists());
             if let Some(coding) = coding {
                 let source = arrived.clone().unwrap_or_else(|| bodies.path_of(digest));
-                let stored = match bodies.store_decoded(&source, coding, DECODED_FILE_BYTES_MAX) {
+                let out_max = len
+                    .saturating_mul(DECODED_RATIO_MAX)
+                    .clamp(DECODED_BYTES_MAX, DECODED_FILE_BYTES_MAX);
+                let stored = match bodies.store_decoded(&source, coding, out_max) {
                     // A cassette may be written again without its body files; its use will tell.
                     Err(BodyError::Missing(_)) => None,
                     stored => stored?,

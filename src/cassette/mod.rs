@@ -16,8 +16,8 @@ mod keep;
 mod layout;
 mod migrations;
 mod origin;
-#[doc(hidden)]
-pub mod properties;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 mod read;
 mod style;
 mod time;

@@ -11,21 +11,22 @@ pub use args::{Cassettes, Check, Command, Stop, parse};
 
 pub use crate::config::{Mode, Pace};
 pub use crate::server::Invocation;
+use crate::telemetry;
 pub use crate::telemetry::{Level, Log, LogFormat};
 
 /// Prints why a command failed, for a person: the chain of causes once, then what to do.
 fn report(error: anyhow::Error, hint: Option<&str>) {
-    eprintln!("error: {error}");
+    telemetry::tell(format_args!("error: {error}"));
     let mut told = error.to_string();
     for cause in error.chain().skip(1) {
         let text = cause.to_string();
         if !told.contains(&text) {
-            eprintln!("  caused by: {text}");
+            telemetry::tell(format_args!("  caused by: {text}"));
         }
         told = text;
     }
     if let Some(hint) = hint {
-        eprintln!("hint: {hint}");
+        telemetry::tell(format_args!("hint: {hint}"));
     }
 }
 

@@ -9,8 +9,8 @@
 
 mod decode;
 mod encode;
-#[doc(hidden)]
-pub mod properties;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 #[cfg(test)]
 mod tests;
 

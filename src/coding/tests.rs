@@ -231,11 +231,11 @@ proptest! {
         input in prop::collection::vec(any::<u8>(), 0..400),
         which in 0usize..4,
     ) {
-        properties::decoding(&[&[which as u8, 3], &input[..]].concat());
+        property::decoding(&[&[which as u8, 3], &input[..]].concat());
         // Damage in the middle of what was good.
         let mut coded = encode(ALL[which], &text(3000)).unwrap();
         let at = input.len() % coded.len();
         coded[at] ^= 1 + (input.len() % 255) as u8;
-        properties::decoding(&[&[which as u8, 7], &coded[..]].concat());
+        property::decoding(&[&[which as u8, 7], &coded[..]].concat());
     }
 }

@@ -9,7 +9,7 @@ mod file;
 mod host;
 pub(crate) mod keys;
 pub mod limits;
-#[doc(hidden)]
+#[cfg(any(test, fuzzing))]
 pub mod property;
 mod raw;
 mod read;

@@ -10,7 +10,7 @@ use super::{Config, Mode, Need, parse_bytes, unsupported};
 ///
 /// # Panics
 /// If a law doesn't hold.
-pub fn any_file_is_used_or_refused(bytes: &[u8]) {
+pub fn reading(bytes: &[u8]) {
     for name in ["fuzz.toml", "fuzz.yaml"] {
         match parse_bytes(bytes, Path::new(name), Need::Nothing) {
             Ok(config) => usable(&config),
@@ -52,12 +52,12 @@ mod tests {
     proptest! {
         #[test]
         fn any_file_is_used_or_refused(text in any_file()) {
-            super::any_file_is_used_or_refused(text.as_bytes());
+            super::reading(text.as_bytes());
         }
 
         #[test]
         fn any_bytes_are_used_or_refused(bytes: Vec<u8>) {
-            super::any_file_is_used_or_refused(&bytes);
+            super::reading(&bytes);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Every way in which an exchange fails, and the answer that Ouli makes of it.
 //!
-//! One total `match` each from fault to name, HTTP status and gRPC status (design contract; the
-//! names are public). The body is a problem document (RFC 9457).
+//! One total `match` each from fault to name, HTTP status and title; the names are public. The body
+//! is a problem document (RFC 9457).
 
 use std::fmt;
 

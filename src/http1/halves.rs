@@ -4,6 +4,7 @@
 //! used at the same time from one task: an origin may answer while the client still sends.
 
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -75,7 +76,7 @@ impl<'c> Rx<'c> {
     }
 
     async fn fill(&mut self) -> Result<(), Unread> {
-        match within(self.stall_timeout, self.receiver.fill()).await {
+        match within(self.stall_timeout, pin!(self.receiver.fill())).await {
             Err(_) => Err(Unread::Stalled(self.stall_timeout)),
             Ok(Err(_) | Ok(0)) => Err(Unread::Left),
             Ok(Ok(_)) => Ok(()),
@@ -234,8 +235,11 @@ impl<'c> Tx<'c> {
         IoSlice::advance_slices(&mut rest, 0); // drops empty slices from the front
         let mut written = 0;
         while written < total {
-            let write = write_some(&mut self.writer, rest);
-            match within(self.stall_timeout, write).await {
+            let written_now = {
+                let write = pin!(write_some(&mut self.writer, rest));
+                within(self.stall_timeout, write).await
+            };
+            match written_now {
                 Err(_) => return Err(Unsent::Stalled(self.stall_timeout)),
                 Ok(Err(_) | Ok(0)) => return Err(Unsent::Left),
                 Ok(Ok(count)) => {

@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -165,7 +165,11 @@ impl Burst<'_> {
         let Burst { here, rx, tx, .. } = self;
         let client = Client { rx, tx, deadline };
         let incoming = Incoming { arena, client, keep_alive, framing };
-        match catch_panic(road::travel(here, incoming)).await {
+        let travelled = {
+            let journey = pin!(road::travel(here, incoming));
+            catch_panic(journey).await
+        };
+        match travelled {
             Ok(kept) => kept && self.rx.is_ended(),
             Err(Panicked) => {
                 self.here.worker.counters.panics.add(1);
@@ -235,8 +239,9 @@ struct Panicked;
 
 /// Runs a future; a panic inside it ends it, the panic hook has told of it, and nothing else is
 /// harmed: what it borrowed is only closed afterwards.
-async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
+///
+/// Pinned by the caller: an `async fn` would hold a future that it is given, and then pins, twice.
+async fn catch_panic<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Panicked> {
     poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(_) => Poll::Ready(Err(Panicked)),

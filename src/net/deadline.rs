@@ -70,8 +70,12 @@ pub struct Elapsed;
 
 /// Completes `future` unless that takes longer than `limit`. A timer is made only when it doesn't
 /// complete at once, which is the common case for a socket that has bytes or room.
-pub async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
-    let mut future = std::pin::pin!(future);
+///
+/// Pinned by the caller: an `async fn` would hold a future that it is given, and then pins, twice.
+pub async fn within<F: Future>(
+    limit: Duration,
+    mut future: Pin<&mut F>,
+) -> Result<F::Output, Elapsed> {
     let mut timer = None;
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {

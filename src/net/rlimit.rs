@@ -141,9 +141,11 @@ mod tests {
 
     #[test]
     fn room_is_made_in_this_process() {
-        let soft = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let soft = || getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let before = soft();
         let need = Need { connections: 10, per_connection: 2, fixed: 10 };
         assert_eq!(make_room(need, Asked::ByConfiguration), Ok(10));
-        assert_eq!(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), soft);
+        // Another test may raise it meanwhile.
+        assert!(soft() >= before);
     }
 }

@@ -13,8 +13,12 @@ pub(super) enum Rule {
     Cookie,
     /// `sid=abc; Path=/`: the first value; attributes stay.
     SetCookie,
-    /// One or more URLs: user information and the values of secret query parameters.
+    /// A URL: user information and the values of secret query parameters.
     Url,
+    /// `<URL>; rel=next, <URL>`: the same of each.
+    Links,
+    /// `5; url=URL`: the same.
+    Refresh,
 }
 
 const RULES: [(&str, Rule); 12] = [
@@ -28,9 +32,9 @@ const RULES: [(&str, Rule); 12] = [
     // Redirects and links repeat what the query of a request had.
     ("location", Rule::Url),
     ("content-location", Rule::Url),
-    ("link", Rule::Url),
+    ("link", Rule::Links),
     ("referer", Rule::Url),
-    ("refresh", Rule::Url),
+    ("refresh", Rule::Refresh),
 ];
 
 /// The lengths that names in `RULES` have, as bits: most fields are done with one test.
@@ -63,7 +67,9 @@ impl Rule {
             Rule::Credentials => credentials(value, out),
             Rule::Cookie => cookie(value, out),
             Rule::SetCookie => set_cookie(value, out),
-            Rule::Url => return url::redact_all(value, out),
+            Rule::Url => return url::redact_one(value, out),
+            Rule::Links => return url::redact_links(value, out),
+            Rule::Refresh => return url::redact_refresh(value, out),
         }
         out != value
     }
@@ -105,7 +111,7 @@ const SCHEMES: [&str; 30] = [
 ];
 
 fn credentials(value: &[u8], out: &mut Vec<u8>) {
-    let scheme_len = value.iter().position(|byte| *byte == b' ').unwrap_or(0);
+    let scheme_len = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(scheme_len);
     if SCHEMES.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(scheme)) {
         out.extend_from_slice(scheme);

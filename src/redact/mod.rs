@@ -136,11 +136,15 @@ impl Redactor {
     }
 
     fn rule(&self, name: &[u8]) -> Option<field::Rule> {
+        use field::Rule;
+
         let named = |extra: &str| extra.as_bytes().eq_ignore_ascii_case(name);
         match field::built_in(name) {
             // A URL is secret in parts, unless the configuration says that all of it is.
-            Some(field::Rule::Url) | None if self.headers.iter().any(|extra| named(extra)) => {
-                Some(field::Rule::Whole)
+            Some(Rule::Url | Rule::Links | Rule::Refresh) | None
+                if self.headers.iter().any(|extra| named(extra)) =>
+            {
+                Some(Rule::Whole)
             }
             built_in => built_in,
         }

@@ -74,40 +74,74 @@ pub(super) fn redact_target(target: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Every URL in a field value: a reference alone, `<url>; rel=next, <url>`, or `5; url=...`.
+/// The value of `Location`, `Content-Location` or `Referer`: one URL, however odd. Quotes are
+/// allowed in URLs, and some servers leave white space in them: neither ends a secret.
 /// Says whether anything changed; `out` holds the new value then.
-pub(super) fn redact_all(value: &[u8], out: &mut Vec<u8>) -> bool {
+pub(super) fn redact_one(value: &[u8], out: &mut Vec<u8>) -> bool {
+    redact_each(value, std::iter::once(0..value.len()), out)
+}
+
+/// The value of `Link` (RFC 8288 section 3): `<url>; rel=next, <url>`. Parameters may hold URLs
+/// too, in double quotes.
+pub(super) fn redact_links(value: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut at = 0;
+    let urls = std::iter::from_fn(|| {
+        let rest = value.get(at..).filter(|rest| !rest.is_empty())?;
+        let is_reference = at > 0 && value[at - 1] == b'<';
+        let ends: &[u8] = if is_reference { b">" } else { b"<>\" \t" };
+        let len = rest.iter().position(|byte| ends.contains(byte)).unwrap_or(rest.len());
+        let url = at..at + len;
+        at = url.end + 1;
+        Some(url)
+    });
+    redact_each(value, urls, out)
+}
+
+/// The value of `Refresh`: `5; url=…`, the URL quoted or not, `url=` and what is before it
+/// perhaps missing.
+pub(super) fn redact_refresh(value: &[u8], out: &mut Vec<u8>) -> bool {
+    let start = refresh_url(value);
+    // Behind a closing quote nothing should stand, and what does is no part of the URL.
+    let closing = match value[..start].last() {
+        Some(quote @ (b'\'' | b'"')) => value[start..].iter().rposition(|byte| byte == quote),
+        _ => None,
+    };
+    let end = closing.map_or(value.len(), |len| start + len);
+    redact_each(value, [start..end, end..value.len()].into_iter(), out)
+}
+
+/// Where the URL of a `Refresh` value begins.
+fn refresh_url(value: &[u8]) -> usize {
+    let skip = |at: usize, what: &[u8]| {
+        at + value[at..].iter().take_while(|byte| what.contains(byte)).count()
+    };
+    let at = skip(0, b"0123456789.;, \t");
+    let after_name = match value.get(at..at + 3) {
+        Some(name) if name.eq_ignore_ascii_case(b"url") => skip(at + 3, b" \t"),
+        _ => return skip(at, b"'\""),
+    };
+    match value.get(after_name) {
+        Some(b'=') => skip(skip(after_name + 1, b" \t"), b"'\""),
+        _ => at,
+    }
+}
+
+/// Writes `value` to `out` without the secrets of the URLs that stand at `urls`, in order.
+fn redact_each(value: &[u8], urls: impl Iterator<Item = Range<usize>>, out: &mut Vec<u8>) -> bool {
     let mut copied = 0;
-    let mut start = 0;
-    for part in value.split(|byte| matches!(byte, b'<' | b'>' | b'"' | b'\'' | b' ' | b'\t')) {
-        let url_start = start + url_prefix(part);
-        let url = &value[url_start..start + part.len()];
-        let after_authority = authority(url).end;
-        for secret in user_information(url).into_iter().chain(Secrets::behind(url, after_authority))
-        {
-            out.extend_from_slice(&value[copied..url_start + secret.start]);
+    for at in urls {
+        let url = &value[at.clone()];
+        let secrets = Secrets::behind(url, authority(url).end);
+        for secret in user_information(url).into_iter().chain(secrets) {
+            out.extend_from_slice(&value[copied..at.start + secret.start]);
             out.extend_from_slice(MARK.as_bytes());
-            copied = url_start + secret.end;
+            copied = at.start + secret.end;
         }
-        start += part.len() + 1;
     }
     if copied > 0 {
         out.extend_from_slice(&value[copied..]);
     }
     copied > 0
-}
-
-/// `Refresh: 0;url=https://…` without white space: how far the URL is in.
-fn url_prefix(part: &[u8]) -> usize {
-    let marker = b"url=";
-    let found = part.windows(marker.len()).position(|four| four.eq_ignore_ascii_case(marker));
-    match found {
-        // Before any URL syntax, else it is a query parameter called `url`.
-        Some(at) if !part[..at].iter().any(|byte| matches!(byte, b'?' | b'/' | b'#')) => {
-            at + marker.len()
-        }
-        _ => 0,
-    }
 }
 
 /// Where host, port and user information stand: behind `scheme://` or `//`; else an empty range.

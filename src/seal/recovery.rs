@@ -18,7 +18,7 @@ use crate::tape::{Disk, RealDisk, RunId};
 /// What opening a directory found of killed runs.
 #[derive(Debug, Default)]
 pub struct Recovery {
-    /// Runs that left exchanges: now recovered cassettes.
+    /// Runs that left something: exchanges, now recovered cassettes, or bytes that can't be read.
     pub recovered: Vec<Recovered>,
     /// Runs that couldn't be dealt with; they are as they were.
     pub faults: Vec<Fault>,
@@ -111,7 +111,10 @@ fn recover_run(
         Action::RecoverTapes => {
             site.remove_uncommitted();
             let sealed = seal_tapes(&site, &tapes, Goal::Recover)?;
-            let found_any = !sealed.sessions.is_empty() || !sealed.lost.is_empty();
+            let found_any = !sealed.sessions.is_empty()
+                || !sealed.lost.is_empty()
+                // What can't be read is told even if it is all that there was.
+                || !sealed.torn.is_empty();
             Ok(found_any.then_some(sealed))
         }
         Action::Clean => {

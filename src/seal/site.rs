@@ -44,25 +44,36 @@ impl<'a> Site<'a> {
         self.sync_dir(&self.folder)
     }
 
-    /// Moves every staged cassette that hasn't been yet to where it belongs.
+    /// Moves every staged cassette that hasn't been yet to where it belongs. One that can't be
+    /// moved keeps no other from its place; it is what the error is about.
     pub(super) fn place(&self, manifest: &Manifest) -> Result<(), Error> {
         let mut folders = BTreeSet::from([self.recording_dir.to_owned()]);
+        let mut placed = Ok(());
         for one in &manifest.moves {
-            let (from, to) =
-                (self.folder.join(&one.staged), self.recording_dir.join(&one.cassette));
-            let parents = to.ancestors().skip(1);
-            folders
-                .extend(parents.take_while(|path| *path != self.recording_dir).map(Path::to_owned));
-            if !from.exists() {
-                continue;
+            let to = self.recording_dir.join(&one.cassette);
+            match self.place_one(&self.folder.join(&one.staged), &to) {
+                Ok(()) => {
+                    let parents = to.ancestors().skip(1);
+                    let inner = parents.take_while(|path| *path != self.recording_dir);
+                    folders.extend(inner.map(Path::to_owned));
+                }
+                failed => placed = placed.and(failed),
             }
-            if let Some(parent) = to.parent() {
-                self.disk.create_dirs(parent).map_err(failed("create the folder", parent))?;
-            }
-            self.disk.rename(&from, &to).map_err(failed("rename", &from))?;
-            crash::point("placed");
         }
-        folders.iter().try_for_each(|folder| self.sync_dir(folder))
+        let synced = folders.iter().try_for_each(|folder| self.sync_dir(folder));
+        placed.and(synced)
+    }
+
+    fn place_one(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        if !from.exists() {
+            return Ok(());
+        }
+        if let Some(parent) = to.parent() {
+            self.disk.create_dirs(parent).map_err(failed("create the folder", parent))?;
+        }
+        self.disk.rename(from, to).map_err(failed("put a cassette at", to))?;
+        crash::point("placed");
+        Ok(())
     }
 
     /// Removes what the run leaves behind, its manifest last: while that is there, tapes are

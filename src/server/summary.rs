@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::http::fault::Fault;
-use crate::telemetry::LogFormat;
+use crate::telemetry::{self, LogFormat};
 
 /// What a run did, told at its end.
 #[derive(Debug, Default)]
@@ -50,8 +50,8 @@ impl Summary {
     /// Writes it to stderr in the log's form.
     pub(super) fn tell(&self, format: LogFormat) {
         match format {
-            LogFormat::Human => eprintln!("{self}"),
-            LogFormat::Json => eprintln!("{}", self.to_json()),
+            LogFormat::Human => telemetry::tell(self),
+            LogFormat::Json => telemetry::tell(self.to_json()),
         }
     }
 

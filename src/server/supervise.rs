@@ -1,9 +1,10 @@
 //! From threads started to threads joined: readiness, reasons to stop, the drain.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -12,7 +13,7 @@ use super::bound::Bound;
 use super::{Error, Server, worker};
 use crate::net::arena;
 use crate::net::drain::Finished;
-use crate::telemetry::Counters;
+use crate::telemetry::{self, Counters};
 
 /// What a runtime tells the supervisor.
 pub(super) enum Event {
@@ -70,7 +71,7 @@ fn joined(thread: thread::JoinHandle<arena::Counts>) -> Option<arena::Counts> {
 
 /// Waits for readiness, then for a reason to stop, then for the drain's end.
 fn supervise(
-    server: &Server,
+    server: &Arc<Server>,
     inbox: &mut mpsc::UnboundedReceiver<Event>,
     lines: &[String],
 ) -> Result<(Finished, bool), Error> {
@@ -79,20 +80,19 @@ fn supervise(
         .build()
         .map_err(|error| Error::System("a runtime", error))?;
     runtime.block_on(async {
-        let mut signals = Signals::new().map_err(|error| Error::System("signals", error))?;
         for _ in 0..server.workers {
             if let Some(Event::Failed(error)) = inbox.recv().await {
                 server.drain.stop_now();
                 return Err(error);
             }
         }
+        heed_signals(Arc::downgrade(server)).map_err(|error| Error::System("signals", error))?;
         announce(lines);
         let mut failed = false;
         let mut is_over = std::pin::pin!(server.drain.finished());
         let finished = loop {
             tokio::select! {
                 finished = &mut is_over => break finished,
-                () = signals.next() => stop_in_order(server),
                 Some(Event::Failed(error)) = inbox.recv() => {
                     tracing::error!("{error}");
                     failed = true;
@@ -104,14 +104,35 @@ fn supervise(
     })
 }
 
-/// Starts the drain; a second signal ends the program on the spot, its tapes left for recovery.
-fn stop_in_order(server: &Server) {
-    if server.drain.is_draining() {
-        eprintln!("stopped at once; recordings that were not sealed are recovered at the next run");
+/// Signals so close together are one wish: wrappers such as `timeout` and `npm run` send theirs to
+/// a program that has had it as a member of the process group already.
+const SAME_WISH: Duration = Duration::from_millis(100);
+
+/// The first signal starts the drain; a second one ends the program on the spot, its tapes left
+/// for recovery. In a thread of its own until the program ends: a seal can be stopped as well.
+fn heed_signals(server: Weak<Server>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = {
+        let _guard = runtime.enter();
+        Signals::new()?
+    };
+    let heed = async move {
+        signals.next().await;
+        let first = Instant::now();
+        tracing::debug!("draining");
+        if let Some(server) = server.upgrade() {
+            server.start_drain();
+        }
+        while first.elapsed() < SAME_WISH {
+            signals.next().await;
+        }
+        telemetry::tell(
+            "stopped at once; recordings that were not sealed are recovered at the next run",
+        );
         std::process::exit(1);
-    }
-    tracing::debug!("draining");
-    server.start_drain();
+    };
+    thread::Builder::new().name("ouli-signals".into()).spawn(move || runtime.block_on(heed))?;
+    Ok(())
 }
 
 /// stdout: a line per endpoint, then `ready`.

@@ -222,8 +222,8 @@ pub fn encode(out: &mut Vec<u8>, seq: Seq, frame: &Frame<'_>) {
     close(out, start);
 }
 
-/// Appends a frame of any kind and payload, with the right checksum; for tests and fuzzing.
-#[doc(hidden)]
+/// Appends a frame of any kind and payload, with the right checksum.
+#[cfg(any(test, fuzzing))]
 pub fn encode_any(out: &mut Vec<u8>, seq: Seq, kind: u8, payload: &[u8]) {
     let start = out.len();
     out.extend_from_slice(&[0; PREFIX_BYTES]);

@@ -34,6 +34,7 @@ impl Source for File {
     }
 }
 
+#[cfg(any(test, fuzzing))]
 impl Source for Vec<u8> {
     fn size(&self) -> io::Result<u64> {
         Ok(self.len() as u64)

@@ -16,6 +16,8 @@ pub mod format;
 mod index;
 pub mod lock;
 pub mod names;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 pub mod reader;
 pub mod recover;
 mod wire;

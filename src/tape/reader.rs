@@ -5,7 +5,6 @@
 //! Changes nothing on disk: a torn tail is left out and reported, so tapes in a folder that can't be
 //! written are read in place.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
@@ -17,13 +16,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::assemble::{Assembly, FileBody, Place};
 use super::disk::{Disk, DiskError};
-use super::format::{self, FORMAT, Frame, Header, Side, Split};
+use super::format::{self, FORMAT, Frame, Side, Split};
 use super::index::{FileNote, Index, Indexed, Source};
 use super::names::RunId;
 use super::recover::Verdict;
 use super::writer::{Extent, Writer};
 use crate::cassette::EndpointNote;
-use crate::exchange::{Body, Digest, End, Exchange, Seq};
+use crate::exchange::{Digest, End, Exchange, Seq};
 
 /// A streamed answer up to this size is given in its pieces even when its bytes are in a file;
 /// pieces are held in memory, and beyond this it is a file rather than a conversation.
@@ -131,8 +130,8 @@ impl TapeRun {
         Self::of(tapes.iter().map(open).collect::<Result<_, _>>()?)
     }
 
-    /// Tapes that are in memory; for tests and fuzzing.
-    #[doc(hidden)]
+    /// Tapes that are in memory.
+    #[cfg(any(test, fuzzing))]
     pub fn of_bytes(tapes: Vec<Vec<u8>>) -> Result<TapeRun, ReadError> {
         let tape = |bytes| Tape::new(PathBuf::from("memory"), Box::new(bytes));
         Self::of(tapes.into_iter().map(tape).collect())
@@ -358,37 +357,4 @@ impl io::Write for HashSink<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// What must hold of every tape, whatever its bytes: going through it neither panics nor takes more
-/// memory than it has bytes, yields only exchanges with an answer, and says where it stopped.
-#[doc(hidden)]
-pub fn check_any_tape(bytes: &[u8]) {
-    let Ok(run) = TapeRun::of_bytes(vec![bytes.to_vec()]) else { return };
-    for torn in run.torn() {
-        assert!(torn.at + torn.bytes == bytes.len() as u64, "a torn tail reaches the end");
-    }
-    for session in run.sessions() {
-        for exchange in run.exchanges(session).flatten() {
-            if let Body::Whole(body) = &exchange.response.body {
-                assert!(body.len() <= bytes.len(), "a body is no longer than its tape");
-            }
-        }
-    }
-}
-
-/// As `check_any_tape`, of a tape whose frames are whole and hold anything: chance never hits a
-/// checksum. Of `bytes`, each frame takes a kind, a seq, a length and its payload.
-#[doc(hidden)]
-pub fn check_any_frames(mut bytes: &[u8]) {
-    let mut tape = Vec::new();
-    let header = Header { run: "fuzz".to_owned(), started_at_ms: 0, endpoints: Vec::new() };
-    format::encode(&mut tape, Seq(0), &Frame::Tape(Cow::Owned(header)));
-    while let Some(([kind, seq, len], rest)) = bytes.split_first_chunk() {
-        let (payload, rest) = rest.split_at(rest.len().min(usize::from(*len)));
-        // Few seqs, so that frames meet; kinds beyond the known ones now and then.
-        format::encode_any(&mut tape, Seq(u64::from(seq % 4)), kind % 17, payload);
-        bytes = rest;
-    }
-    check_any_tape(&tape);
 }

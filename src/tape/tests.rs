@@ -146,8 +146,8 @@ proptest! {
 
     #[test]
     fn a_tape_of_any_bytes_is_read_without_harm(bytes: Vec<u8>) {
-        reader::check_any_tape(&bytes);
-        reader::check_any_frames(&bytes);
+        property::reading(&bytes);
+        property::reading_frames(&bytes);
     }
 
     /// Frames that are whole but stand in any order, and payloads of another kind.
@@ -159,7 +159,7 @@ proptest! {
         for (sample, seq) in samples {
             encode(&mut bytes, Seq(seq), &sample.frame());
         }
-        reader::check_any_tape(&bytes);
+        property::reading(&bytes);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The orderly end: stop accepting, finish what is in flight, seal, exit.
 
+use std::fs::File;
+use std::thread;
 use std::time::Duration;
 
 use crate::support::*;
@@ -101,6 +103,7 @@ fn a_second_signal_stops_at_once_and_loses_nothing_that_was_seen() {
     let address = ouli.address();
     ouli.signal(Signal::TERM);
     wait_until("the drain has begun", || Connection::try_open(address).is_err());
+    thread::sleep(OTHER_WISH);
     ouli.signal(Signal::TERM);
     let ended = ouli.wait();
     assert!(ended.took < Duration::from_secs(5), "{ended:?}");
@@ -108,6 +111,43 @@ fn a_second_signal_stops_at_once_and_loses_nothing_that_was_seen() {
     gate.open();
     let replay = Ouli::replay(ouli.recordings()).start();
     assert_eq!(replay.client().get_many("/", 5), seen);
+}
+
+/// After this long a second signal isn't the first one's echo.
+const OTHER_WISH: Duration = Duration::from_millis(150);
+
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    let gate = Gate::new();
+    let origin = slow(&gate);
+    let ouli = Ouli::record(&origin).start();
+    let mut busy = in_flight(&ouli, &gate, &["/head"]);
+    ouli.signal(Signal::INT);
+    ouli.signal(Signal::TERM);
+    thread::sleep(OTHER_WISH);
+    gate.open();
+    assert!(busy[0].receive().is_whole());
+    ouli.wait().expect_code(0).expect_unsaid(&["at once"]);
+}
+
+#[test]
+fn a_second_signal_stops_a_seal_too() {
+    let origin = Origin::http1().route("/n", |n| n.to_string());
+    let ouli = Ouli::record(&origin).start();
+    assert_eq!(ouli.client().get("/n").text(), "1");
+    // Whoever seals takes turns through this file: as long as it is held, nobody can.
+    let turn = ouli.recordings().join(".ouli/recovery.lock");
+    let turn = File::options().create(true).truncate(false).write(true).open(turn).unwrap();
+    turn.lock().unwrap();
+    ouli.signal(Signal::TERM);
+    thread::sleep(2 * OTHER_WISH);
+    ouli.signal(Signal::TERM);
+    let ended = ouli.wait();
+    ended.expect_code(1).expect_said(&["at once"]);
+    assert!(ended.took < Duration::from_secs(5), "{ended:?}");
+    drop(turn);
+    let replay = Ouli::replay(ouli.recordings()).start();
+    assert_eq!(replay.client().get("/n").text(), "1", "recovered at the next run");
 }
 
 #[test]

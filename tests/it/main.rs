@@ -7,6 +7,7 @@
 // One binary, many modules: `pub` in `support` means "for the tests".
 #![allow(unreachable_pub)]
 
+mod attack;
 mod auto;
 mod check;
 mod demo;

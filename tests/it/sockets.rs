@@ -11,8 +11,9 @@ fn every_socket_gets_its_options() {
     let trace = tempfile::NamedTempFile::new().unwrap();
     let trace_path = trace.path().display().to_string();
     let calls = "trace=setsockopt,listen,accept4,connect";
+    // With -D the tracer is the program's child, so that signals reach the program.
     let setup = Ouli::record(&origin).config("workers = 1\n");
-    let ouli = setup.under(&["strace", "-f", "-e", calls, "-o", &trace_path]).spawn();
+    let ouli = setup.under(&["strace", "-D", "-f", "-e", calls, "-o", &trace_path]).spawn();
     wait_until("it is ready, or strace isn't allowed to trace", || {
         ouli.stdout().contains("ready") || ouli.has_exited()
     });
@@ -28,7 +29,7 @@ fn every_socket_gets_its_options() {
     assert!(count("TCP_NODELAY, [1]") >= 2, "accepted and dialled: {traced}");
     assert!(count("SO_SNDBUF, [262144]") >= 2, "accepted (or its listener) and dialled: {traced}");
     assert!(count("SO_RCVBUF, [262144]") >= 2, "{traced}");
-    ouli.signal(Signal::TERM); // the tracer passes it on
+    ouli.terminate().expect_code(0);
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn response(notes: &mut Notes, node: &Node<'_>) -> Option<Response> {
             })
         })
     });
-    let head = status_line(notes, &object, "a status between 100 and 999", |_| true);
+    let head = status_line(notes, &object, "a status between 200 and 999", |status| status >= 200);
     let body = message_body(notes, &object, head.as_ref().map(|head| &head.fields));
     let trailers = fields(notes, &object, "trailers");
     let end = notes.optional(&object, "end", End::Whole, |notes, node| {

@@ -175,7 +175,7 @@ fn faults_of_an_exchange_are_told_all_at_once() {
         &text,
         "exchanges[0].recorded_at | 9:22 expected a time such as \"2026-11-20T09:12:33.125Z\", found 12\n\
          exchanges[0].request.method | 10:29 expected a method such as \"GET\", found \"G ET\"\n\
-         exchanges[0].response.status | 11:30 expected a status between 100 and 999, found \"OK\"",
+         exchanges[0].response.status | 11:30 expected a status between 200 and 999, found \"OK\"",
     );
 }
 
@@ -216,10 +216,10 @@ fn faults_of_a_request_are_told() {
 
 #[test]
 fn faults_of_a_response_are_told() {
-    let status = "expected a status between 100 and 999, found";
+    let status = "expected a status between 200 and 999, found";
     let cases = [
         ("", " | 11:19 expected a key \"status\", found none"),
-        (r#""status": 99"#, &format!(".status | 11:30 {status} 99")),
+        (r#""status": 101"#, &format!(".status | 11:30 {status} 101")),
         (r#""status": 1000"#, &format!(".status | 11:30 {status} 1000")),
         (r#""status": -200"#, &format!(".status | 11:30 {status} -200")),
         (r#""status": 2e2"#, &format!(".status | 11:30 {status} 2e2")),
@@ -374,7 +374,7 @@ fn a_byte_order_mark_and_other_line_ends_are_taken() {
     let text = format!("\u{feff}{}", PATTERN.replace('\n', "\r\n"));
     assert!(read_bytes(text.as_bytes()).is_ok());
     let text = text.replace("200", "2");
-    let status = "expected a status between 100 and 999, found 2";
+    let status = "expected a status between 200 and 999, found 2";
     expect(&text, &format!("exchanges[0].response.status | 11:30 {status}"));
 }
 
@@ -457,6 +457,6 @@ proptest! {
         let at = at.min(bytes.len());
         let end = (at + cut).min(bytes.len());
         bytes.splice(at..end, put.bytes());
-        crate::cassette::properties::reading(&bytes);
+        crate::cassette::property::reading(&bytes);
     }
 }

@@ -81,7 +81,7 @@ prop_compose! {
     fn response()(
         at in 0u64..1_000_000,
         interim in prop::collection::vec(response_head(102..=199), 0..2),
-        head in response_head(100..=999),
+        head in response_head(200..=999),
         body in body(),
         trailers in fields(),
         end in 0usize..4,

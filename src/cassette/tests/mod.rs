@@ -229,6 +229,15 @@ fn a_body_that_decodes_to_a_bomb_stays_coded() {
 }
 
 #[test]
+fn a_file_that_decodes_to_a_bomb_stays_coded() {
+    let folder = Folder::new();
+    let coded = coding::encode(Coding::Zstd, &vec![0; 17 << 20]).unwrap();
+    let (digest, len) = (folder.bodies.store(&coded).unwrap(), coded.len() as u64);
+    let given = answer(Body::File { digest, len }, &[("Content-Encoding", "zstd")]);
+    assert_eq!(folder.keep(&given), given);
+}
+
+#[test]
 fn a_large_text_body_goes_to_a_file_of_its_own() {
     let folder = Folder::new();
     let large = "x".repeat((64 << 10) + 1);

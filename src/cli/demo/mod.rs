@@ -23,6 +23,7 @@ use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::report;
+use crate::telemetry;
 use child::Ouli;
 use compare::{Compared, Table, compare};
 use origin::Origin;
@@ -165,7 +166,7 @@ fn conclude(compared: &[Compared], recorded: &[Played], replayed: &[Played]) -> 
 
 /// The story is for people; the table alone is data.
 fn tell(text: &str) {
-    eprintln!("{text}");
+    telemetry::tell(text);
 }
 
 fn show(compared: &[Compared]) {

@@ -1,0 +1,45 @@
+//! Laws of the reader that hold of any tape: checked by the property tests and by the fuzz targets.
+//! Not part of the product.
+
+use std::borrow::Cow;
+
+use super::TapeRun;
+use super::format::{self, Frame, Header};
+use crate::exchange::{Body, Seq};
+
+/// Reading a tape neither panics nor takes more memory than the tape has bytes, yields only
+/// exchanges with an answer, and says where it stopped.
+///
+/// # Panics
+/// When that doesn't hold.
+pub fn reading(bytes: &[u8]) {
+    let Ok(run) = TapeRun::of_bytes(vec![bytes.to_vec()]) else { return };
+    for torn in run.torn() {
+        assert!(torn.at + torn.bytes == bytes.len() as u64, "a torn tail reaches the end");
+    }
+    for session in run.sessions() {
+        for exchange in run.exchanges(session).flatten() {
+            if let Body::Whole(body) = &exchange.response.body {
+                assert!(body.len() <= bytes.len(), "a body is no longer than its tape");
+            }
+        }
+    }
+}
+
+/// As `reading`, of a tape whose frames are whole and hold anything: chance never hits a checksum.
+/// Of `bytes`, each frame takes a kind, a seq, a length and its payload.
+///
+/// # Panics
+/// When that doesn't hold.
+pub fn reading_frames(mut bytes: &[u8]) {
+    let mut tape = Vec::new();
+    let header = Header { run: "fuzz".to_owned(), started_at_ms: 0, endpoints: Vec::new() };
+    format::encode(&mut tape, Seq(0), &Frame::Tape(Cow::Owned(header)));
+    while let Some(([kind, seq, len], rest)) = bytes.split_first_chunk() {
+        let (payload, rest) = rest.split_at(rest.len().min(usize::from(*len)));
+        // Few seqs, so that frames meet; kinds beyond the known ones now and then.
+        format::encode_any(&mut tape, Seq(u64::from(seq % 4)), kind % 17, payload);
+        bytes = rest;
+    }
+    reading(&tape);
+}
