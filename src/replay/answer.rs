@@ -28,3 +28,18 @@ pub enum Content {
     /// There is nothing to send, and this is why.
     Unusable(String),
 }
+
+impl Content {
+    /// Bytes, where that is known before the coding is put on.
+    pub fn len(&self) -> Option<u64> {
+        match self {
+            Content::None | Content::Unusable(_) => Some(0),
+            Content::Whole(bytes) => Some(bytes.len() as u64),
+            Content::Pieces(pieces) => {
+                Some(pieces.iter().map(|piece| piece.bytes.len() as u64).sum())
+            }
+            Content::File { len, coding: None, .. } => Some(*len),
+            Content::File { coding: Some(_), .. } => None,
+        }
+    }
+}

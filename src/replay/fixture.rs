@@ -50,7 +50,7 @@ pub(super) fn exchange(method: &str, target: &str, body: Body, answer: &str) -> 
     }
 }
 
-pub(super) fn get(target: &str, answer: &str) -> Exchange {
+pub(crate) fn get(target: &str, answer: &str) -> Exchange {
     exchange("GET", target, Body::Absent, answer)
 }
 

@@ -10,7 +10,7 @@ pub mod answer;
 mod bodies;
 pub mod choose;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod index;
 pub mod library;
 pub mod near;

@@ -77,3 +77,41 @@ impl Summary {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> Summary {
+        Summary {
+            sessions: vec!["default: 12 exchanges replaced by 3".into()],
+            requests: 5,
+            sent_bytes: 700,
+            misses: 1,
+            refused: 2,
+            faults: vec![(Fault::Miss, 1), (Fault::OriginTimeout, 1)],
+            notes: vec!["a note".into()],
+            ..Summary::default()
+        }
+    }
+
+    #[test]
+    fn a_summary_tells_sessions_first_and_only_what_happened() {
+        assert_eq!(
+            summary().to_string(),
+            "default: 12 exchanges replaced by 3\na note\n\
+             5 requests, 700 bytes sent, 1 misses, 2 connections refused\n\
+             miss: 1\norigin-timeout: 1"
+        );
+        assert_eq!(Summary::default().to_string(), "0 requests, 0 bytes sent");
+    }
+
+    #[test]
+    fn a_summary_for_programs_has_every_figure() {
+        let told = summary().to_json();
+        let summary = &told["summary"];
+        assert_eq!((&summary["requests"], &summary["unused"]), (&5.into(), &0.into()));
+        assert_eq!(summary["faults"], serde_json::json!({"miss": 1, "origin-timeout": 1}));
+        assert_eq!(summary["sessions"][0], "default: 12 exchanges replaced by 3");
+    }
+}

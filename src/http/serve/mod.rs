@@ -14,6 +14,7 @@ use super::answer::Asked;
 use super::fault::{Fault, Problem};
 use super::line::Source;
 use super::road::{Client, Outcome, Request, Stop, Then};
+use crate::config::Pace;
 use crate::exchange::Version;
 use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
 use crate::net::arena::Arena;
@@ -103,7 +104,7 @@ pub(super) async fn answer_with(
     // The body of a request that is answered early is never asked for.
     let asked = request.asked().kept_if(client.rx.is_ended());
     let then = match &answer.wire {
-        Some(wire) if is_ordinary(&asked) => {
+        Some(wire) if is_ordinary(&asked) && request.here.shared().pace == Pace::Instant => {
             client.tx.wire(wire).await?;
             Then::Keep
         }

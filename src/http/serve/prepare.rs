@@ -74,6 +74,7 @@ fn coded(response: &Response) -> Result<Content, EncodeError> {
     })
 }
 
+/// How the body is delimited for who asked like this.
 pub(super) fn framing_of(response: &Response, content: &Content, asked: &Asked<'_>) -> Framing {
     let declared = response
         .head
@@ -82,17 +83,128 @@ pub(super) fn framing_of(response: &Response, content: &Content, asked: &Asked<'
         .and_then(|value| std::str::from_utf8(value).ok()?.trim().parse::<u64>().ok());
     let length = match content {
         // A cut answer promises what its origin promised, and breaks the promise where it did.
-        _ if response.end != End::Whole => declared,
+        _ if response.end != End::Whole => {
+            declared.filter(|declared| content.len().is_none_or(|len| len <= *declared))
+        }
         _ if response.head.fields.contains("transfer-encoding") => None,
         _ if !response.trailers.is_empty() => None,
-        Content::None => Some(0),
-        Content::Whole(bytes) => Some(bytes.len() as u64),
-        Content::File { len, coding: None, .. } => Some(*len),
-        Content::File { coding: Some(_), .. } => None,
-        Content::Pieces(pieces) => {
-            declared.map(|_| pieces.iter().map(|piece| piece.bytes.len() as u64).sum())
-        }
-        Content::Unusable(_) => Some(0),
+        // The end of a stream was not known in advance.
+        Content::Pieces(_) if declared.is_none() => None,
+        content => content.len(),
     };
     answer::framing(asked, response.head.status, length)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Scheme, Target};
+    use crate::exchange::{Coding, Digest, Piece};
+    use crate::replay::fixture;
+
+    fn endpoint() -> Endpoint {
+        Endpoint::new(Target { scheme: Scheme::Http, host: "origin.test".into(), port: 80 })
+    }
+
+    fn exchange(fields: &[(&str, &str)], edit: impl FnOnce(&mut Exchange)) -> Exchange {
+        let mut exchange = fixture::get("/", "hello");
+        exchange.response.head.reason = b"OK".to_vec();
+        exchange.response.head.fields = fields.iter().copied().collect();
+        edit(&mut exchange);
+        exchange
+    }
+
+    fn wire_of(exchange: &Exchange) -> Option<String> {
+        let wire = prepare(exchange, &endpoint()).wire?;
+        Some(String::from_utf8(wire.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn an_ordinary_answer_is_one_run_of_bytes() {
+        // The length is that of the body, whatever a person's edit has left in the head.
+        assert_eq!(
+            wire_of(&exchange(&[("a", "1"), ("Content-Length", "999")], |_| {})).unwrap(),
+            "HTTP/1.1 200 OK\r\na: 1\r\nContent-Length: 5\r\n\r\nhello"
+        );
+        let chunked = exchange(&[("transfer-encoding", "chunked")], |exchange| {
+            exchange.response.trailers = [("x-sum", "9")].into_iter().collect();
+        });
+        assert_eq!(
+            wire_of(&chunked).unwrap(),
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
+             5\r\nhello\r\n0\r\nx-sum: 9\r\n\r\n"
+        );
+        let empty = exchange(&[], |exchange| exchange.response.body = Body::Absent);
+        assert_eq!(wire_of(&empty).unwrap(), "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        let no_content = exchange(&[("content-length", "0")], |exchange| {
+            exchange.response.head.status = 204;
+            exchange.response.body = Body::Absent;
+        });
+        assert_eq!(wire_of(&no_content).unwrap(), "HTTP/1.1 204 OK\r\n\r\n");
+    }
+
+    #[test]
+    fn what_depends_on_who_asks_or_takes_its_time_is_not_built_ahead() {
+        let edits: [fn(&mut Exchange); 5] = [
+            |exchange| exchange.response.end = End::CutByOrigin,
+            |exchange| exchange.response.interim.push(Default::default()),
+            |exchange| exchange.request.head.method = "HEAD".into(),
+            |exchange| exchange.response.head.fields.push("location", "/b"),
+            |exchange| exchange.response.body = Body::Whole(vec![0; WIRE_MAX + 1].into()),
+        ];
+        for (n, edit) in edits.into_iter().enumerate() {
+            assert_eq!(wire_of(&exchange(&[], edit)), None, "edit {n}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_was_not_kept_says_so() {
+        let omitted = exchange(&[], |exchange| {
+            exchange.response.body = Body::Omitted { digest: Digest([7; 32]), len: 9000 };
+        });
+        let answer = prepare(&omitted, &endpoint());
+        let Content::Unusable(why) = answer.content else { panic!("{answer:?}") };
+        assert!(why.contains("9000 bytes") && why.contains("0707"), "{why}");
+    }
+
+    #[test]
+    fn framing_follows_the_body_and_who_asks() {
+        use Framing::*;
+        let new = Asked { version: Version::Http11, is_head: false, keep_alive: true, host: "" };
+        let old = Asked { version: Version::Http10, ..new };
+        let head = Asked { is_head: true, ..new };
+        let whole = || Content::Whole("hello".into());
+        let piece = |text: &'static str| Piece { at: Duration::ZERO, bytes: text.into() };
+        let pieces = || Content::Pieces(vec![piece("hel"), piece("lo")]);
+        let file = |coding| Content::File { digest: Digest([0; 32]), len: 70_000, coding };
+        let length: &[_] = &[("content-length", "5")];
+        let long: &[_] = &[("content-length", "9")];
+        let chunked: &[_] = &[("transfer-encoding", "chunked")];
+        let (end, cut) = (End::Whole, End::CutByOrigin);
+        for (n, (fields, content, end, asked, expected)) in [
+            (&[][..], whole(), end, new, Length(5)),
+            (length, whole(), end, head, None),
+            (chunked, whole(), end, new, Chunked),
+            (chunked, whole(), end, old, Close),
+            (&[], pieces(), end, new, Chunked),
+            (length, pieces(), end, new, Length(5)),
+            (&[], file(Option::None), end, new, Length(70_000)),
+            (&[], file(Some(Coding::Gzip)), end, new, Chunked),
+            // A cut answer must not look whole.
+            (long, whole(), cut, new, Length(9)),
+            (chunked, whole(), cut, new, Chunked),
+            (&[], whole(), cut, new, Chunked),
+            (&[], whole(), cut, old, Close),
+            // A person made the body longer than its head says.
+            (&[("content-length", "3")], whole(), cut, new, Chunked),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let exchange = exchange(fields, |exchange| exchange.response.end = end);
+            assert_eq!(framing_of(&exchange.response, &content, &asked), expected, "case {n}");
+        }
+    }
 }
