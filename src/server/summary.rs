@@ -23,21 +23,31 @@ pub(super) struct Summary {
     pub(super) notes: Vec<String>,
 }
 
+/// `1 exchange`, `2 exchanges`.
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in self.sessions.iter().chain(&self.notes) {
             writeln!(f, "{line}")?;
         }
-        write!(f, "{} requests, {} bytes sent", self.requests, self.sent_bytes)?;
+        let requests = counted(self.requests, "request", "requests");
+        write!(f, "{requests}, {} sent", counted(self.sent_bytes, "byte", "bytes"))?;
         let counts = [
-            (self.misses, "misses"),
-            (self.unused as u64, "recorded exchanges unused"),
-            (self.refused, "connections refused"),
-            (self.cut as u64, "connections cut at the drain's deadline"),
-            (self.panics, "panics"),
+            (self.misses, "miss", "misses"),
+            (self.unused as u64, "recorded exchange unused", "recorded exchanges unused"),
+            (self.refused, "connection refused", "connections refused"),
+            (
+                self.cut as u64,
+                "connection cut at the drain's deadline",
+                "connections cut at the drain's deadline",
+            ),
+            (self.panics, "panic", "panics"),
         ];
-        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-            write!(f, ", {count} {what}")?;
+        for (count, one, many) in counts.into_iter().filter(|(count, ..)| *count > 0) {
+            write!(f, ", {}", counted(count, one, many))?;
         }
         for (fault, count) in &self.faults {
             write!(f, "\n{fault}: {count}")?;
@@ -75,5 +85,36 @@ impl Summary {
                 "notes": self.notes,
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_as_sentences_and_leaves_out_what_did_not_happen() {
+        let summary = Summary {
+            sessions: vec!["default: 1 exchange recorded".into()],
+            requests: 1,
+            sent_bytes: 219,
+            ..Summary::default()
+        };
+        assert_eq!(summary.to_string(), "default: 1 exchange recorded\n1 request, 219 bytes sent");
+        let summary = Summary {
+            requests: 5,
+            sent_bytes: 1000,
+            misses: 1,
+            unused: 2,
+            cut: 1,
+            faults: vec![(Fault::Miss, 1)],
+            notes: vec!["default: unused: GET /b".into()],
+            ..Summary::default()
+        };
+        assert_eq!(
+            summary.to_string(),
+            "default: unused: GET /b\n5 requests, 1000 bytes sent, 1 miss, 2 recorded exchanges \
+             unused, 1 connection cut at the drain's deadline\nmiss: 1"
+        );
     }
 }
