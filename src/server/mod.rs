@@ -188,12 +188,15 @@ fn settings(config: &Config, mode: Mode, strict: bool) -> Settings {
 const FIXED_DESCRIPTORS: usize = 64;
 
 fn make_room(config: &mut Config, mode: Mode) -> Result<(), Error> {
+    let listeners = config.endpoints.len().max(1) * worker_count(config);
     let limits = &mut config.limits;
-    let listeners = config.endpoints.len().max(1) * 64;
+    // A replay calls no origin.
+    let (per_connection, kept) =
+        if mode == Mode::Replay { (1, 0) } else { (2, limits.origin_idle_max) };
     let need = rlimit::Need {
         connections: limits.max_connections,
-        per_connection: if mode == Mode::Replay { 1 } else { 2 },
-        fixed: FIXED_DESCRIPTORS + listeners + limits.origin_idle_max,
+        per_connection,
+        fixed: FIXED_DESCRIPTORS + listeners + kept,
     };
     let asked = if limits.max_connections_configured {
         rlimit::Asked::ByConfiguration
