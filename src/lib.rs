@@ -20,5 +20,6 @@ pub mod replay;
 pub mod seal;
 pub mod server;
 pub mod session;
+pub mod spelling;
 pub mod tape;
 pub mod telemetry;

@@ -88,8 +88,6 @@ pub struct Counters {
     pub requests: Counter,
     /// To clients, heads included.
     pub sent_bytes: Counter,
-    /// Connections over the limit.
-    pub refused: Counter,
     /// Requests sent again because their kept connection was dead.
     pub retries: Counter,
     pub panics: Counter,

@@ -4,23 +4,11 @@ use std::net::Ipv6Addr;
 
 use crate::config::{Scheme, Target};
 
-const SCHEMES: [(&str, Scheme, u16); 3] =
-    [("http", Scheme::Http, 80), ("https", Scheme::Https, 443), ("h2c", Scheme::H2c, 80)];
-
-pub(crate) fn write(target: &Target) -> String {
-    let scheme = SCHEMES.iter().find(|(_, scheme, _)| *scheme == target.scheme);
-    let scheme = scheme.map_or("http", |(name, ..)| *name);
-    match target.host.contains(':') {
-        true => format!("{scheme}://[{}]:{}", target.host, target.port),
-        false => format!("{scheme}://{}:{}", target.host, target.port),
-    }
-}
-
 /// The port may be left out where the scheme has one of its own. `None` where a scheme, a host or
 /// a port can't be made out, or something follows.
 pub(crate) fn parse(text: &str) -> Option<Target> {
     let (scheme, authority) = text.split_once("://")?;
-    let &(_, scheme, default_port) = SCHEMES.iter().find(|(name, ..)| *name == scheme)?;
+    let scheme = Scheme::ALL.into_iter().find(|known| known.as_str() == scheme)?;
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;
@@ -34,7 +22,7 @@ pub(crate) fn parse(text: &str) -> Option<Target> {
     };
     let port = match port.strip_prefix(':') {
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
-        None if port.is_empty() => default_port,
+        None if port.is_empty() => scheme.default_port(),
         _ => return None,
     };
     (port != 0).then_some(Target { scheme, host, port })
@@ -52,7 +40,7 @@ mod tests {
     #[test]
     fn origins_come_back_as_written() {
         for text in ["http://127.0.0.1:8080", "https://api.example.com:443", "h2c://[::1]:50051"] {
-            assert_eq!(parse(text).map(|target| write(&target)).as_deref(), Some(text));
+            assert_eq!(parse(text).map(|target| target.to_string()).as_deref(), Some(text));
         }
         assert_eq!(parse("https://API.example.com"), parse("https://api.example.com:443"));
     }

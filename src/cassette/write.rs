@@ -14,7 +14,7 @@ use super::bodies::{Bodies, BodyError};
 use super::json::{Member, Node, Value};
 use super::keep::{Content, Kept, Message, keep, readable};
 use super::style::Style;
-use super::{EndpointNote, FORMAT, layout, origin, time};
+use super::{EndpointNote, FORMAT, layout, time};
 use crate::config::SourceType;
 use crate::exchange::{
     Digest, End, Exchange, Fields, Piece, Request, Response, ResponseHead, Version,
@@ -189,7 +189,7 @@ fn endpoint_value(note: &EndpointNote) -> Value<'_> {
         ("name", string(&note.name)),
         ("listen", Value::String(note.listen.to_string().into())),
         ("source_type", string(source_type)),
-        ("origin", Value::String(origin::write(&note.origin).into())),
+        ("origin", Value::String(note.origin.to_string().into())),
     ])
 }
 

@@ -139,14 +139,6 @@ pub fn expects_continue(head: &RequestHead) -> bool {
     head.version != Version::Http10 && has_member(&head.fields, "expect", "100-continue")
 }
 
-/// Whether the client would like to switch to one of the protocols in `Upgrade`
-/// (RFC 9110 section 7.8). From HTTP/1.0 it is ignored, as that section demands.
-pub fn asks_for_upgrade(head: &RequestHead) -> bool {
-    head.version != Version::Http10
-        && has_member(&head.fields, "connection", "upgrade")
-        && list_members(&head.fields, "upgrade").next().is_some()
-}
-
 /// Whether the connection speaks another protocol right after this head (RFC 9110 section 15.2.2).
 pub fn switches_protocols(head: &ResponseHead) -> bool {
     head.status == 101

@@ -5,7 +5,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,7 +21,6 @@ const RESET_DELAY: Duration = Duration::from_millis(100);
 pub struct Conn {
     pub stream: Stream,
     pub guard: drain::Guard,
-    peer: SocketAddr,
     permit: Permit,
 }
 
@@ -40,12 +38,8 @@ pub enum Woken {
 }
 
 impl Conn {
-    pub fn new(stream: Stream, peer: SocketAddr, permit: Permit, guard: drain::Guard) -> Self {
-        Conn { stream, guard, peer, permit }
-    }
-
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.peer
+    pub fn new(stream: Stream, permit: Permit, guard: drain::Guard) -> Self {
+        Conn { stream, guard, permit }
     }
 
     /// Waits, without a buffer, for the next request's first bytes, for the deadline, or for the
@@ -117,9 +111,8 @@ mod tests {
 
     async fn conn(drain: &Drain) -> (Conn, TcpStream) {
         let (stream, client) = pair().await;
-        let peer = client.local_addr().unwrap();
         let permit = Permits::new(1).try_acquire().unwrap();
-        (Conn::new(stream, peer, permit, drain.watch().guard()), client)
+        (Conn::new(stream, permit, drain.watch().guard()), client)
     }
 
     fn after(duration: Duration) -> Deadline {
@@ -197,7 +190,7 @@ mod tests {
             let (drain, permits) = (Drain::new(), Permits::new(1));
             let (stream, client) = pair().await;
             let (permit, guard) = (permits.try_acquire().unwrap(), drain.watch().guard());
-            let conn = Conn::new(stream, client.local_addr().unwrap(), permit, guard);
+            let conn = Conn::new(stream, permit, guard);
             assert_eq!((permits.in_use(), drain.guards()), (1, 1));
             let closing = spawn_local(conn.close_lingering(1 << 20, LONG));
             yield_now().await;
@@ -219,7 +212,7 @@ mod tests {
                 let read = client.read_to_end(&mut answer).await;
                 (sent.is_ok(), read.is_ok(), answer)
             });
-            conn.stream.write_all(b"413 too large").await.unwrap();
+            conn.stream.split().1.write_all(b"413 too large").await.unwrap();
             conn.close_lingering(8 << 20, LONG).await;
             assert_eq!(reading.await.unwrap(), (true, true, b"413 too large".to_vec()));
         });

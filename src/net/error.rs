@@ -8,8 +8,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::origin::DialError;
-
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     /// The port is taken, privileged, or the address isn't this machine's.
@@ -35,21 +33,6 @@ pub enum NetworkError {
 
     #[error("the system did not raise the limit of file descriptors to {wanted}: {cause}")]
     DescriptorLimitRefused { wanted: u64, cause: Cause },
-
-    #[error("invalid protocol: {0}")]
-    InvalidProtocol(String),
-
-    #[error(transparent)]
-    Dial(#[from] DialError),
-
-    #[error("{0}")]
-    Io(Cause),
-}
-
-impl From<io::Error> for NetworkError {
-    fn from(error: io::Error) -> Self {
-        NetworkError::Io(error.into())
-    }
 }
 
 /// Why the system refused: an `io::Error` that compares and clones.

@@ -10,7 +10,7 @@
 //! - `permits`, `inflight` the two bounds: connections open, requests served
 //! - `drain` the orderly end; `deadline` a timer that is cheap to move
 //! - `origin` dialling and keeping connections to origins
-//! - `sniff` which protocol the first bytes speak; `rlimit` room for descriptors
+//! - `rlimit` room for descriptors
 
 pub mod arena;
 pub mod conn;
@@ -22,7 +22,6 @@ pub mod listener;
 pub mod origin;
 pub mod permits;
 pub mod rlimit;
-pub mod sniff;
 pub mod stream;
 #[cfg(test)]
 mod testing;

@@ -1,20 +1,20 @@
 //! A connected byte stream, to a client or to an origin.
 //!
-//! Poll-style, so that a driver can wait for several things in one task without allocating; the
-//! `async` methods are the same for when it waits for one. Reads go into a `Vec`'s spare
+//! Poll-style, so that an idle connection can wait for several things in one task without
+//! allocating; what is in flight uses the two halves (`split`). Reads go into a `Vec`'s spare
 //! capacity, which is never zeroed first. A read that doesn't fill that capacity proves the
 //! socket empty, and the next one waits without another system call: leave room for it.
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
-use std::net::{Shutdown, SocketAddr};
-use std::pin::{Pin, pin};
+use std::io;
+use std::net::Shutdown;
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BufMut;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
@@ -28,14 +28,6 @@ pub const LINGER_MAX: Duration = Duration::from_secs(2);
 /// Input that a lingering close throws away at most: twice the receive buffer and what is on
 /// the road. A peer that goes on sending after that doesn't read.
 pub const LINGER_BYTES_MAX: usize = 1 << 20;
-
-/// How a peer left.
-#[derive(Debug)]
-pub enum Gone {
-    /// It sends no more. Whether it still reads can't be told from one that closed.
-    Ended,
-    Reset(io::Error),
-}
 
 /// What the peer is told when a socket is closed, whoever closes it: also a panic, and the kernel
 /// at the end of the process.
@@ -70,10 +62,6 @@ impl From<TcpStream> for Stream {
 }
 
 impl Stream {
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
-    }
-
     pub fn tcp(&self) -> &TcpStream {
         &self.tcp
     }
@@ -89,10 +77,6 @@ impl Stream {
         self.tcp.poll_read_ready(cx)
     }
 
-    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tcp.poll_write_ready(cx)
-    }
-
     /// Reads what is there into the spare capacity of `buffer`; makes room where there is none.
     /// 0 is the peer's orderly end.
     pub fn poll_read(
@@ -105,73 +89,14 @@ impl Stream {
         pin!(self.tcp.read_buf(buffer)).poll(cx)
     }
 
-    /// Watches a peer that has nothing to say until it is answered. What it says all the same (a
-    /// pipelined request) is read into `ahead`, to about `ahead_max` bytes; beyond that its
-    /// leaving goes unseen until somebody writes to it.
-    pub fn poll_gone(
-        &mut self,
-        cx: &mut Context<'_>,
-        ahead: &mut Vec<u8>,
-        ahead_max: usize,
-    ) -> Poll<Gone> {
-        while ahead.len() < ahead_max {
-            match ready!(self.poll_read(cx, ahead)) {
-                Ok(0) => return Poll::Ready(Gone::Ended),
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(Gone::Reset(error)),
-            }
-        }
-        Poll::Pending
-    }
-
-    /// Writes what the socket takes; fewer bytes than given mean that it is full.
-    pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, bytes)
-    }
-
-    /// As `poll_write`, for several buffers in one system call.
-    pub fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, buffers)
-    }
-
     /// Reads without waiting. Errors: `WouldBlock` when nothing is there.
     pub fn try_read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         make_room(buffer);
         self.tcp.try_read_buf(buffer)
     }
 
-    /// Writes without waiting. Errors: `WouldBlock` when the socket is full.
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.tcp.try_write(bytes)
-    }
-
-    pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.tcp.try_write_vectored(buffers)
-    }
-
-    /// As `poll_read`. Cancel safety: no byte is lost.
-    pub async fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_read(cx, buffer)).await
-    }
-
-    /// Writes all of it. Cancel safety: how much went out is unknown afterwards.
-    pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let written = poll_fn(|cx| self.poll_write(cx, bytes)).await?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            bytes = bytes.get(written..).unwrap_or_default();
-        }
-        Ok(())
-    }
-
     /// Tells the peer that no more bytes come; reading goes on.
-    pub fn shutdown_write(&self) -> io::Result<()> {
+    fn shutdown_write(&self) -> io::Result<()> {
         SockRef::from(&self.tcp).shutdown(Shutdown::Write)
     }
 
@@ -217,7 +142,10 @@ mod tests {
     use super::*;
     use crate::net::testing::{pair, run};
     use tokio::io::AsyncWriteExt;
-    use tokio::task::{spawn_local, yield_now};
+
+    async fn read(stream: &mut Stream, buffer: &mut Vec<u8>) -> usize {
+        poll_fn(|cx| stream.poll_read(cx, buffer)).await.unwrap()
+    }
 
     #[test]
     fn a_read_makes_room_where_there_is_none_and_keeps_what_was_there() {
@@ -226,7 +154,7 @@ mod tests {
             peer.write_all(b" world").await.unwrap();
             let mut buffer = b"hello".to_vec();
             buffer.shrink_to_fit();
-            assert_eq!(stream.read(&mut buffer).await.unwrap(), 6);
+            assert_eq!(read(&mut stream, &mut buffer).await, 6);
             assert_eq!(buffer, b"hello world");
         });
     }
@@ -238,71 +166,8 @@ mod tests {
             peer.write_all(&[b'x'; 100]).await.unwrap();
             let mut buffer = Vec::with_capacity(64);
             let room = buffer.capacity();
-            assert_eq!(stream.read(&mut buffer).await.unwrap(), room);
+            assert_eq!(read(&mut stream, &mut buffer).await, room);
             assert_eq!(buffer.capacity(), room);
-        });
-    }
-
-    #[test]
-    fn a_write_larger_than_the_sockets_buffers_arrives_whole() {
-        run(async {
-            let (mut stream, peer) = pair().await;
-            let sent: Vec<u8> = (0..4u32 << 20).map(|number| number as u8).collect();
-            let expected = sent.clone();
-            let writing = spawn_local(async move {
-                stream.write_all(&sent).await.unwrap();
-            });
-            let mut peer = Stream::from(peer);
-            let mut got = Vec::new();
-            while peer.read(&mut got).await.unwrap() > 0 {}
-            writing.await.unwrap();
-            assert!(got == expected, "{} of {} bytes", got.len(), expected.len());
-        });
-    }
-
-    #[test]
-    fn a_peer_that_leaves_is_seen_behind_what_it_said_before() {
-        run(async {
-            let (mut stream, mut peer) = pair().await;
-            let watching = spawn_local(async move {
-                let mut ahead = Vec::new();
-                let gone = poll_fn(|cx| stream.poll_gone(cx, &mut ahead, 1 << 16)).await;
-                (matches!(gone, Gone::Ended), ahead)
-            });
-            yield_now().await;
-            peer.write_all(b"GET /next").await.unwrap();
-            yield_now().await;
-            assert!(!watching.is_finished());
-            drop(peer);
-            assert_eq!(watching.await.unwrap(), (true, b"GET /next".to_vec()));
-        });
-    }
-
-    #[test]
-    fn a_peer_that_resets_is_seen() {
-        run(async {
-            let (mut stream, peer) = pair().await;
-            peer.set_zero_linger().unwrap();
-            drop(peer);
-            let gone = poll_fn(|cx| stream.poll_gone(cx, &mut Vec::new(), 1 << 16)).await;
-            assert!(matches!(gone, Gone::Reset(_)), "{gone:?}");
-        });
-    }
-
-    #[test]
-    fn watching_reads_no_further_ahead_than_it_may() {
-        run(async {
-            let (mut stream, peer) = pair().await;
-            let sending = spawn_local(async move {
-                let mut peer = Stream::from(peer);
-                let _ = peer.write_all(&[b'x'; 16 << 20]).await;
-            });
-            let mut ahead = Vec::with_capacity(1 << 16);
-            let watch = poll_fn(|cx| stream.poll_gone(cx, &mut ahead, 1 << 16));
-            let watched = tokio::time::timeout(Duration::from_millis(50), watch).await;
-            assert!(watched.is_err());
-            assert!((1 << 16..1 << 17).contains(&ahead.len()), "{}", ahead.len());
-            sending.abort();
         });
     }
 }

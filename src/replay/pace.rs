@@ -17,21 +17,6 @@ pub fn wait(pace: Pace, before: Duration, at: Duration) -> Duration {
     }
 }
 
-/// The waits before the head and before each piece, in order.
-pub fn schedule(
-    pace: Pace,
-    head: Duration,
-    pieces: impl IntoIterator<Item = Duration>,
-) -> impl Iterator<Item = Duration> {
-    let mut before = Duration::ZERO;
-    std::iter::once(head).chain(pieces).map(move |at| {
-        let wait = wait(pace, before, at);
-        // A piece that a person's edit put before its predecessor comes right after it.
-        before = before.max(at);
-        wait
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,8 +25,11 @@ mod tests {
         Duration::from_millis(n)
     }
 
+    /// The waits before a head at 100 ms and before its pieces, one of which an edit has put
+    /// before its predecessor.
     fn waits(pace: Pace) -> Vec<Duration> {
-        schedule(pace, ms(100), [ms(100), ms(150), ms(120), ms(450)]).collect()
+        let parts = [(0, 100), (100, 100), (100, 150), (150, 120), (150, 450)];
+        parts.map(|(before, at)| wait(pace, ms(before), ms(at))).to_vec()
     }
 
     #[test]

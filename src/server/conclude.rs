@@ -22,6 +22,9 @@ pub(super) fn conclude(
     for (number, counts) in served.arenas.iter().enumerate() {
         tracing::debug!("runtime {number}: {counts}");
     }
+    for (number, counters) in served.counters.iter().enumerate() {
+        tracing::debug!("runtime {number}: {} requests sent again", counters.retries.get());
+    }
     let mut summary = summary_of(shared, served);
     let sealed = seal_run(shared, &mut summary);
     tell_replay(server, &mut summary);

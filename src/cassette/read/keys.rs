@@ -48,54 +48,9 @@ pub(crate) const ALL: [&Keys; 10] = [
     &CASSETTE, &ENDPOINT, &EXCHANGE, &REQUEST, &RESPONSE, &INTERIM, &BODY, &PIECE, &STORED, &BYTES,
 ];
 
-/// The word that was probably meant: the one that the fewest slips of the hand turn into `word`.
-/// `None` where most of it would have to change.
-pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let near = known.iter().map(|candidate| (slips(word, candidate), *candidate)).min()?;
-    let (slips, candidate) = near;
-    (slips <= 1 + candidate.len() / 3).then_some(candidate)
-}
-
-/// Letters to add, take away or change, case aside.
-fn slips(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().map(|c| c.to_ascii_lowercase()).collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    // No known word is that long; a longer one only has to be far from all.
-    for (n, c) in from.chars().take(64).enumerate() {
-        let mut diagonal = n;
-        let mut left = n + 1;
-        for (above, known) in row.iter_mut().skip(1).zip(&to) {
-            let change = diagonal + usize::from(c.to_ascii_lowercase() != *known);
-            diagonal = *above;
-            left = change.min(left + 1).min(*above + 1);
-            *above = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = n + 1;
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_slip_of_the_hand_is_understood() {
-        for (word, meant) in [
-            ("headrs", Some("headers")),
-            ("Header", Some("headers")),
-            ("boddy", Some("body")),
-            ("metod", Some("method")),
-            ("trailer", Some("trailers")),
-            ("xyzzy", None),
-            ("", None),
-            (&"body".repeat(100), None),
-        ] {
-            assert_eq!(nearest(word, REQUEST.keys), meant, "{word}");
-        }
-    }
 
     #[test]
     fn the_schema_knows_the_same_keys() {
@@ -113,15 +68,6 @@ mod tests {
         }
         for keys in ALL {
             assert!(definitions.contains_key(keys.name), "the schema lacks {}", keys.name);
-        }
-    }
-
-    #[test]
-    fn slips_are_counted_one_by_one() {
-        for (from, to, count) in
-            [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("kitten", "sitting", 3), ("AB", "ab", 0)]
-        {
-            assert_eq!(slips(from, to), count, "{from} {to}");
         }
     }
 }

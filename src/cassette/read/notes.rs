@@ -4,11 +4,12 @@
 //! then. So all of a document is looked at, and something is made only of what is right.
 
 use super::FINDINGS_MAX;
-use super::keys::{Keys, nearest};
+use super::keys::Keys;
 use crate::cassette::bodies::Bodies;
 use crate::cassette::json::{Member, Node, Parser, Value};
 use crate::cassette::style::{Escapes, push_scalar};
 use crate::exchange::Digest;
+use crate::spelling::nearest;
 
 /// Characters of a wrong value that a message shows.
 const FOUND_CHARS_MAX: usize = 40;

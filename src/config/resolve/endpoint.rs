@@ -12,6 +12,7 @@ use crate::config::read::{At, Reading, Table};
 use crate::config::{
     Endpoint, Replacement, SOURCE_ADDRESS, SOURCE_PORT, Scheme, SourceType, Target, Written,
 };
+use crate::spelling;
 
 /// An endpoint, and what may clash with others. What couldn't be read has its own fault, and is
 /// left out of the comparison.
@@ -164,7 +165,7 @@ fn choice<T: Copy, const N: usize>(
         return Some(*value);
     }
     let names = choices.map(|(name, _)| name);
-    let hint = match keys::nearest(text, &names) {
+    let hint = match spelling::nearest(text, &names) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "in lower case, as here".to_owned(),
     };

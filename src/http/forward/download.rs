@@ -93,9 +93,9 @@ impl Flow<'_> {
             };
             match received {
                 Err(broken) => return Ok(Err(broken)),
-                Ok(()) if head.status >= 200 => return Ok(Ok(())),
                 // Nobody asked for another protocol: the fields that would were not passed on.
-                Ok(()) if head.status == 101 => return Ok(Err(Broken::Unasked)),
+                Ok(()) if framing::switches_protocols(head) => return Ok(Err(Broken::Unasked)),
+                Ok(()) if !framing::is_interim(head) => return Ok(Ok(())),
                 Ok(()) if interim_count == INTERIM_MAX => return Ok(Err(Broken::Endless)),
                 Ok(()) if head.status == 100 => self.invite(tx).await?,
                 Ok(()) => self.pass_interim(head, tx).await?,

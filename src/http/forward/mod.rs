@@ -16,6 +16,7 @@ use super::fault::{Fault, Problem};
 use super::road::{Client, Outcome, Request, Stop};
 use crate::clock;
 use crate::exchange::{RequestHead, Version};
+use crate::http1::framing::Framing;
 use crate::net::arena::Arena;
 use crate::record::{self, Recorder, Recording};
 use flow::{Buffers, Flow};
@@ -47,7 +48,10 @@ pub(super) async fn forward(
     let Request { head, framing, .. } = *request;
     let authority = &request.here.authority_of_origin;
     outgoing::write(&mut arena.sent, head, path, authority, framing, expectation);
-    let recording = begin(request, recorder, &arena.sent, std::mem::take(&mut arena.tape));
+    let mut recording = begin(request, recorder, &arena.sent, std::mem::take(&mut arena.tape));
+    if let Framing::Length(length) = framing {
+        recording.expect_request_bytes(length);
+    }
     let mut buffers = Buffers::take(arena);
     let waits = expectation == Expectation::Passed && client.waits_for_continue(head);
     let flow = Flow::new(request, recording, Gate::new(!waits));

@@ -143,18 +143,6 @@ fn only_http_1_1_clients_wait_for_100_and_upgrade() {
     assert!(expects_continue(&request(Version::Http11, expecting)));
     assert!(!expects_continue(&request(Version::Http10, expecting)));
     assert!(!expects_continue(&request(Version::Http11, &[("Expect", "200-ok")])));
-
-    let upgrading: Pairs<'_> = &[(CN, "keep-alive, Upgrade"), ("Upgrade", "websocket")];
-    assert!(asks_for_upgrade(&request(Version::Http11, upgrading)));
-    assert!(!asks_for_upgrade(&request(Version::Http10, upgrading)));
-    for not_upgrading in [
-        &[("Upgrade", "websocket")] as Pairs<'_>,
-        &[(CN, "upgrade")],
-        &[(CN, "upgrade"), ("Upgrade", "")],
-        &[(CN, "upgraded"), ("Upgrade", "websocket")],
-    ] {
-        assert!(!asks_for_upgrade(&request(Version::Http11, not_upgrading)), "{not_upgrading:?}");
-    }
 }
 
 #[test]

@@ -172,7 +172,7 @@ impl Acceptor {
         #[cfg(not(target_os = "linux"))]
         let _ = tcp.set_nodelay(true);
         self.terms.counts.accepted.fetch_add(1, Ordering::Relaxed);
-        Some(Conn::new(Stream::from(tcp), peer, permit, self.watch.guard()))
+        Some(Conn::new(Stream::from(tcp), permit, self.watch.guard()))
     }
 
     /// Says no, as far as a fresh socket takes it, and never waits.

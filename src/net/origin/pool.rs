@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn port(connection: &Connection) -> u16 {
-        connection.stream.local_addr().unwrap().port()
+        connection.stream.tcp().local_addr().unwrap().port()
     }
 
     #[test]
