@@ -81,19 +81,29 @@ fn supervise(
         .map_err(|error| Error::System("a runtime", error))?;
     runtime.block_on(async {
         for _ in 0..server.workers {
-            if let Some(Event::Failed(error)) = inbox.recv().await {
-                server.drain.stop_now();
-                return Err(error);
+            match inbox.recv().await {
+                Some(Event::Accepting) => {}
+                Some(Event::Failed(error)) => {
+                    server.drain.stop_now();
+                    return Err(error);
+                }
+                None => return Err(gone()),
             }
         }
         heed_signals(Arc::downgrade(server)).map_err(|error| Error::System("signals", error))?;
         announce(lines);
-        let mut failed = false;
+        let (mut failed, mut is_served) = (false, true);
         let mut is_over = std::pin::pin!(server.drain.finished());
         let finished = loop {
             tokio::select! {
                 finished = &mut is_over => break finished,
-                Some(Event::Failed(error)) = inbox.recv() => {
+                event = inbox.recv(), if is_served => {
+                    is_served = event.is_some();
+                    let error = match event {
+                        Some(Event::Accepting) => continue,
+                        Some(Event::Failed(error)) => error,
+                        None => gone(),
+                    };
                     tracing::error!("{error}");
                     failed = true;
                     server.start_drain();
@@ -102,6 +112,11 @@ fn supervise(
         };
         Ok((finished, failed))
     })
+}
+
+/// No runtime is left to tell anything.
+fn gone() -> Error {
+    Error::System("a runtime", std::io::Error::other("its thread has ended"))
 }
 
 /// Signals so close together are one wish: wrappers such as `timeout` and `npm run` send theirs to
