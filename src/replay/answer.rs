@@ -30,8 +30,8 @@ pub enum Content {
 }
 
 impl Content {
-    /// Bytes, where that is known before the coding is put on.
-    pub fn len(&self) -> Option<u64> {
+    /// How many bytes it has, where that is known before the coding is put on.
+    pub fn known_len(&self) -> Option<u64> {
         match self {
             Content::None | Content::Unusable(_) => Some(0),
             Content::Whole(bytes) => Some(bytes.len() as u64),

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::summary::Summary;
+use super::summary::{Summary, counted};
 use super::supervise::Served;
 use super::{Ended, Error, Server, recordings};
 use crate::config::Mode;
@@ -82,17 +82,19 @@ fn seal_run(shared: &Shared, summary: &mut Summary) -> Result<(), Error> {
 /// `default: 12 exchanges replaced by 3`.
 fn session_line(sealed: &SealedSession, how: seal::Existing) -> String {
     let SealedSession { session, path, kept, before, set_aside } = sealed;
+    let exchanges = |count: usize| counted(count as u64, "exchange", "exchanges");
     match (before, how) {
         _ if *set_aside => format!(
-            "{session}: {kept} exchanges recorded into {}, because its cassette can't be read",
+            "{session}: {} recorded into {}, because its cassette can't be read",
+            exchanges(*kept),
             path.display()
         ),
-        (None, _) => format!("{session}: {kept} exchanges recorded"),
+        (None, _) => format!("{session}: {} recorded", exchanges(*kept)),
         (Some(before), seal::Existing::Replace) => {
-            format!("{session}: {before} exchanges replaced by {kept}")
+            format!("{session}: {} replaced by {kept}", exchanges(*before))
         }
         (Some(before), seal::Existing::Append) => {
-            format!("{session}: {kept} exchanges added to {before}")
+            format!("{session}: {} added to {before}", exchanges(*kept))
         }
     }
 }
@@ -103,9 +105,12 @@ fn tell_replay(server: &Server, summary: &mut Summary) {
     if shared.mode == Mode::Replay {
         for session in shared.library.opened() {
             let unused = session.unused().count();
-            let (name, hits, misses) = (session.name(), session.hits(), session.misses());
+            let name = session.name();
             summary.sessions.push(format!(
-                "{name}: {hits} hits, {misses} misses, {unused} recorded exchanges unused"
+                "{name}: {}, {}, {} unused",
+                counted(session.hits(), "hit", "hits"),
+                counted(session.misses(), "miss", "misses"),
+                counted(unused as u64, "recorded exchange", "recorded exchanges"),
             ));
             summary.unused += unused;
             if server.strict {

@@ -188,25 +188,22 @@ fn settings(config: &Config, mode: Mode, strict: bool) -> Settings {
 const FIXED_DESCRIPTORS: usize = 64;
 
 fn make_room(config: &mut Config, mode: Mode) -> Result<(), Error> {
+    let listeners = config.endpoints.len().max(1) * worker_count(config);
     let limits = &mut config.limits;
-    let listeners = config.endpoints.len().max(1) * 64;
     let need = rlimit::Need {
         connections: limits.max_connections,
+        // A replay calls no origin. Otherwise each client may have one origin connection, in use
+        // or kept for its next request: one that is kept is taken before another is dialled.
         per_connection: if mode == Mode::Replay { 1 } else { 2 },
-        fixed: FIXED_DESCRIPTORS + listeners + limits.origin_idle_max,
+        fixed: FIXED_DESCRIPTORS + listeners,
     };
     let asked = if limits.max_connections_configured {
         rlimit::Asked::ByConfiguration
     } else {
         rlimit::Asked::ByDefault
     };
-    let possible = rlimit::make_room(need, asked)?;
-    if possible < limits.max_connections {
-        tracing::warn!(
-            "the limit of file descriptors allows {possible} connections instead of {}",
-            limits.max_connections
-        );
-        limits.max_connections = possible;
-    }
+    // Says so itself where it lowers the limit.
+    limits.max_connections = rlimit::make_room(need, asked)?;
+    limits.origin_idle_max = limits.origin_idle_max.min(limits.max_connections);
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Error;
 use super::bound::endpoint_of;
+use super::summary::counted;
 use crate::causes;
 use crate::config::{Config, Endpoint};
 use crate::replay::source::{Conflict, ConflictKind, Left, LoadError};
@@ -55,9 +56,9 @@ fn tell_recovery(recovery: &Recovery) {
     for recovered in &recovery.recovered {
         for session in &recovered.sealed.sessions {
             tracing::warn!(
-                "session `{}`: {} exchanges that a killed recorder kept were recovered into {}",
+                "session `{}`: {} that a killed recorder kept, recovered into {}",
                 session.session,
-                session.kept,
+                counted(session.kept as u64, "exchange", "exchanges"),
                 session.path.display()
             );
         }

@@ -23,21 +23,31 @@ pub(super) struct Summary {
     pub(super) notes: Vec<String>,
 }
 
+/// `1 exchange`, `2 exchanges`.
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in self.sessions.iter().chain(&self.notes) {
             writeln!(f, "{line}")?;
         }
-        write!(f, "{} requests, {} bytes sent", self.requests, self.sent_bytes)?;
+        let requests = counted(self.requests, "request", "requests");
+        write!(f, "{requests}, {} sent", counted(self.sent_bytes, "byte", "bytes"))?;
         let counts = [
-            (self.misses, "misses"),
-            (self.unused as u64, "recorded exchanges unused"),
-            (self.refused, "connections refused"),
-            (self.cut as u64, "connections cut at the drain's deadline"),
-            (self.panics, "panics"),
+            (self.misses, "miss", "misses"),
+            (self.unused as u64, "recorded exchange unused", "recorded exchanges unused"),
+            (self.refused, "connection refused", "connections refused"),
+            (
+                self.cut as u64,
+                "connection cut at the drain's deadline",
+                "connections cut at the drain's deadline",
+            ),
+            (self.panics, "panic", "panics"),
         ];
-        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-            write!(f, ", {count} {what}")?;
+        for (count, one, many) in counts.into_iter().filter(|(count, ..)| *count > 0) {
+            write!(f, ", {}", counted(count, one, many))?;
         }
         for (fault, count) in &self.faults {
             write!(f, "\n{fault}: {count}")?;
@@ -82,36 +92,44 @@ impl Summary {
 mod tests {
     use super::*;
 
-    fn summary() -> Summary {
-        Summary {
-            sessions: vec!["default: 12 exchanges replaced by 3".into()],
-            requests: 5,
-            sent_bytes: 700,
-            misses: 1,
-            refused: 2,
-            faults: vec![(Fault::Miss, 1), (Fault::OriginTimeout, 1)],
-            notes: vec!["a note".into()],
-            ..Summary::default()
-        }
-    }
-
-    #[test]
-    fn a_summary_tells_sessions_first_and_only_what_happened() {
-        assert_eq!(
-            summary().to_string(),
-            "default: 12 exchanges replaced by 3\na note\n\
-             5 requests, 700 bytes sent, 1 misses, 2 connections refused\n\
-             miss: 1\norigin-timeout: 1"
-        );
-        assert_eq!(Summary::default().to_string(), "0 requests, 0 bytes sent");
-    }
-
     #[test]
     fn a_summary_for_programs_has_every_figure() {
-        let told = summary().to_json();
-        let summary = &told["summary"];
-        assert_eq!((&summary["requests"], &summary["unused"]), (&5.into(), &0.into()));
-        assert_eq!(summary["faults"], serde_json::json!({"miss": 1, "origin-timeout": 1}));
-        assert_eq!(summary["sessions"][0], "default: 12 exchanges replaced by 3");
+        let summary = Summary {
+            sessions: vec!["default: 1 exchange recorded".into()],
+            requests: 5,
+            faults: vec![(Fault::Miss, 1), (Fault::OriginTimeout, 2)],
+            ..Summary::default()
+        };
+        let told = summary.to_json();
+        let told = &told["summary"];
+        assert_eq!((&told["requests"], &told["unused"]), (&5.into(), &0.into()));
+        assert_eq!(told["faults"], serde_json::json!({"miss": 1, "origin-timeout": 2}));
+        assert_eq!(told["sessions"][0], "default: 1 exchange recorded");
+    }
+
+    #[test]
+    fn it_reads_as_sentences_and_leaves_out_what_did_not_happen() {
+        let summary = Summary {
+            sessions: vec!["default: 1 exchange recorded".into()],
+            requests: 1,
+            sent_bytes: 219,
+            ..Summary::default()
+        };
+        assert_eq!(summary.to_string(), "default: 1 exchange recorded\n1 request, 219 bytes sent");
+        let summary = Summary {
+            requests: 5,
+            sent_bytes: 1000,
+            misses: 1,
+            unused: 2,
+            cut: 1,
+            faults: vec![(Fault::Miss, 1)],
+            notes: vec!["default: unused: GET /b".into()],
+            ..Summary::default()
+        };
+        assert_eq!(
+            summary.to_string(),
+            "default: unused: GET /b\n5 requests, 1000 bytes sent, 1 miss, 2 recorded exchanges \
+             unused, 1 connection cut at the drain's deadline\nmiss: 1"
+        );
     }
 }

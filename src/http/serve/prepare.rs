@@ -84,13 +84,13 @@ pub(super) fn framing_of(response: &Response, content: &Content, asked: &Asked<'
     let length = match content {
         // A cut answer promises what its origin promised, and breaks the promise where it did.
         _ if response.end != End::Whole => {
-            declared.filter(|declared| content.len().is_none_or(|len| len <= *declared))
+            declared.filter(|declared| content.known_len().is_none_or(|len| len <= *declared))
         }
         _ if response.head.fields.contains("transfer-encoding") => None,
         _ if !response.trailers.is_empty() => None,
         // The end of a stream was not known in advance.
         Content::Pieces(_) if declared.is_none() => None,
-        content => content.len(),
+        content => content.known_len(),
     };
     answer::framing(asked, response.head.status, length)
 }
