@@ -1,7 +1,8 @@
 //! Ouli: a record/replay proxy.
 //!
-//! The map. Arrows go one way: `cli → server → http1 → http → record, replay → tape, cassette,
-//! matching, redact → exchange`. ARCHITECTURE.md tells the three roads through it.
+//! The map. Arrows go one way: `cli → server → http1::server → http → record, replay → tape,
+//! cassette, matching, redact → exchange`; `http` goes to clients and origins through the rest of
+//! `http1`, which goes to sockets through `net`. ARCHITECTURE.md tells the three roads through it.
 
 pub mod cassette;
 pub mod causes;
