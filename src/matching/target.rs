@@ -186,10 +186,12 @@ mod tests {
         }
 
         #[test]
-        fn the_canonical_form_is_its_own_canonical_form(part in "[/a%24fF é|~-]{0,20}") {
+        fn the_canonical_form_is_its_own_canonical_form(
+            // A lone `%` is no encoded byte, but may become a part of one: `%2%44` is `%2D`.
+            part in "(/|a|F| |é|\\||~|-|%2f|%44|%7E|%C3){0,20}",
+        ) {
             let once = canonical_text(&part);
-            // `%%41` is `%` and `A`, and stays so: `%A` is no encoded byte.
-            prop_assert!(once.len() < 3 || part.contains("%%") || canonical_text(&once) == once);
+            prop_assert_eq!(canonical_text(&once), once);
         }
     }
 }

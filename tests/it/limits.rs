@@ -468,12 +468,12 @@ fn a_hard_descriptor_limit_below_the_default_lowers_the_limit_and_warns() {
     let origin = origin();
     let ouli = Ouli::record(&origin).after("ulimit -n 1200").start();
     assert_eq!(ouli.client().get("/").text(), "1");
-    ouli.terminate().expect_code(0).expect_said(&["connections"]);
+    ouli.terminate().expect_code(0).expect_said(&["lowered the connection limit"]);
 
     // A replay keeps no origin connections, so it does with less.
     let replay = Ouli::replay(ouli.recordings()).after("ulimit -n 256").start();
     assert_eq!(replay.client().get("/").text(), "1");
-    replay.terminate().expect_code(0).expect_said(&["connections"]);
+    replay.terminate().expect_code(0).expect_said(&["lowered the connection limit"]);
 }
 
 #[test]
