@@ -225,6 +225,65 @@ pub struct Piece {
     pub bytes: Bytes,
 }
 
+/// How far a gRPC request had come when something of its answer did, as Ouli saw it: what a replay
+/// waits for before it sends the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum After {
+    /// So many whole messages of it.
+    Messages(u32),
+    /// All of it, and its end.
+    #[default]
+    End,
+}
+
+/// One message of a gRPC call, its length prefix off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Since the request head's arrival.
+    pub at: Duration,
+    /// How far the request had come. Says nothing on a request's own messages.
+    pub after: After,
+    pub compression: Compression,
+    pub payload: Payload,
+}
+
+/// What the prefix of a gRPC message says about compression, and whether it is still on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    #[default]
+    None,
+    /// The payload is as it was on the wire, by the coding that `grpc-encoding` names.
+    On,
+    /// Taken off, and put on again when the message is sent.
+    Off,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    Bytes(Bytes),
+    /// In a file of its own under `bodies/`, named by its digest.
+    File {
+        digest: Digest,
+        len: u64,
+    },
+    /// Bytes at the end of a body that are no whole message, their prefix included.
+    Rest(Bytes),
+}
+
+impl Payload {
+    /// Bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Payload::Bytes(bytes) | Payload::Rest(bytes) => bytes.len() as u64,
+            Payload::File { len, .. } => *len,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// The content of a message after its transfer coding is taken off. What `Content-Encoding` put on
 /// is still on in a tape; in a cassette it is off where `Message::coding` says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,6 +292,8 @@ pub enum Body {
     Whole(Bytes),
     /// Kept piece by piece, because when each came matters.
     Pieces(Vec<Piece>),
+    /// Of a gRPC call, message by message.
+    Messages(Vec<Message>),
     /// In a file of its own under `bodies/`, named by its digest.
     File {
         digest: Digest,
@@ -275,12 +336,17 @@ pub struct Request {
     /// The coding that is off the body but named in the head.
     pub coding: Option<Coding>,
     pub trailers: Fields,
+    /// Whether its end came. Where it didn't, the answer was over or the client gone before that,
+    /// and the body is as far as it came.
+    pub is_whole: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// From the request head's arrival to the answer head's.
     pub at: Duration,
+    /// How far the request had come by then; always `End` where it isn't a gRPC call.
+    pub after: After,
     /// Interim answers (1xx) in their order, 101 excluded.
     pub interim: Vec<ResponseHead>,
     /// As the origin sent it, framing fields included, secrets redacted.
@@ -290,6 +356,8 @@ pub struct Response {
     pub coding: Option<Coding>,
     pub trailers: Fields,
     pub end: End,
+    /// How far the request had come at the end; always `End` where it isn't a gRPC call.
+    pub end_after: After,
 }
 
 /// One request and its answer.

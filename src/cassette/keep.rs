@@ -158,6 +158,7 @@ pub(crate) fn keep<'a>(
             }
             Ok(as_it_is(Content::File { digest, len }))
         }
+        Body::Messages(_) => Ok(as_it_is(Content::Absent)),
         &Body::Omitted { digest, len } => Ok(as_it_is(Content::Omitted { digest, len })),
     }
 }

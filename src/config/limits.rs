@@ -47,6 +47,47 @@ pub struct Limits {
     /// Zero cuts what is in flight at once.
     pub drain_timeout: Duration,
     pub seal_timeout: Duration,
+    /// TLS handshakes under way at once, all listeners together; more wait in turn.
+    pub max_handshakes: usize,
+    pub h2: H2Limits,
+}
+
+/// What bounds an HTTP/2 connection, to clients and to origins alike. Sizes are in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct H2Limits {
+    /// Streams that a client may have open on one connection.
+    pub max_streams: usize,
+    /// What a peer may send on a stream before Ouli has passed it on.
+    pub stream_window: usize,
+    /// The same for all streams of a connection together. At least 16 times a stream's, so that
+    /// one slow reader doesn't hold up the others on a shared origin connection.
+    pub connection_window: usize,
+    /// Bytes of a stream that wait for a peer's window.
+    pub send_buffer: usize,
+    /// Streams that a peer reset before anybody took them; one more ends the connection.
+    pub max_pending_resets: usize,
+    /// Frames that carry nothing (pings, settings, resets, empty data), less those that something
+    /// was done for: more end the connection.
+    pub max_idle_frames: usize,
+    /// Silence of a peer that has streams open, after which it is asked whether it lives.
+    pub ping_interval: Duration,
+    /// A ping unanswered for so long ends the connection.
+    pub ping_timeout: Duration,
+}
+
+impl Default for H2Limits {
+    fn default() -> Self {
+        H2Limits {
+            max_streams: 256,
+            stream_window: 64 << 10,
+            connection_window: 1 << 20,
+            send_buffer: 64 << 10,
+            max_pending_resets: 20,
+            max_idle_frames: 1000,
+            ping_interval: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(20),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -73,6 +114,8 @@ impl Default for Limits {
             replay_wait: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
             seal_timeout: Duration::from_secs(60),
+            max_handshakes: 256,
+            h2: H2Limits::default(),
         }
     }
 }
@@ -149,7 +192,7 @@ const fn time_or_zero(key: &'static str, slot: fn(&mut Limits) -> &mut Duration)
 }
 
 /// Every key of `[limits]`, in the order of the documentation.
-pub(super) const BOUNDS: [Bound; 20] = [
+pub(super) const BOUNDS: [Bound; 29] = [
     count(
         "max_connections",
         |l| &mut l.max_connections,
@@ -227,4 +270,43 @@ pub(super) const BOUNDS: [Bound; 20] = [
     ),
     time_or_zero("drain_timeout", |l| &mut l.drain_timeout),
     time("seal_timeout", |l| &mut l.seal_timeout, "no recording could be turned into cassettes"),
+    count(
+        "max_handshakes",
+        |l| &mut l.max_handshakes,
+        (1, CONNECTIONS_MAX),
+        "no TLS connection could be made",
+    ),
+    count(
+        "h2_max_streams",
+        |l| &mut l.h2.max_streams,
+        (1, 65_535),
+        "no HTTP/2 client could ask for anything",
+    ),
+    size(
+        "h2_stream_window",
+        |l| &mut l.h2.stream_window,
+        (16 << 10, 64 * MIB),
+        "most time would go into window updates",
+    ),
+    size(
+        "h2_connection_window",
+        |l| &mut l.h2.connection_window,
+        (64 << 10, 1024 * MIB),
+        "HTTP/2 itself begins with this much (RFC 9113 section 6.9.2)",
+    ),
+    size(
+        "h2_send_buffer",
+        |l| &mut l.h2.send_buffer,
+        (16 << 10, 64 * MIB),
+        "not even a frame would fit",
+    ),
+    count("h2_max_pending_resets", |l| &mut l.h2.max_pending_resets, (0, 65_535), ""),
+    count(
+        "h2_max_idle_frames",
+        |l| &mut l.h2.max_idle_frames,
+        (16, 1_000_000),
+        "ordinary clients would be cut off",
+    ),
+    time("h2_ping_interval", |l| &mut l.h2.ping_interval, "pings would be all that is sent"),
+    time("h2_ping_timeout", |l| &mut l.h2.ping_timeout, "no peer could answer in time"),
 ];

@@ -63,6 +63,15 @@ max_ws_message = "1MiB"
 replay_wait = "5s"
 drain_timeout = "6s"
 seal_timeout = "7s"
+max_handshakes = 8
+h2_max_streams = 100
+h2_stream_window = "32KiB"
+h2_connection_window = "512KiB"
+h2_send_buffer = "16KiB"
+h2_max_pending_resets = 10
+h2_max_idle_frames = 500
+h2_ping_interval = "15s"
+h2_ping_timeout = "5s"
 
 [sockets]
 recv_buffer = "kernel"
@@ -115,6 +124,17 @@ fn every_key_reaches_the_configuration() {
         replay_wait: secs(5),
         drain_timeout: secs(6),
         seal_timeout: secs(7),
+        max_handshakes: 8,
+        h2: limits::H2Limits {
+            max_streams: 100,
+            stream_window: 32 << 10,
+            connection_window: 512 << 10,
+            send_buffer: 16 << 10,
+            max_pending_resets: 10,
+            max_idle_frames: 500,
+            ping_interval: secs(15),
+            ping_timeout: secs(5),
+        },
     };
     assert_eq!(config.limits, limits);
     let sockets = Sockets { recv_buffer: None, send_buffer: Some(128 << 10), backlog: 16 };

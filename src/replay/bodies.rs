@@ -32,7 +32,7 @@ impl Bodies {
             Body::File { digest, .. } | Body::Omitted { digest, .. } => {
                 return Ok(BodyPrint::Bytes(*digest));
             }
-            Body::Absent | Body::Whole(_) | Body::Pieces(_) => {}
+            Body::Absent | Body::Whole(_) | Body::Pieces(_) | Body::Messages(_) => {}
         }
         self.push(request, &mut body)?;
         Ok(body.finish())
@@ -58,7 +58,7 @@ impl Bodies {
 
     fn push(&self, request: &Request, body: &mut BodyKey) -> Result<(), Unreadable> {
         match &request.body {
-            Body::Absent | Body::Omitted { .. } => {}
+            Body::Absent | Body::Messages(_) | Body::Omitted { .. } => {}
             Body::Whole(bytes) => body.push(bytes),
             Body::Pieces(pieces) => pieces.iter().for_each(|piece| body.push(&piece.bytes)),
             Body::File { digest, .. } => {
@@ -89,6 +89,7 @@ pub(super) fn len(body: &Body) -> u64 {
         Body::Absent => 0,
         Body::Whole(bytes) => bytes.len() as u64,
         Body::Pieces(pieces) => pieces.iter().map(|piece| piece.bytes.len() as u64).sum(),
+        Body::Messages(messages) => messages.iter().map(|one| one.payload.len()).sum(),
         Body::File { len, .. } | Body::Omitted { len, .. } => *len,
     }
 }

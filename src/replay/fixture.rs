@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{BodyPath, Session, Settings};
-use crate::exchange::{Body, End, Exchange, Fields, Request, RequestHead, Response, ResponseHead};
+use crate::exchange::{
+    After, Body, End, Exchange, Fields, Request, RequestHead, Response, ResponseHead,
+};
 use crate::matching::{Asked, BodyKey, Bounds, key};
 use crate::redact::Redactor;
 use crate::replay::choose::AfterLast;
@@ -37,15 +39,17 @@ pub(super) fn exchange(method: &str, target: &str, body: Body, answer: &str) -> 
     Exchange {
         endpoint: "api".into(),
         recorded_at_ms: 0,
-        request: Request { head, body, coding: None, trailers: Fields::new() },
+        request: Request { head, body, coding: None, trailers: Fields::new(), is_whole: true },
         response: Response {
             at: Duration::ZERO,
+            after: After::End,
             interim: Vec::new(),
             head: ResponseHead::default(),
             body: Body::Whole(Bytes::copy_from_slice(answer.as_bytes())),
             coding: None,
             trailers: Fields::new(),
             end: End::Whole,
+            end_after: After::End,
         },
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::format::{Frame, Side};
 use crate::exchange::{
-    Body, Digest, End, Exchange, Fields, Piece, Request, RequestHead, Response, ResponseHead,
+    After, Body, Digest, End, Exchange, Fields, Piece, Request, RequestHead, Response, ResponseHead,
 };
 
 /// Reads further apart than this came at different times for the origin's reasons, not the
@@ -146,15 +146,18 @@ impl Assembly {
                 body: request_body,
                 coding: None,
                 trailers: self.request.trailers,
+                is_whole: true,
             },
             response: Response {
                 at,
+                after: After::End,
                 interim: self.interim,
                 head,
                 body,
                 coding: None,
                 trailers: self.response.trailers,
                 end,
+                end_after: After::End,
             },
         })
     }

@@ -14,7 +14,7 @@ use crate::cassette::write::end_name;
 use crate::cassette::{EndpointNote, origin, time};
 use crate::config::SourceType;
 use crate::exchange::{
-    End, Exchange, Fields, Request, RequestHead, Response, ResponseHead, Version,
+    After, End, Exchange, Fields, Request, RequestHead, Response, ResponseHead, Version,
 };
 
 const VERSIONS: [Version; 3] = [Version::Http10, Version::Http11, Version::Http2];
@@ -96,7 +96,7 @@ fn request(notes: &mut Notes, node: &Node<'_>) -> Option<Request> {
     let trailers = self::fields(notes, &object, "trailers");
     let head = RequestHead { method: method?, target: target?, version: version?, fields: fields? };
     let (body, coding) = body?;
-    Some(Request { head, body, coding, trailers: trailers? })
+    Some(Request { head, body, coding, trailers: trailers?, is_whole: true })
 }
 
 fn response(notes: &mut Notes, node: &Node<'_>) -> Option<Response> {
@@ -122,12 +122,14 @@ fn response(notes: &mut Notes, node: &Node<'_>) -> Option<Response> {
     let (body, coding) = body?;
     Some(Response {
         at: at?,
+        after: After::End,
         interim: interim?,
         head: head?,
         body,
         coding,
         trailers: trailers?,
         end: end?,
+        end_after: After::End,
     })
 }
 

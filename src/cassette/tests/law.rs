@@ -73,7 +73,7 @@ prop_compose! {
         trailers in fields(),
     ) -> Request {
         let head = RequestHead { method, target, version, fields };
-        Request { head, body, coding: None, trailers }
+        Request { head, body, coding: None, trailers, is_whole: true }
     }
 }
 
@@ -88,7 +88,17 @@ prop_compose! {
     ) -> Response {
         let ends = [End::Whole, End::CutByOrigin, End::LeftByClient, End::RecorderKilled];
         let at = Duration::from_millis(at);
-        Response { at, interim, head, body, coding: None, trailers, end: ends[end] }
+        Response {
+            at,
+            after: After::End,
+            interim,
+            head,
+            body,
+            coding: None,
+            trailers,
+            end: ends[end],
+            end_after: After::End,
+        }
     }
 }
 

@@ -67,15 +67,18 @@ fn exchange() -> Exchange {
             body: Body::Absent,
             coding: None,
             trailers: Fields::new(),
+            is_whole: true,
         },
         response: Response {
             at: Duration::from_millis(41),
+            after: After::End,
             interim: Vec::new(),
             head: ResponseHead::default(),
             body: Body::Absent,
             coding: None,
             trailers: Fields::new(),
             end: End::Whole,
+            end_after: After::End,
         },
     }
 }

@@ -66,6 +66,7 @@ fn coded(response: &Response) -> Result<Content, EncodeError> {
         Body::Absent => Content::None,
         Body::Whole(bytes) => Content::Whole(bytes),
         Body::Pieces(pieces) => Content::Pieces(pieces),
+        Body::Messages(_) => Content::None,
         Body::File { digest, len } => Content::File { digest, len, coding: response.coding },
         Body::Omitted { digest, len } => Content::Unusable(format!(
             "its body of {len} bytes was larger than `max_kept_body` and was not kept; its \
