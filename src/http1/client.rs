@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
-use tokio::net::tcp::ReadHalf;
-
 use super::Refusal;
 use super::framing::{self, Framing};
 use super::head::{self, HeadLimits, HeadScanner, Role};
 use super::input::Input;
 use super::receiver::{Receiver, Step};
 use crate::exchange::{Fields, ResponseHead};
+use crate::net::stream::ReadHalf;
 
 /// Why an origin's answer can't be read on.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,6 @@ use std::pin::pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::Refusal;
 use super::framing::Framing;
@@ -17,7 +16,7 @@ use super::receiver::{Receiver, Step};
 use super::writer;
 use crate::exchange::Fields;
 use crate::net::deadline::within;
-use crate::net::stream::Farewell;
+use crate::net::stream::{Farewell, ReadHalf, WriteHalf};
 
 /// Why no more of a request comes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,13 +3,12 @@
 use std::io;
 use std::ops::Range;
 
-use tokio::net::tcp::ReadHalf;
-
 use super::Refusal;
 use super::framing::{BodyDecoder, BodyEvent, Framing};
 use super::head::HeadLimits;
 use super::input::Input;
 use crate::exchange::Fields;
+use crate::net::stream::ReadHalf;
 
 pub struct Receiver<'c> {
     pub reader: ReadHalf<'c>,

@@ -16,7 +16,7 @@ use bytes::BufMut;
 use socket2::SockRef;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::tcp;
 
 use super::arena::READ_BYTES;
 use super::deadline::Deadline;
@@ -49,6 +49,12 @@ impl Farewell {
         let _ = SockRef::from(tcp).set_linger(linger);
     }
 }
+
+/// The receiving direction of a stream.
+pub type ReadHalf<'s> = tcp::ReadHalf<'s>;
+
+/// The sending direction of a stream.
+pub type WriteHalf<'s> = tcp::WriteHalf<'s>;
 
 #[derive(Debug)]
 pub struct Stream {

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::net::tcp::WriteHalf;
 use tokio::time::Instant;
 
 use super::flow::Flow;
@@ -16,6 +15,7 @@ use crate::http::road::Stop;
 use crate::http1::framing::Framing;
 use crate::http1::halves::Rx;
 use crate::http1::writer;
+use crate::net::stream::WriteHalf;
 
 impl Flow<'_> {
     /// Sends the request, then watches for the client's leaving. Ends only when the client fails.
