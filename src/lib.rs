@@ -11,6 +11,7 @@ pub mod clock;
 pub mod coding;
 pub mod config;
 pub mod exchange;
+pub mod grpc;
 pub mod http;
 pub mod http1;
 pub mod matching;
