@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod grpc;
 pub mod http;
 pub mod http1;
+pub mod http2;
 pub mod matching;
 pub mod net;
 pub mod record;
