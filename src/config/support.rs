@@ -24,9 +24,8 @@ fn source_fault(endpoint: &Endpoint) -> Option<Fault> {
 
 fn target_fault(endpoint: &Endpoint, mode: Mode) -> Option<Fault> {
     let missing = match endpoint.target.scheme {
-        Scheme::Http => return None,
+        Scheme::Http | Scheme::H2c => return None,
         Scheme::Https => "TLS",
-        Scheme::H2c => "HTTP/2",
     };
     let reason =
         format!("{missing} is not available in this version, and {} needs it", endpoint.target);
