@@ -90,7 +90,8 @@ impl Flow<'_> {
         bytes: &[u8],
     ) -> Result<(), UploadEnd> {
         self.body_begun.set(true);
-        let kept = self.recording.borrow_mut().request_data(bytes);
+        let at = self.request.elapsed();
+        let kept = self.recording.borrow_mut().request_data(at, bytes);
         kept.map_err(|error| UploadEnd::Client(self.disk_failed(error)))?;
         if self.request.framing == Framing::Chunked {
             writer::chunk_head(out, bytes.len());
