@@ -259,11 +259,10 @@ impl<'a> Flow<'a> {
                 break;
             };
             left = left.saturating_sub(bytes.len());
-            let kept = self.recording.borrow_mut().request_data(bytes);
+            let kept = self.recording.borrow_mut().request_data(self.request.elapsed(), bytes);
             kept.map_err(|error| self.disk_failed(error))?;
         }
-        let kept = self.recording.borrow_mut().flush();
-        kept.map_err(|error| self.disk_failed(error))
+        Ok(())
     }
 
     fn judged(&self, ended: Result<Tried, Stop>, is_clean: bool) -> Result<Tried, Stop> {
@@ -306,20 +305,19 @@ impl<'a> Flow<'a> {
     /// `is_committed`: the client has got something of the answer.
     pub(super) fn close(self, ended: &Result<Outcome, Stop>, is_committed: bool) -> Vec<u8> {
         let mut recording = self.recording.into_inner();
-        match ended {
+        let is_sound = match ended {
             Err(_) if !self.answered.get() => return recording.abandon(),
             // The client got Ouli's answer instead.
             Err(Stop::Fault(_)) if !is_committed => return recording.abandon(),
             // The disk failed: the tape has what the client has seen, as if the recorder had died.
-            Err(Stop::Fault(problem)) if problem.fault.whose() != Whose::Client => {}
+            Err(Stop::Fault(problem)) if problem.fault.whose() != Whose::Client => false,
             // Already ended where the origin cut, and where the client failed after the last byte.
-            _ if recording.is_ended() => {}
-            _ => {
-                // A disk that fails here is noted by the run; nobody waits for the answer.
-                let _ = recording
-                    .end(End::LeftByClient, &Fields::new())
-                    .and_then(|()| recording.flush());
-            }
+            _ if recording.is_ended() => true,
+            _ => recording.end(End::LeftByClient, &Fields::new()).is_ok(),
+        };
+        if is_sound {
+            // A disk that fails here is noted by the run; nobody waits for the answer.
+            let _ = recording.request_cut().and_then(|()| recording.flush());
         }
         for omitted in recording.omitted() {
             self.request.here.notes().omitted(self.request.session, &omitted);
