@@ -24,3 +24,4 @@ pub mod session;
 pub mod spelling;
 pub mod tape;
 pub mod telemetry;
+pub mod x509;

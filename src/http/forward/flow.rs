@@ -15,7 +15,7 @@ use crate::http1::head::HeadLimits;
 use crate::http1::writer;
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
-use crate::net::origin::{Connection, DialError};
+use crate::net::origin::{Connection, DialError, Origin};
 use crate::net::stream::Stream;
 use crate::record::{self, Recording};
 
@@ -105,8 +105,8 @@ impl<'a> Flow<'a> {
     ) -> Result<Outcome, Stop> {
         let here = self.request.here;
         let origins = &here.worker.origins;
-        let target = &here.endpoint.target;
-        let mut kept = origins.take(target);
+        let origin = &here.origin;
+        let mut kept = origins.take(origin);
         loop {
             let mut connection = match kept.take() {
                 Some(connection) => connection,
@@ -116,7 +116,7 @@ impl<'a> Flow<'a> {
             match tried {
                 Tried::Answered { outcome, reusable } => {
                     if reusable {
-                        origins.put(target, connection);
+                        origins.put(origin, connection);
                     }
                     return Ok(outcome);
                 }
@@ -137,8 +137,7 @@ impl<'a> Flow<'a> {
 
     async fn dial(&self, rx: &mut Rx<'_>) -> Result<Connection, Stop> {
         let here = self.request.here;
-        let target = &here.endpoint.target;
-        let dialling = here.worker.dialer.dial(&target.host, target.port);
+        let dialling = here.worker.dialer.dial(&here.origin);
         tokio::select! {
             biased;
             dialled = dialling => dialled.map_err(|error| {
@@ -146,15 +145,22 @@ impl<'a> Flow<'a> {
                     DialError::TimedOut { .. } => Fault::OriginTimeout,
                     _ => Fault::OriginUnreachable,
                 };
-                Problem::new(fault, error.to_string()).into()
+                hinted(Problem::new(fault, error.to_string()), error.hint()).into()
             }),
             () = rx.left() => Err(Stop::Left),
         }
     }
 
     pub(super) fn broke_off(&self, broken: &Broken) -> Stop {
-        let target = &self.request.here.endpoint.target;
-        Problem::new(Fault::OriginBrokeOff, format!("{target}: {broken}")).into()
+        let Origin { target, tls, .. } = &*self.request.here.origin;
+        let detail = format!("{target}: {broken}");
+        match (broken.refusal(), tls) {
+            (Some(why), Some(tls)) => {
+                hinted(Problem::new(Fault::OriginUnreachable, detail), tls.hint(why).as_deref())
+            }
+            _ => Problem::new(Fault::OriginBrokeOff, detail),
+        }
+        .into()
     }
 
     /// Tries it on one connection.
@@ -251,6 +257,13 @@ impl<'a> Flow<'a> {
             self.request.here.notes().omitted(self.request.session, &omitted);
         }
         recording.into_buffer()
+    }
+}
+
+fn hinted(problem: Problem, hint: Option<&str>) -> Problem {
+    match hint {
+        Some(hint) => problem.hint(hint),
+        None => problem,
     }
 }
 

@@ -166,5 +166,6 @@ async fn write_both(
         wrote.set(true);
         IoSlice::advance_slices(&mut rest, count);
     }
-    Ok(())
+    // Under TLS the kernel may have taken a part only.
+    writer.flush().await
 }
