@@ -19,6 +19,7 @@ use crate::http1::writer;
 use crate::http2::links::Place;
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
+use crate::net::origin::Origin;
 use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
 use crate::record::{self, Recording};
 use crate::{http1, http2};
@@ -137,7 +138,7 @@ impl<'a> Flow<'a> {
         let here = self.request.here;
         match lane {
             Lane::H1(connection) if answered.reusable => {
-                here.worker.origins.put(&here.endpoint.target, connection);
+                here.worker.origins.put(&here.origin, connection);
             }
             Lane::H1(_) => {}
             Lane::H2(mut place) => place.is_whole = answered.reusable,
@@ -153,8 +154,15 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn broke_off(&self, broken: &Broken) -> Stop {
-        let target = &self.request.here.endpoint.target;
-        Problem::new(Fault::OriginBrokeOff, format!("{target}: {broken}")).into()
+        let Origin { target, tls, .. } = &*self.request.here.origin;
+        let detail = format!("{target}: {broken}");
+        match (broken.refusal(), tls) {
+            (Some(why), Some(tls)) => {
+                Problem::new(Fault::OriginUnreachable, detail).hint_if(tls.hint(why).as_deref())
+            }
+            _ => Problem::new(Fault::OriginBrokeOff, detail),
+        }
+        .into()
     }
 
     /// Tries it on one lane.
