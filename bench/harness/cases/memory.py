@@ -37,7 +37,7 @@ def idle_on(bench, protocol, target_kib):
         return sample
 
     return bench.compare(
-        f"Memory of an idle {protocol.name} connection, 4,096 held",
+        f"Memory of an idle connection, {protocol.name}, 4,096 held",
         bench.fixed_and_replay(protocol),
         [
             Column("one_kib", "KiB each, asked one by one", "{:.2f}", ratio=True),
