@@ -10,6 +10,7 @@ use crate::exchange::{Field, ResponseHead, Version};
 use crate::http::{hop, target};
 use crate::http1::framing::Framing;
 use crate::http1::writer;
+use crate::http2;
 
 /// What of the request decides how its answer is sent.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub struct Asked<'a> {
     pub version: Version,
     /// An answer to HEAD has no body, whatever its fields say.
     pub is_head: bool,
+    /// A gRPC call: what Ouli itself answers has a `grpc-status`.
+    pub is_grpc: bool,
     /// Whether the client's connection stays open after this answer.
     pub keep_alive: bool,
     /// The client's `Host`: rewritten URLs lead there.
@@ -53,27 +56,91 @@ pub fn write_head(
     asked: &Asked<'_>,
     framing: Framing,
 ) {
-    writer::status_line(out, Version::Http11, head.status, &head.reason);
-    let named = hop::Named::by(&head.fields);
-    let mut framed = false;
-    for field in head.fields.iter() {
-        if field.is("content-length") || field.is("transfer-encoding") {
-            if !framed {
-                framed = write_framing(out, &field, head.status, asked, framing);
-            }
-        } else if !hop::stops(&field, &named) {
-            write_passing(out, &field, endpoint, asked);
-        }
-    }
-    if !framed {
-        append_framing(out, framing);
-    }
+    writer::status_line(out, Version::Http11, head.status, reason(head));
+    each_field(head, endpoint, asked, framing, |name, value| writer::field(out, name, value));
     if !asked.keep_alive {
         writer::field(out, b"connection", b"close");
     } else if asked.version == Version::Http10 {
         writer::field(out, b"connection", b"keep-alive");
     }
     writer::end_of_head(out);
+}
+
+/// HTTP/2 has no reasons. People read them in HTTP/1.1, so the usual one stands there.
+fn reason(head: &ResponseHead) -> &[u8] {
+    if head.version != Version::Http2 || !head.reason.is_empty() {
+        return &head.reason;
+    }
+    let status = http::StatusCode::from_u16(head.status).ok();
+    status.and_then(|status| status.canonical_reason()).unwrap_or_default().as_bytes()
+}
+
+/// The head for an HTTP/2 client, with the fields that `write_head` would write.
+pub fn h2_head(
+    head: &ResponseHead,
+    endpoint: &Endpoint,
+    asked: &Asked<'_>,
+    framing: Framing,
+) -> http::Response<()> {
+    let mut response = http2::heads::response(head.status);
+    let fields = response.headers_mut();
+    fields.reserve(head.fields.len() + 1);
+    each_field(head, endpoint, asked, framing, |name, value| {
+        http2::heads::append(fields, &Field { name, value });
+    });
+    response
+}
+
+/// As `write_interim`, for an HTTP/2 client.
+pub fn h2_interim(
+    head: &ResponseHead,
+    endpoint: &Endpoint,
+    asked: &Asked<'_>,
+) -> http::Response<()> {
+    let mut response = http2::heads::response(head.status);
+    let fields = response.headers_mut();
+    each_interim_field(head, endpoint, asked, |name, value| {
+        http2::heads::append(fields, &Field { name, value });
+    });
+    response
+}
+
+/// The fields that the client gets, in their order, framing made anew.
+fn each_field(
+    head: &ResponseHead,
+    endpoint: &Endpoint,
+    asked: &Asked<'_>,
+    framing: Framing,
+    mut put: impl FnMut(&[u8], &[u8]),
+) {
+    let named = hop::Named::by(&head.fields);
+    let mut framed = false;
+    for field in head.fields.iter() {
+        if field.is("content-length") || field.is("transfer-encoding") {
+            if !framed {
+                framed = put_framing(&field, head.status, asked, framing, &mut put);
+            }
+        } else if !hop::stops(&field, &named) {
+            put_passing(&field, endpoint, asked, &mut put);
+        }
+    }
+    if !framed {
+        append_framing(framing, &mut put);
+    }
+}
+
+fn each_interim_field(
+    head: &ResponseHead,
+    endpoint: &Endpoint,
+    asked: &Asked<'_>,
+    mut put: impl FnMut(&[u8], &[u8]),
+) {
+    let named = hop::Named::by(&head.fields);
+    for field in head.fields.iter() {
+        if !hop::stops(&field, &named) && !field.is("content-length") {
+            put_passing(&field, endpoint, asked, &mut put);
+        }
+    }
 }
 
 /// Writes an interim answer: rewritten like a final one, since early hints hold links.
@@ -83,59 +150,60 @@ pub fn write_interim(
     endpoint: &Endpoint,
     asked: &Asked<'_>,
 ) {
-    writer::status_line(out, Version::Http11, head.status, &head.reason);
-    let named = hop::Named::by(&head.fields);
-    for field in head.fields.iter() {
-        if !hop::stops(&field, &named) && !field.is("content-length") {
-            write_passing(out, &field, endpoint, asked);
-        }
-    }
+    writer::status_line(out, Version::Http11, head.status, reason(head));
+    each_interim_field(head, endpoint, asked, |name, value| writer::field(out, name, value));
     writer::end_of_head(out);
 }
 
 /// Puts the new framing field where the recorded one stood; false where it must be appended.
-fn write_framing(
-    out: &mut Vec<u8>,
+/// HTTP/2 leaves out what says how HTTP/1.1 frames (`http2::heads::append`).
+fn put_framing(
     field: &Field<'_>,
     status: u16,
     asked: &Asked<'_>,
     framing: Framing,
+    put: &mut impl FnMut(&[u8], &[u8]),
 ) -> bool {
     match framing {
         Framing::Length(length) if field.is("content-length") => {
-            writer::field(out, field.name, itoa::Buffer::new().format(length).as_bytes());
+            put(field.name, itoa::Buffer::new().format(length).as_bytes());
             true
         }
         Framing::Chunked if field.is("transfer-encoding") => {
-            writer::field(out, field.name, b"chunked");
+            put(field.name, b"chunked");
             true
         }
         // HEAD and 304 may say how long the body would be (RFC 9110 section 8.6); 204 may not.
         Framing::None if field.is("content-length") && (asked.is_head || status == 304) => {
-            writer::field(out, field.name, field.value);
+            put(field.name, field.value);
             true
         }
         _ => false,
     }
 }
 
-fn append_framing(out: &mut Vec<u8>, framing: Framing) {
+fn append_framing(framing: Framing, put: &mut impl FnMut(&[u8], &[u8])) {
     match framing {
         Framing::Length(length) => {
-            writer::field(out, b"content-length", itoa::Buffer::new().format(length).as_bytes());
+            put(b"content-length", itoa::Buffer::new().format(length).as_bytes());
         }
-        Framing::Chunked => writer::field(out, b"transfer-encoding", b"chunked"),
+        Framing::Chunked => put(b"transfer-encoding", b"chunked"),
         Framing::None | Framing::Close => {}
     }
 }
 
-fn write_passing(out: &mut Vec<u8>, field: &Field<'_>, endpoint: &Endpoint, asked: &Asked<'_>) {
+fn put_passing(
+    field: &Field<'_>,
+    endpoint: &Endpoint,
+    asked: &Asked<'_>,
+    put: &mut impl FnMut(&[u8], &[u8]),
+) {
     if is_for_the_origin_only(field) {
         return;
     }
     let mut value = std::borrow::Cow::Borrowed(field.value);
     if endpoint.rewrite_location && target::carries_url(field.name) {
-        let base = format!("http://{}", asked.host);
+        let base = format!("{}://{}", endpoint.source_type.as_str(), asked.host);
         if let Some(rewritten) =
             target::to_listener(field.name, field.value, &endpoint.target, &base)
         {
@@ -148,7 +216,7 @@ fn write_passing(out: &mut Vec<u8>, field: &Field<'_>, endpoint: &Endpoint, aske
             value = without_line_ends(replaced.into_owned()).into();
         }
     }
-    writer::field(out, field.name, &value);
+    put(field.name, &value);
 }
 
 /// A replacement is the user's own text: it must not be able to end the line it stands on.
@@ -210,7 +278,13 @@ mod tests {
     }
 
     fn asked() -> Asked<'static> {
-        Asked { version: Version::Http11, is_head: false, keep_alive: true, host: "here:8080" }
+        Asked {
+            version: Version::Http11,
+            is_head: false,
+            is_grpc: false,
+            keep_alive: true,
+            host: "here:8080",
+        }
     }
 
     fn head(status: u16, fields: &[(&str, &str)]) -> ResponseHead {

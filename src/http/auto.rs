@@ -1,8 +1,9 @@
 //! Replays what is recorded; forwards and records what is not.
 
+use super::client::Client;
 use super::fault::{Fault, Problem};
 use super::forward::{self, Spool, Upload};
-use super::road::{Client, Outcome, Request, Stop};
+use super::road::{Outcome, Request, Stop};
 use super::serve;
 use crate::net::arena::Arena;
 use crate::replay::Choice;
@@ -25,7 +26,7 @@ pub(super) async fn replay_or_forward(
     match serve::choose(request, path, &session, body.finish(), &mut arena.key) {
         Choice::Hit(recorded) => serve::answer_with(request, recorded, client).await,
         Choice::Exhausted(_) | Choice::Miss => {
-            let body = Upload::Spooled(spool);
+            let body = Upload::after(spool);
             forward::forward(request, path, arena, client, body).await
         }
     }

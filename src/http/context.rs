@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fault::Tally;
 use crate::config::{Endpoint, Limits, Mode, Pace};
+use crate::http2::links::Links;
 use crate::net::drain;
 use crate::net::inflight::InFlight;
 use crate::net::{arena, origin};
@@ -82,6 +83,8 @@ pub struct Worker {
     pub arenas: arena::Pool,
     pub origins: origin::Pool,
     pub dialer: origin::Dialer,
+    /// Connections to origins that speak HTTP/2.
+    pub links: Links,
     /// None in replay.
     pub recorder: Option<Recorder>,
     pub counters: Arc<Counters>,

@@ -5,8 +5,11 @@
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, CONTROLS};
+
 use crate::exchange::{Fields, ResponseHead};
 use crate::http1::Refusal;
+use crate::http2::heads::Refused;
 
 /// What went wrong; `whose` says on whose side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -107,6 +110,19 @@ impl Fault {
         }
     }
 
+    /// The status of a gRPC call that ends with it.
+    pub fn grpc_status(self) -> u8 {
+        match self {
+            Fault::Miss => 12,                          // UNIMPLEMENTED
+            Fault::BadRequest | Fault::BadSession => 3, // INVALID_ARGUMENT
+            Fault::HeadTooLarge | Fault::UriTooLong | Fault::BodyTooLarge => 8, // RESOURCE_EXHAUSTED
+            Fault::RequestTimeout | Fault::OriginTimeout => 4,                  // DEADLINE_EXCEEDED
+            Fault::OriginUnreachable | Fault::OriginBrokeOff => 14,             // UNAVAILABLE
+            Fault::Overloaded | Fault::Draining | Fault::TapeUnavailable => 14, // UNAVAILABLE
+            Fault::BadCassette | Fault::Internal => 13,                         // INTERNAL
+        }
+    }
+
     /// What a person reads first.
     pub fn title(self) -> &'static str {
         match self {
@@ -157,6 +173,9 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What a `grpc-message` escapes besides what isn't ASCII: controls and the percent sign.
+const MESSAGE_ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
+
 /// A fault with what a person needs to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -202,6 +221,40 @@ impl Problem {
         (head, self.document())
     }
 
+    /// As the answer to a gRPC call, which ends with its head.
+    pub fn grpc_answer(&self) -> ResponseHead {
+        let mut fields = Fields::new();
+        fields.push("content-type", "application/grpc");
+        self.push_grpc(&mut fields);
+        ResponseHead { status: 200, reason: b"OK".to_vec(), fields, ..ResponseHead::default() }
+    }
+
+    /// As the end of a gRPC call whose answer has begun.
+    pub fn grpc_trailers(&self) -> Fields {
+        let mut fields = Fields::new();
+        self.push_grpc(&mut fields);
+        fields
+    }
+
+    fn push_grpc(&self, fields: &mut Fields) {
+        fields.push("grpc-status", itoa::Buffer::new().format(self.fault.grpc_status()));
+        fields.push("grpc-message", self.grpc_message());
+        fields.push("ouli-fault", self.fault.name());
+    }
+
+    /// One line, percent-encoded (gRPC over HTTP2, Status-Message), short enough for clients that
+    /// take 8 KiB of metadata.
+    fn grpc_message(&self) -> String {
+        const BYTES_MAX: usize = 2 << 10;
+        let mut text = format!("{}: {}", self.fault.title(), self.detail);
+        if let Some(hint) = &self.hint {
+            text.push_str("; ");
+            text.push_str(hint);
+        }
+        text.truncate(text.floor_char_boundary(BYTES_MAX));
+        percent_encoding::utf8_percent_encode(&text, MESSAGE_ESCAPED).to_string()
+    }
+
     fn document(&self) -> Vec<u8> {
         let mut members = serde_json::Map::new();
         members.insert("title".into(), self.fault.title().into());
@@ -230,6 +283,17 @@ impl From<&Refusal> for Problem {
             Fault::BadRequest
         };
         Problem::new(fault, refusal.to_string())
+    }
+}
+
+impl From<&Refused> for Problem {
+    fn from(refused: &Refused) -> Self {
+        let fault = match refused {
+            Refused::TargetTooLong(_) => Fault::UriTooLong,
+            Refused::TooLarge(_) | Refused::TooManyFields(_) => Fault::HeadTooLarge,
+            Refused::HostDisagrees | Refused::SeveralHosts => Fault::BadRequest,
+        };
+        Problem::new(fault, refused.to_string())
     }
 }
 
@@ -278,6 +342,19 @@ mod tests {
         let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(document["detail"], "GET /a");
         assert_eq!(document["hint"], "record it");
+    }
+
+    #[test]
+    fn a_call_is_told_in_its_own_terms() {
+        let problem = Problem::new(Fault::Miss, "message 2 differs: 100% \u{fc}\n").hint("look");
+        let head = problem.grpc_answer();
+        assert_eq!(head.status, 200);
+        assert_eq!(head.fields.get("grpc-status"), Some(&b"12"[..]));
+        let expected = "No recording answers this request: \
+                        message 2 differs: 100%25 %C3%BC%0A; look";
+        assert_eq!(head.fields.get("grpc-message"), Some(expected.as_bytes()));
+        let long = Problem::new(Fault::Internal, "\u{fc}".repeat(5000)).grpc_trailers();
+        assert!(long.get("grpc-message").unwrap().len() < 8 << 10);
     }
 
     #[test]

@@ -8,43 +8,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::answer::Asked;
+use super::client::{self, Client, Rx, Tx};
 use super::context::{Here, Shared};
-use super::fault::{Fault, Problem};
+use super::fault::{Fault, Problem, Whose};
 use super::forward::{self, Upload};
 use super::line::{ExchangeLine, Source};
 use super::{auto, own, serve, target};
 use crate::config::{Endpoint, Mode};
-use crate::exchange::{RequestHead, Seq};
-use crate::http1::framing::{self, Framing};
-use crate::http1::halves::{Rx, Tx, Unread, Unsent};
-use crate::http1::writer;
+use crate::exchange::{RequestHead, Seq, Version};
+use crate::http1::framing::Framing;
+use crate::http1::halves::{Unread, Unsent};
 use crate::net::arena::Arena;
-use crate::net::deadline::Deadline;
 use crate::net::inflight::Slot;
 use crate::session;
-
-/// A client's connection while a request of it is on the road.
-pub struct Client<'a, 'c> {
-    pub rx: &'a mut Rx<'c>,
-    pub tx: &'a mut Tx<'c>,
-    pub deadline: &'a mut Deadline,
-}
-
-impl Client<'_, '_> {
-    /// Whether the client holds its body back until it gets 100 (RFC 9110 section 10.1.1).
-    pub fn waits_for_continue(&self, head: &RequestHead) -> bool {
-        !self.rx.is_ended() && framing::expects_continue(head) && !self.rx.has_input()
-    }
-
-    /// Tells a client that waits for 100 to go on.
-    pub async fn invite(&mut self, head: &RequestHead) -> Result<(), Unsent> {
-        if self.waits_for_continue(head) {
-            self.tx.out.extend_from_slice(writer::CONTINUE);
-            self.tx.flush().await?;
-        }
-        Ok(())
-    }
-}
 
 /// A request whose head is in the arena.
 pub struct Incoming<'a, 'c> {
@@ -69,8 +45,15 @@ pub enum Then {
     Keep,
     /// The client has been told that it ends.
     Close,
-    /// It ends in the middle of the answer, as that of the origin did.
-    Cut,
+    /// It ends in the middle of the answer, as that of the origin did. `code`: what an HTTP/2
+    /// stream is reset with (RFC 9113 section 7).
+    Cut { code: u32 },
+}
+
+/// What Ouli resets HTTP/2 streams with on its own account.
+pub mod reset {
+    pub const INTERNAL_ERROR: u32 = 2;
+    pub const CANCEL: u32 = 8;
 }
 
 impl Then {
@@ -119,34 +102,24 @@ impl From<Unread> for Stop {
     }
 }
 
-/// Serves one request. Returns whether its connection can be kept.
-pub async fn travel(here: &Here, incoming: Incoming<'_, '_>) -> bool {
+/// Serves one request. Returns what that means for its connection.
+pub async fn travel(here: &Here, incoming: Incoming<'_, '_>) -> Then {
     let Incoming { arena, mut client, keep_alive, framing } = incoming;
     let started = Instant::now();
     client.deadline.clear();
     crash_point(&arena.head);
     let head = std::mem::take(&mut arena.head);
     here.worker.counters.requests.add(1);
-    let kept = {
-        let asked = asked(here, &head, keep_alive);
+    let then = {
+        let asked = client::asked_of(here, &head).kept_if(keep_alive);
         let mut request =
             Request { here, head: &head, asked, framing, started, session: "", seq: None };
         let ended = request.serve(arena, &mut client).await;
-        request.conclude(ended, &mut client).await == Then::Keep && !here.drain.is_draining()
+        request.conclude(ended, &mut client).await
     };
-    here.worker.counters.sent_bytes.add(client.tx.sent);
+    here.worker.counters.sent_bytes.add(client.tx.sent());
     arena.head = head;
-    kept
-}
-
-fn asked<'a>(here: &'a Here, head: &'a RequestHead, keep_alive: bool) -> Asked<'a> {
-    let host = head.fields.get("host").and_then(|host| std::str::from_utf8(host).ok());
-    Asked {
-        version: head.version,
-        is_head: head.method == "HEAD",
-        keep_alive,
-        host: host.filter(|host| !host.is_empty()).unwrap_or(&here.authority),
-    }
+    then
 }
 
 /// The session that the request belongs to, one that can be recorded where that may happen.
@@ -182,30 +155,43 @@ impl<'a> Request<'a> {
             .map_err(|unservable| unservable_problem(unservable, &here.endpoint))?;
         if own::is_health(&here.endpoint, &self.head.method, &path) {
             let asked = self.asked().kept_if(client.rx.is_ended());
-            own::answer_health(here, client.tx, &asked).await?;
+            own::answer_health(here, &mut client.tx, &asked).await?;
             return Ok(Outcome { source: Source::Health, status: 200, then: Then::after(&asked) });
         }
         let shared = here.shared();
         self.session = session_of(self.head, shared)
             .map_err(|error| Problem::new(Fault::BadSession, error.to_string()))?;
-        if here.drain.is_draining() {
-            return Err(refused_by_drain(shared).into());
+        if let Some(problem) = self.refused_by_drain() {
+            return Err(problem.into());
         }
         // Before any wait: the order of heads is the order of occurrence.
         self.seq = shared.run.as_ref().map(|run| run.next_seq());
-        let _slot = self.slot(client.rx).await?;
+        let _slot = self.slot(&mut client.rx).await?;
         match shared.mode {
             Mode::Replay => serve::replay(self, &path, arena, client).await,
             Mode::Record => {
-                let body = Upload::Flowing;
+                let body = Upload::flowing();
                 Box::pin(forward::forward(self, &path, arena, client, body)).await
             }
             Mode::Auto => Box::pin(auto::replay_or_forward(self, &path, arena, client)).await,
         }
     }
 
+    /// A drain that a full disk has started has the disk to blame. Streams of HTTP/2 that come
+    /// during any other were promised by the GOAWAY that goes before them, and are served.
+    fn refused_by_drain(&self) -> Option<Problem> {
+        if !self.here.drain.is_draining() {
+            return None;
+        }
+        match self.here.shared().disk_fault() {
+            Some(error) => Some(Problem::new(Fault::TapeUnavailable, error.to_string())),
+            None if self.head.version == Version::Http2 => None,
+            None => Some(Problem::new(Fault::Draining, "no new requests are taken")),
+        }
+    }
+
     /// Waits for its turn to be served, while its client does.
-    async fn slot(&self, rx: &mut Rx<'_>) -> Result<Slot, Stop> {
+    async fn slot(&self, rx: &mut Rx<'_, '_>) -> Result<Slot, Stop> {
         let in_flight = &self.here.shared().in_flight;
         if let Some(slot) = in_flight.try_acquire() {
             return Ok(slot);
@@ -230,24 +216,30 @@ impl<'a> Request<'a> {
                 let (source, status) = (Source::Fault(problem.fault), problem.fault.status());
                 (source, status, self.answer_or_cut(&problem, rx, tx).await)
             }
-            Err(Stop::Left) => (Source::Left, 0, Then::Cut),
-            Err(Stop::Stalled) => (Source::Stalled, 0, Then::Cut),
+            Err(Stop::Left) => (Source::Left, 0, Then::Cut { code: reset::CANCEL }),
+            Err(Stop::Stalled) => (Source::Stalled, 0, Then::Cut { code: reset::CANCEL }),
         };
-        self.tell(source, status, tx.sent, then);
+        self.tell(source, status, tx.sent(), then);
         then
     }
 
-    async fn answer_or_cut(&self, problem: &Problem, rx: &Rx<'_>, tx: &mut Tx<'_>) -> Then {
+    async fn answer_or_cut(&self, problem: &Problem, rx: &Rx<'_, '_>, tx: &mut Tx<'_, '_>) -> Then {
+        let asked = self.asked().kept_if(rx.is_ended());
         if tx.is_committed() {
             self.here.notes().faults.count(problem.fault);
             tracing::warn!(fault = problem.fault.name(), "answer cut: {}", problem.detail);
-            return Then::Cut;
+            // A call's end can say what became of it, where the road itself ends it. An answer
+            // that its origin cut ends as that did.
+            let is_told = asked.is_grpc && problem.fault.whose() == Whose::Recording;
+            return match is_told && tx.finish(&problem.grpc_trailers()).await.is_ok() {
+                true => Then::after(&asked),
+                false => Then::Cut { code: reset::INTERNAL_ERROR },
+            };
         }
-        let asked = self.asked().kept_if(rx.is_ended());
-        tx.out.clear();
+        tx.discard();
         match own::answer_problem(self.here, tx, &asked, problem).await {
             Ok(()) => Then::after(&asked),
-            Err(_) => Then::Cut,
+            Err(_) => Then::Cut { code: reset::CANCEL },
         }
     }
 
@@ -263,7 +255,7 @@ impl<'a> Request<'a> {
             took: self.started.elapsed(),
             session: self.session,
             source,
-            is_cut: then == Then::Cut,
+            is_cut: matches!(then, Then::Cut { .. }),
         }
         .log();
     }
@@ -278,14 +270,6 @@ impl<'a> Request<'a> {
     /// Since the request head was complete.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
-    }
-}
-
-/// A drain that a full disk has started has the disk to blame.
-fn refused_by_drain(shared: &Shared) -> Problem {
-    match shared.disk_fault() {
-        Some(error) => Problem::new(Fault::TapeUnavailable, error.to_string()),
-        None => Problem::new(Fault::Draining, "no new requests are taken"),
     }
 }
 

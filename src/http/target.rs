@@ -19,7 +19,7 @@ pub fn host_field(origin: &Target) -> String {
 }
 
 /// The scheme that URLs of such an origin have.
-fn url_scheme(scheme: Scheme) -> &'static str {
+pub fn url_scheme(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::Http | Scheme::H2c => "http",
         Scheme::Https => "https",

@@ -53,7 +53,7 @@ pub fn response_framing(head: &ResponseHead, request_method: &str) -> Result<Fra
 }
 
 /// Statuses that end after the head, whatever their fields say (RFC 9112 section 6.3, 1.).
-fn has_no_content(status: u16) -> bool {
+pub fn has_no_content(status: u16) -> bool {
     matches!(status, 100..=199 | 204 | 304)
 }
 

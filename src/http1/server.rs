@@ -5,40 +5,34 @@
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
 use super::framing::{self, Framing};
-use super::halves::{Rx, Tx};
+use super::halves::{Rx, Tx, Unsent};
 use super::head::{self, HeadLimits, HeadScanner, Role};
 use super::input::{FIRST_READ, Input};
 use super::receiver::Receiver;
 use crate::config::Limits;
 use crate::exchange::Version;
+use crate::grpc;
 use crate::http::answer::Asked;
+use crate::http::client::{self, Client};
 use crate::http::context::Here;
 use crate::http::fault::{Fault, Problem};
-use crate::http::own;
-use crate::http::road::{self, Client, Incoming};
-use crate::net::arena::Arena;
+use crate::http::road::{self, Incoming, Then};
+use crate::http::{caught, own};
+use crate::net::arena::{Arena, Lease};
 use crate::net::conn::{Conn, Woken};
 use crate::net::deadline::Deadline;
 use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
 
-/// Serves the connection until either side ends it.
-pub async fn serve(mut conn: Conn, here: Rc<Here>) {
-    let mut deadline = Deadline::new();
-    let mut patience = here.limits().first_byte_timeout;
+/// Serves the connection until either side ends it. `arena` holds its first bytes.
+pub async fn serve(mut conn: Conn, here: Rc<Here>, mut arena: Lease, mut deadline: Deadline) {
     loop {
-        deadline.set_after(patience);
-        // Peers that close, stay silent or are idle when the drain starts get no answer.
-        let Woken::Bytes(mut arena) = conn.idle(&here.worker.arenas, &mut deadline).await else {
-            return;
-        };
         match burst(&mut conn, &here, &mut arena, &mut deadline).await {
-            ControlFlow::Continue(()) => patience = here.limits().idle_timeout,
+            ControlFlow::Continue(()) => {}
             ControlFlow::Break(Close::Now) => return,
             ControlFlow::Break(Close::Lingering) => {
                 drop(arena);
@@ -49,6 +43,13 @@ pub async fn serve(mut conn: Conn, here: Rc<Here>) {
                 drop(arena);
                 return conn.close_reset().await;
             }
+        }
+        drop(arena);
+        deadline.set_after(here.limits().idle_timeout);
+        // Peers that close, stay silent or are idle when the drain starts get no answer.
+        match conn.idle(&here.worker.arenas, &mut deadline).await {
+            Woken::Bytes(next) => arena = next,
+            _ => return,
         }
     }
 }
@@ -160,40 +161,44 @@ impl Burst<'_> {
         framing: Framing,
     ) -> bool {
         let keep_alive = framing::request_keeps_alive(&arena.head);
-        let version = arena.head.version;
-        let is_head = arena.head.method == "HEAD";
+        let is_grpc = grpc::is_call(&arena.head.fields);
+        let asked =
+            client::asked_by_nobody(arena.head.version, arena.head.method == "HEAD", is_grpc);
         let Burst { here, rx, tx, .. } = self;
-        let client = Client { rx, tx, deadline };
+        let client = Client { rx: client::Rx::H1(rx), tx: client::Tx::H1(tx), deadline };
         let incoming = Incoming { arena, client, keep_alive, framing };
         let travelled = {
             let journey = pin!(road::travel(here, incoming));
-            catch_panic(journey).await
+            caught::catch_panic(journey).await
         };
         match travelled {
-            Ok(kept) => kept && self.rx.is_ended(),
-            Err(Panicked) => {
+            Ok(then) => then == Then::Keep && !self.here.drain.is_draining() && self.rx.is_ended(),
+            Err(caught::Panicked) => {
                 self.here.worker.counters.panics.add(1);
-                self.answer_panic(version, is_head).await;
+                self.answer_panic(&asked).await;
                 false
             }
         }
     }
 
-    async fn answer_panic(&mut self, version: Version, is_head: bool) {
+    async fn answer_panic(&mut self, asked: &Asked<'_>) {
         if self.tx.is_committed() {
             return;
         }
-        let asked = Asked { version, is_head, keep_alive: false, host: "" };
         let problem = Problem::new(Fault::Internal, "a defect in Ouli; its log says more");
         self.tx.reset();
         // A client that is gone needs no answer.
-        let _ = own::answer_problem(self.here, &mut self.tx, &asked, &problem).await;
+        let _ = self.answer_problem(asked, &problem).await;
+    }
+
+    async fn answer_problem(&mut self, asked: &Asked<'_>, problem: &Problem) -> Result<(), Unsent> {
+        own::answer_problem(self.here, &mut client::Tx::H1(&mut self.tx), asked, problem).await
     }
 
     async fn refuse(&mut self, problem: Problem) -> Close {
-        let asked = Asked { version: Version::Http11, is_head: false, keep_alive: false, host: "" };
+        let asked = client::asked_by_nobody(Version::Http11, false, false);
         self.tx.reset();
-        match own::answer_problem(self.here, &mut self.tx, &asked, &problem).await {
+        match self.answer_problem(&asked, &problem).await {
             Ok(()) => Close::Lingering,
             Err(_) => Close::Now,
         }
@@ -233,18 +238,4 @@ impl From<&Limits> for HeadLimits {
             target_max: limits.max_header_bytes / 2,
         }
     }
-}
-
-struct Panicked;
-
-/// Runs a future; a panic inside it ends it, the panic hook has told of it, and nothing else is
-/// harmed: what it borrowed is only closed afterwards.
-///
-/// Pinned by the caller: an `async fn` would hold a future that it is given, and then pins, twice.
-async fn catch_panic<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Panicked> {
-    poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(_) => Poll::Ready(Err(Panicked)),
-    })
-    .await
 }

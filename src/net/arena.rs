@@ -145,6 +145,13 @@ impl Pool {
 
     /// The arena that came back last, its caches warm, or a new one.
     pub fn lease(&self) -> Lease {
+        let mut lease = self.lease_unread();
+        lease.read.reserve(READ_BYTES);
+        lease
+    }
+
+    /// As `lease`, without room in `read`: for requests that somebody else has read.
+    pub fn lease_unread(&self) -> Lease {
         let (idle, left) = {
             let mut idle = self.0.idle.borrow_mut();
             (idle.pop(), idle.len())
@@ -156,8 +163,7 @@ impl Pool {
         counts.in_use_max = counts.in_use_max.max(counts.in_use);
         counts.leased += 1;
         self.0.counts.set(counts);
-        let mut arena = idle.unwrap_or_default();
-        arena.read.reserve(READ_BYTES);
+        let arena = idle.unwrap_or_default();
         Lease { arena: Some(arena), pool: self.clone() }
     }
 

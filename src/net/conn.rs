@@ -24,6 +24,14 @@ pub struct Conn {
     permit: Permit,
 }
 
+/// The permit and the drain guard of a connection whose stream somebody else owns.
+#[derive(Debug)]
+pub struct Held {
+    pub guard: drain::Guard,
+    #[expect(dead_code, reason = "held for its drop")]
+    permit: Permit,
+}
+
 /// What ended an idle connection's wait.
 #[derive(Debug)]
 pub enum Woken {
@@ -78,6 +86,21 @@ impl Conn {
             Ok(_) => Woken::Bytes(lease),
             Err(error) => Woken::Closed(Err(error)),
         })
+    }
+
+    /// The stream, and what must be held for as long as it is open.
+    pub fn into_parts(self) -> (Stream, Held) {
+        let Conn { stream, guard, permit } = self;
+        (stream, Held { guard, permit })
+    }
+
+    /// Reads more behind what is in `buffer`; false where nothing comes before the deadline.
+    pub async fn more(&mut self, buffer: &mut Vec<u8>, deadline: &mut Deadline) -> bool {
+        poll_fn(|cx| match self.stream.poll_read(cx, buffer) {
+            Poll::Ready(read) => Poll::Ready(read.is_ok_and(|count| count > 0)),
+            Poll::Pending => deadline.poll_expired(cx).map(|()| false),
+        })
+        .await
     }
 
     /// Closes with the reset that its socket was set to, once the peer has had time to take what

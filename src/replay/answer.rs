@@ -1,5 +1,7 @@
 //! An answer made ready to be sent.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
 use crate::exchange::{Coding, Digest, Piece};
@@ -9,8 +11,18 @@ use crate::exchange::{Coding, Digest, Piece};
 pub struct Answer {
     pub content: Content,
     /// Head and body of the answer to an ordinary HTTP/1.1 request as one run of bytes, where it is
-    /// small and the same for all.
-    pub wire: Option<Bytes>,
+    /// small and the same for all. Made when it is first asked for that way.
+    pub wire: OnceLock<Option<Bytes>>,
+    /// The same for HTTP/2.
+    pub frames: OnceLock<Option<Frames>>,
+}
+
+/// An answer in HTTP/2's terms: what becomes a HEADERS and a DATA frame.
+#[derive(Debug)]
+pub struct Frames {
+    pub status: http::StatusCode,
+    pub fields: http::HeaderMap,
+    pub body: Bytes,
 }
 
 /// The body with its content coding on.

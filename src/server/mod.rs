@@ -8,6 +8,7 @@
 
 mod bound;
 mod conclude;
+mod connection;
 mod error;
 mod recordings;
 mod summary;

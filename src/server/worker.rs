@@ -10,14 +10,14 @@ use tokio::task::spawn_local;
 
 use super::bound::Listener;
 use super::supervise::Event;
-use super::{Error, Server};
+use super::{Error, Server, connection};
 use crate::config::Endpoint;
 use crate::exchange::Version;
-use crate::http::answer::{self, Asked};
 use crate::http::context::{Here, Worker};
 use crate::http::fault::{Fault, Problem};
 use crate::http::target;
-use crate::http1;
+use crate::http::{answer, client};
+use crate::http2::links::Links;
 use crate::net::drain::Watch;
 use crate::net::listener::{Acceptor, Terms};
 use crate::net::{NetworkError, arena, origin};
@@ -101,6 +101,7 @@ fn build(
     Ok(Worker {
         origins: origin::Pool::new(kept_max, limits.origin_idle_timeout),
         dialer: origin::Dialer::new(server.sockets.clone(), limits.origin_connect_timeout),
+        links: Links::default(),
         arenas,
         recorder,
         counters,
@@ -140,7 +141,7 @@ fn open(
 
 async fn accept_until_drain(mut acceptor: Acceptor, here: Rc<Here>) -> Result<(), NetworkError> {
     while let Some(conn) = acceptor.next().await? {
-        spawn_local(http1::server::serve(conn, here.clone()));
+        spawn_local(connection::serve(conn, here.clone()));
     }
     Ok(())
 }
@@ -150,7 +151,7 @@ fn refusal(endpoint: &Endpoint) -> Arc<[u8]> {
     let problem = Problem::new(Fault::Overloaded, "the limit of open connections is reached")
         .hint("raise `max_connections` in `[limits]`");
     let (head, body) = problem.answer();
-    let asked = Asked { version: Version::Http11, is_head: false, keep_alive: false, host: "" };
+    let asked = client::asked_by_nobody(Version::Http11, false, false);
     let mut out = Vec::new();
     let framing = answer::framing(&asked, head.status, Some(body.len() as u64));
     answer::write_head(&mut out, &head, endpoint, &asked, framing);

@@ -11,6 +11,7 @@ use super::format::{Frame, Side};
 use crate::exchange::{
     After, Body, Digest, End, Exchange, Fields, Piece, Request, RequestHead, Response, ResponseHead,
 };
+use crate::grpc;
 
 /// Reads further apart than this came at different times for the origin's reasons, not the
 /// network's.
@@ -26,6 +27,8 @@ const STREAMED: [&str; 7] = [
     "application/json-seq",
     "application/stream+json",
 ];
+
+const GRPC_WEB: &str = "application/grpc-web";
 
 /// Where a body's bytes are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -204,16 +207,13 @@ fn came_apart(reads: &[(Duration, u64)]) -> bool {
 fn is_streamed_type(fields: &Fields) -> bool {
     let Some(value) = fields.get("content-type") else { return false };
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    // The form of gRPC for browsers has message formats behind its name.
+    let is_grpc_web = essence
+        .get(..GRPC_WEB.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(GRPC_WEB.as_bytes()));
     STREAMED.iter().any(|media| essence.eq_ignore_ascii_case(media.as_bytes()))
-        || is_grpc(&String::from_utf8_lossy(essence))
-}
-
-/// `application/grpc`, also with a message format behind `+`, and its form for browsers.
-fn is_grpc(essence: &str) -> bool {
-    let essence = essence.to_ascii_lowercase();
-    essence
-        .strip_prefix("application/grpc")
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('+') || rest.starts_with("-web"))
+        || is_grpc_web
+        || grpc::is_call(fields)
 }
 
 #[cfg(test)]

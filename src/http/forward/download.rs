@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::flow::{Flow, Tried};
-use crate::exchange::{End, Fields, ResponseHead, Version};
+use super::flow::{Answered, Flow, Tried};
+use super::origin::{Answering, Broken};
+use crate::exchange::{End, Fields, ResponseHead};
 use crate::http::answer;
+use crate::http::client::Tx;
 use crate::http::fault::Fault;
 use crate::http::hop;
 use crate::http::line::Source;
-use crate::http::road::{Outcome, Stop, Then};
-use crate::http1::client::{Answering, Broken};
+use crate::http::road::{Outcome, Stop, Then, reset};
+use crate::http1;
 use crate::http1::framing::{self, Framing};
-use crate::http1::halves::Tx;
 use crate::http1::receiver::Step;
-use crate::http1::writer;
 
 /// After this long without the origin's 100 the client is told to go on all the same: RFC 9110
 /// section 10.1.1 lets an origin stay silent.
@@ -22,17 +22,26 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// Interim answers before a final one; an origin that sends more sends nothing else.
 const INTERIM_MAX: usize = 64;
 
+/// How an answer's body ended.
+enum Ended {
+    Whole,
+    /// The origin broke off. `code`: what an HTTP/2 client's stream is reset with.
+    Cut {
+        code: u32,
+    },
+}
+
 impl Flow<'_> {
     /// Receives the answer, keeps it, and passes it on.
     pub(super) async fn download(
         &self,
         answering: &mut Answering<'_>,
         head: &mut ResponseHead,
-        tx: &mut Tx<'_>,
+        tx: &mut Tx<'_, '_>,
     ) -> Result<Tried, Stop> {
         match self.final_head(answering, head, tx).await? {
             Ok(()) => {}
-            Err(broken @ Broken::BeforeAnswer) => return Ok(Tried::Dead(broken)),
+            Err(broken) if broken.is_before_answer() => return Ok(Tried::Dead(broken)),
             Err(broken) => return Err(self.broke_off(&broken)),
         }
         let request = self.request;
@@ -59,15 +68,14 @@ impl Flow<'_> {
             recording.response_head(request.elapsed(), kept);
         }
         answer::warn_of_lost_cookies(head, &here.endpoint, &here.warned_of_cookies);
-        answer::write_head(&mut tx.out, head, &here.endpoint, &asked, framing_out);
-        tx.begin(framing_out);
+        tx.begin(head, &here.endpoint, &asked, framing_out);
         let then = match self.body(answering, tx).await? {
-            End::Whole => Then::after(&asked),
-            _ => Then::Cut,
+            Ended::Whole => Then::after(&asked),
+            Ended::Cut { code } => Then::Cut { code },
         };
         let reusable = framing != Framing::Close && framing::response_keeps_alive(head);
         let outcome = Outcome { source: Source::Recorded, status: head.status, then };
-        Ok(Tried::Answered { outcome, reusable })
+        Ok(Tried::Answered(Answered { outcome, reusable }))
     }
 
     /// Reads heads until the final one; interim ones pass to the client (RFC 9110 section 15.2).
@@ -75,7 +83,7 @@ impl Flow<'_> {
         &self,
         answering: &mut Answering<'_>,
         head: &mut ResponseHead,
-        tx: &mut Tx<'_>,
+        tx: &mut Tx<'_, '_>,
     ) -> Result<Result<(), Broken>, Stop> {
         let mut interim_count = 0;
         loop {
@@ -94,9 +102,13 @@ impl Flow<'_> {
             match received {
                 Err(broken) => return Ok(Err(broken)),
                 // Nobody asked for another protocol: the fields that would were not passed on.
-                Ok(()) if framing::switches_protocols(head) => return Ok(Err(Broken::Unasked)),
+                Ok(()) if framing::switches_protocols(head) => {
+                    return Ok(Err(http1::client::Broken::Unasked.into()));
+                }
                 Ok(()) if !framing::is_interim(head) => return Ok(Ok(())),
-                Ok(()) if interim_count == INTERIM_MAX => return Ok(Err(Broken::Endless)),
+                Ok(()) if interim_count == INTERIM_MAX => {
+                    return Ok(Err(http1::client::Broken::Endless.into()));
+                }
                 Ok(()) if head.status == 100 => self.invite(tx).await?,
                 Ok(()) => self.pass_interim(head, tx).await?,
             }
@@ -105,16 +117,15 @@ impl Flow<'_> {
     }
 
     /// Tells the client to send its body, if it still waits for that.
-    async fn invite(&self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+    async fn invite(&self, tx: &mut Tx<'_, '_>) -> Result<(), Stop> {
         if self.gate.is_open() {
             return Ok(());
         }
         self.gate.open();
-        tx.out.extend_from_slice(writer::CONTINUE);
-        Ok(tx.flush().await?)
+        Ok(tx.invite().await?)
     }
 
-    async fn pass_interim(&self, head: &ResponseHead, tx: &mut Tx<'_>) -> Result<(), Stop> {
+    async fn pass_interim(&self, head: &ResponseHead, tx: &mut Tx<'_, '_>) -> Result<(), Stop> {
         let here = self.request.here;
         {
             let mut scratch = here.worker.scratch.borrow_mut();
@@ -122,15 +133,16 @@ impl Flow<'_> {
             self.recording.borrow_mut().interim(self.request.elapsed(), kept);
         }
         self.flush_tape()?;
-        if self.request.head.version != Version::Http10 {
-            answer::write_interim(&mut tx.out, head, &here.endpoint, &self.request.asked());
-            tx.flush().await?;
-        }
-        Ok(())
+        tx.interim(head, &here.endpoint, &self.request.asked())?;
+        Ok(tx.flush().await?)
     }
 
     /// Passes the body on, and says whether it came whole or was cut by the origin.
-    async fn body(&self, answering: &mut Answering<'_>, tx: &mut Tx<'_>) -> Result<End, Stop> {
+    async fn body(
+        &self,
+        answering: &mut Answering<'_>,
+        tx: &mut Tx<'_, '_>,
+    ) -> Result<Ended, Stop> {
         let mut ended = false;
         loop {
             let step = match answering.step() {
@@ -158,7 +170,7 @@ impl Flow<'_> {
                     }
                     self.flush_tape()?;
                     tx.finish(&hop::passing(answering.trailers())).await?;
-                    return Ok(End::Whole);
+                    return Ok(Ended::Whole);
                 }
                 Step::NeedMore => {
                     self.flush_tape()?;
@@ -172,7 +184,7 @@ impl Flow<'_> {
     }
 
     /// The origin broke off: the client gets what came, then the same end.
-    async fn cut(&self, broken: &Broken, tx: &mut Tx<'_>) -> Result<End, Stop> {
+    async fn cut(&self, broken: &Broken, tx: &mut Tx<'_, '_>) -> Result<Ended, Stop> {
         let here = self.request.here;
         self.keep_end(End::CutByOrigin, &Fields::new())?;
         self.flush_tape()?;
@@ -183,7 +195,7 @@ impl Flow<'_> {
             self.method(),
             here.redactor.target(&self.request.head.target)
         );
-        Ok(End::CutByOrigin)
+        Ok(Ended::Cut { code: broken.reset_code().unwrap_or(reset::INTERNAL_ERROR) })
     }
 
     fn keep(&self, bytes: &[u8]) -> Result<(), Stop> {

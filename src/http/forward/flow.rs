@@ -5,19 +5,23 @@ use std::cell::{Cell, RefCell};
 use tokio::time::Instant;
 
 use super::gate::Gate;
-use super::{Upload, tape_gone};
+use super::lane::{Kept, Lane};
+use super::origin::{Answering, Broken, Outlet};
+use super::tape_gone;
+use super::upload::Upload;
 use crate::exchange::{End, Fields, RequestHead, ResponseHead};
+use crate::http::client::{Client, Rx};
 use crate::http::fault::{Fault, Problem, Whose};
-use crate::http::road::{Client, Outcome, Request, Stop};
-use crate::http1::client::{Answering, Broken};
-use crate::http1::halves::Rx;
+use crate::http::road::{Outcome, Request, Stop};
+use crate::http::target;
 use crate::http1::head::HeadLimits;
 use crate::http1::writer;
+use crate::http2::links::Place;
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
-use crate::net::origin::{Connection, DialError};
-use crate::net::stream::Stream;
+use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
 use crate::record::{self, Recording};
+use crate::{http1, http2};
 
 /// What the arena lends for the origin's side.
 pub(super) struct Buffers {
@@ -53,9 +57,8 @@ pub(super) struct Flow<'a> {
     pub(super) recording: RefCell<Recording>,
     /// Whether a byte of the request has been handed to the kernel for an origin.
     pub(super) wrote: Cell<bool>,
-    /// Whether a byte of the request body has been taken from where it came: it can't be had
-    /// again.
-    pub(super) body_begun: Cell<bool>,
+    /// Bytes of the request body that the tape has.
+    pub(super) request_bytes_kept: Cell<u64>,
     /// Whether the tape has the end of the request.
     pub(super) request_kept: Cell<bool>,
     /// Whether the origin has been sent all of it.
@@ -69,13 +72,21 @@ pub(super) struct Flow<'a> {
 
 /// How one try at one origin connection ended.
 pub(super) enum Tried {
-    Answered {
-        outcome: Outcome,
-        /// Whether the origin's connection is fit for another request.
-        reusable: bool,
-    },
-    /// A kept connection turned out dead, and nothing of the answer came.
+    Answered(Answered),
+    /// Nothing of the answer came: the connection turned out dead, or the origin took no notice.
     Dead(Broken),
+}
+
+pub(super) struct Answered {
+    pub(super) outcome: Outcome,
+    /// Whether the origin's connection is fit for another request.
+    pub(super) reusable: bool,
+}
+
+/// Why a request's head didn't go out on an HTTP/2 connection.
+enum NotSent {
+    Broken(http2::client::Broken),
+    Unspeakable(Stop),
 }
 
 impl<'a> Flow<'a> {
@@ -84,7 +95,7 @@ impl<'a> Flow<'a> {
             request,
             recording: RefCell::new(recording),
             wrote: Cell::new(false),
-            body_begun: Cell::new(false),
+            request_bytes_kept: Cell::new(0),
             request_kept: Cell::new(false),
             request_done: Cell::new(false),
             origin_due: Cell::new(None),
@@ -97,59 +108,48 @@ impl<'a> Flow<'a> {
         &self.request.head.method
     }
 
+    /// Tries it, and once more where that is harmless.
     pub(super) async fn run(
         &self,
+        mut lane: Lane,
         buffers: &mut Buffers,
         client: &mut Client<'_, '_>,
         upload: &mut Upload,
     ) -> Result<Outcome, Stop> {
+        let broken = match self.exchange(&mut lane, buffers, client, upload).await? {
+            Tried::Answered(outcome) => return Ok(self.done(lane, outcome)),
+            Tried::Dead(broken) => broken,
+        };
+        if !self.may_go_again(&broken, &lane, upload) {
+            return Err(self.broke_off(&broken));
+        }
+        drop(lane);
+        self.request.here.worker.counters.retries.add(1);
+        let mut lane = Lane::open(self.request, &mut client.rx, Kept::WontDo).await?;
+        match self.exchange(&mut lane, buffers, client, upload).await? {
+            Tried::Answered(outcome) => Ok(self.done(lane, outcome)),
+            Tried::Dead(broken) => Err(self.broke_off(&broken)),
+        }
+    }
+
+    /// Keeps the connection where it is fit for another request.
+    fn done(&self, lane: Lane, answered: Answered) -> Outcome {
         let here = self.request.here;
-        let origins = &here.worker.origins;
-        let target = &here.endpoint.target;
-        let mut kept = origins.take(target);
-        loop {
-            let mut connection = match kept.take() {
-                Some(connection) => connection,
-                None => self.dial(client.rx).await?,
-            };
-            let tried = self.exchange(&mut connection.stream, buffers, client, upload).await?;
-            match tried {
-                Tried::Answered { outcome, reusable } => {
-                    if reusable {
-                        origins.put(target, connection);
-                    }
-                    return Ok(outcome);
-                }
-                // Once: the second try is on a fresh connection.
-                Tried::Dead(_) if !connection.is_fresh() && self.may_go_again() => {
-                    here.worker.counters.retries.add(1);
-                }
-                Tried::Dead(broken) => {
-                    return Err(self.broke_off(&broken));
-                }
+        match lane {
+            Lane::H1(connection) if answered.reusable => {
+                here.worker.origins.put(&here.endpoint.target, connection);
             }
+            Lane::H1(_) => {}
+            Lane::H2(mut place) => place.is_whole = answered.reusable,
         }
+        answered.outcome
     }
 
-    fn may_go_again(&self) -> bool {
-        may_go_again(self.method(), self.wrote.get(), self.body_begun.get())
-    }
-
-    async fn dial(&self, rx: &mut Rx<'_>) -> Result<Connection, Stop> {
-        let here = self.request.here;
-        let target = &here.endpoint.target;
-        let dialling = here.worker.dialer.dial(&target.host, target.port);
-        tokio::select! {
-            biased;
-            dialled = dialling => dialled.map_err(|error| {
-                let fault = match error {
-                    DialError::TimedOut { .. } => Fault::OriginTimeout,
-                    _ => Fault::OriginUnreachable,
-                };
-                Problem::new(fault, error.to_string()).into()
-            }),
-            () = rx.left() => Err(Stop::Left),
+    fn may_go_again(&self, broken: &Broken, lane: &Lane, upload: &Upload) -> bool {
+        if broken.is_unseen() {
+            return upload.is_complete();
         }
+        !lane.is_fresh() && may_go_again(self.method(), self.wrote.get(), upload.has_begun())
     }
 
     pub(super) fn broke_off(&self, broken: &Broken) -> Stop {
@@ -157,31 +157,78 @@ impl<'a> Flow<'a> {
         Problem::new(Fault::OriginBrokeOff, format!("{target}: {broken}")).into()
     }
 
-    /// Tries it on one connection.
+    /// Tries it on one lane.
     async fn exchange(
         &self,
-        stream: &mut Stream,
+        lane: &mut Lane,
         buffers: &mut Buffers,
         client: &mut Client<'_, '_>,
         upload: &mut Upload,
     ) -> Result<Tried, Stop> {
-        let limits = self.request.here.limits();
-        let (reader, mut writer) = stream.split();
-        let mut answering = Answering::new(
-            reader,
-            std::mem::take(&mut buffers.read),
-            limits.buffer_size,
-            HeadLimits::from(limits),
-        );
-        self.origin_due.set(Some(Instant::now() + limits.origin_header_timeout));
         self.request_done.set(false);
-        buffers.write.clear();
-        let head = &buffers.sent;
-        writer::request_head(&mut buffers.write, &head.method, &head.target, &head.fields);
+        self.expect_head();
+        let Buffers { sent, read, write, response } = buffers;
+        match lane {
+            Lane::H1(connection) => {
+                let limits = self.request.here.limits();
+                let (reader, writer) = connection.stream.split();
+                write.clear();
+                writer::request_head(write, &sent.method, &sent.target, &sent.fields);
+                let framing = self.request.framing;
+                let mut outlet = Outlet::H1 { writer, out: write, framing };
+                let mut answering = Answering::H1(http1::client::Answering::new(
+                    reader,
+                    std::mem::take(read),
+                    limits.buffer_size,
+                    HeadLimits::from(limits),
+                ));
+                let ended = self.both(&mut outlet, &mut answering, response, client, upload).await;
+                let Answering::H1(answering) = answering else { return ended };
+                let is_clean = answering.is_clean();
+                *read = answering.into_buffer();
+                self.judged(ended, is_clean)
+            }
+            Lane::H2(place) => {
+                let (sending, answering) = match self.send_head(place, sent) {
+                    Ok(both) => both,
+                    Err(NotSent::Broken(broken)) => return Ok(Tried::Dead(broken.into())),
+                    Err(NotSent::Unspeakable(stop)) => return Err(stop),
+                };
+                self.wrote.set(true);
+                let mut outlet = Outlet::H2(sending);
+                let mut answering = Answering::H2(answering);
+                let ended = self.both(&mut outlet, &mut answering, response, client, upload).await;
+                self.judged(ended, true)
+            }
+        }
+    }
+
+    fn send_head(
+        &self,
+        place: &mut Place,
+        sent: &RequestHead,
+    ) -> Result<(http2::client::Sending, http2::client::Answering), NotSent> {
+        let scheme = self.request.here.endpoint.target.scheme;
+        let request = http2::heads::request(sent, target::url_scheme(scheme)).map_err(|error| {
+            NotSent::Unspeakable(Problem::new(Fault::BadRequest, error.to_string()).into())
+        })?;
+        http2::client::send(&mut place.sender, request, self.request.framing)
+            .map_err(NotSent::Broken)
+    }
+
+    /// Both halves at once, until the answer is over.
+    async fn both(
+        &self,
+        outlet: &mut Outlet<'_>,
+        answering: &mut Answering<'_>,
+        response: &mut ResponseHead,
+        client: &mut Client<'_, '_>,
+        upload: &mut Upload,
+    ) -> Result<Tried, Stop> {
         let Client { rx, tx, deadline } = client;
         let ended = {
-            let up = self.upload(&mut writer, &mut buffers.write, rx, upload);
-            let down = self.download(&mut answering, &mut buffers.response, tx);
+            let up = self.upload(outlet, rx, upload);
+            let down = self.download(answering, response, tx);
             tokio::pin!(up, down);
             tokio::select! {
                 biased;
@@ -191,15 +238,42 @@ impl<'a> Flow<'a> {
                 () = self.origin_overdue(deadline) => Err(self.overdue()),
             }
         };
-        let clean = answering.is_clean();
-        buffers.read = answering.into_buffer();
-        match ended? {
-            Tried::Answered { outcome, reusable } => {
-                let reusable = reusable && clean && self.request_done.get();
-                Ok(Tried::Answered { outcome, reusable })
-            }
-            dead => Ok(dead),
+        if matches!(ended, Ok(Tried::Answered(_))) && !self.request_kept.get() {
+            self.keep_rest(rx).await?;
         }
+        ended
+    }
+
+    /// The answer is over before its request: what is left of that is kept as far as its client
+    /// sends it soon, so that the request is known by all of its body.
+    async fn keep_rest(&self, rx: &mut Rx<'_, '_>) -> Result<(), Stop> {
+        if self.request.asked().is_grpc || !self.gate.is_open() {
+            return Ok(());
+        }
+        let mut left = LINGER_BYTES_MAX;
+        let until = Instant::now() + LINGER_MAX;
+        while left > 0 {
+            let Ok(Ok(came)) = tokio::time::timeout_at(until, rx.body()).await else { break };
+            let Some(bytes) = came else {
+                self.keep_request_end(rx.trailers())?;
+                break;
+            };
+            left = left.saturating_sub(bytes.len());
+            let kept = self.recording.borrow_mut().request_data(bytes);
+            kept.map_err(|error| self.disk_failed(error))?;
+        }
+        let kept = self.recording.borrow_mut().flush();
+        kept.map_err(|error| self.disk_failed(error))
+    }
+
+    fn judged(&self, ended: Result<Tried, Stop>, is_clean: bool) -> Result<Tried, Stop> {
+        ended.map(|tried| match tried {
+            Tried::Answered(Answered { outcome, reusable }) => {
+                let reusable = reusable && is_clean && self.request_done.get();
+                Tried::Answered(Answered { outcome, reusable })
+            }
+            dead => dead,
+        })
     }
 
     async fn origin_overdue(&self, deadline: &mut Deadline) {

@@ -8,12 +8,15 @@
 mod download;
 mod flow;
 mod gate;
+mod lane;
+mod origin;
 mod outgoing;
 mod spool;
 mod upload;
 
+use super::client::Client;
 use super::fault::{Fault, Problem};
-use super::road::{Client, Outcome, Request, Stop};
+use super::road::{Outcome, Request, Stop};
 use crate::clock;
 use crate::exchange::{RequestHead, Version};
 use crate::http1::framing::Framing;
@@ -21,16 +24,10 @@ use crate::net::arena::Arena;
 use crate::record::{self, Recorder, Recording};
 use flow::{Buffers, Flow};
 use gate::Gate;
-use outgoing::Expectation;
+use lane::{Kept, Lane};
+use outgoing::{Destination, Expectation};
 pub(super) use spool::Spool;
-
-/// Where the request body comes from.
-pub(super) enum Upload {
-    /// From the client, as it sends.
-    Flowing,
-    /// It has been read whole, to look for a recording.
-    Spooled(Spool),
-}
+pub(super) use upload::Upload;
 
 /// Forwards the request and keeps the exchange.
 pub(super) async fn forward(
@@ -41,21 +38,24 @@ pub(super) async fn forward(
     mut upload: Upload,
 ) -> Result<Outcome, Stop> {
     let recorder = claimed_recorder(request)?;
-    let expectation = match upload {
-        Upload::Flowing if request.head.version != Version::Http10 => Expectation::Passed,
-        Upload::Flowing | Upload::Spooled(_) => Expectation::Dropped,
-    };
+    let waits = !upload.has_begun() && client.waits_for_continue(request.head);
+    let lane = Lane::open(request, &mut client.rx, Kept::WillDo).await?;
     let Request { head, framing, .. } = *request;
+    // A client that has sent its body, or is too old to mean it, waits for nothing.
+    let expectation = match upload.has_begun() || head.version == Version::Http10 {
+        true => Expectation::Dropped,
+        false => Expectation::Passed,
+    };
     let authority = &request.here.authority_of_origin;
-    outgoing::write(&mut arena.sent, head, path, authority, framing, expectation);
+    let to = Destination { path, authority, version: lane.version() };
+    outgoing::write(&mut arena.sent, head, &to, framing, expectation);
     let mut recording = begin(request, recorder, &arena.sent, std::mem::take(&mut arena.tape));
     if let Framing::Length(length) = framing {
         recording.expect_request_bytes(length);
     }
     let mut buffers = Buffers::take(arena);
-    let waits = expectation == Expectation::Passed && client.waits_for_continue(head);
     let flow = Flow::new(request, recording, Gate::new(!waits));
-    let ended = flow.run(&mut buffers, client, &mut upload).await;
+    let ended = flow.run(lane, &mut buffers, client, &mut upload).await;
     client.deadline.clear();
     buffers.give_back(arena);
     arena.tape = flow.close(&ended, client.tx.is_committed());

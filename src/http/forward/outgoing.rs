@@ -13,45 +13,63 @@ pub(super) enum Expectation {
     Dropped,
 }
 
+/// Where a head goes.
+#[derive(Clone, Copy)]
+pub(super) struct Destination<'a> {
+    pub(super) path: &'a str,
+    pub(super) authority: &'a str,
+    /// What the origin speaks.
+    pub(super) version: Version,
+}
+
 /// The head that the origin gets: hop-by-hop fields and the session's gone, `Host` the origin's,
-/// framing rebuilt where it stood.
+/// framing rebuilt where it stood. HTTP/2 has the host in `:authority`, which stands as the field
+/// `host` here, and says nothing of framing but a length.
 pub(super) fn write(
     out: &mut RequestHead,
     head: &RequestHead,
-    path: &str,
-    authority: &str,
+    to: &Destination<'_>,
     framing: Framing,
     expectation: Expectation,
 ) {
     out.method.clear();
     out.method.push_str(&head.method);
     out.target.clear();
-    out.target.push_str(path);
-    out.version = Version::Http11;
+    out.target.push_str(to.path);
+    out.version = to.version;
     out.fields.clear();
     if !head.fields.contains("host") {
-        out.fields.push("host", authority);
+        out.fields.push("host", to.authority);
     }
+    let chunked = framing == Framing::Chunked && to.version != Version::Http2;
+    let mut is_framed = !chunked;
     let named = hop::Named::by(&head.fields);
     for field in head.fields.iter() {
         if field.is("host") {
-            out.fields.push(field.name, authority);
+            out.fields.push(field.name, to.authority);
         } else if field.is("content-length") {
             if let Framing::Length(length) = framing {
                 out.fields.push(field.name, itoa::Buffer::new().format(length));
             }
         } else if field.is("transfer-encoding") {
-            if framing == Framing::Chunked {
+            if chunked {
                 out.fields.push(field.name, "chunked");
+                is_framed = true;
             }
         } else if !is_dropped(&field, expectation) && !hop::stops(&field, &named) {
             out.fields.push(field.name, field.value);
         }
     }
+    if !is_framed {
+        // From an HTTP/2 client, whose bodies just end.
+        out.fields.push("transfer-encoding", "chunked");
+    }
     if hop::takes_trailers(&head.fields) {
         // TE is good for one hop, so it is named as such (RFC 9110 section 10.1.4).
         out.fields.push("te", "trailers");
-        out.fields.push("connection", "te");
+        if to.version != Version::Http2 {
+            out.fields.push("connection", "te");
+        }
     }
 }
 
@@ -67,6 +85,15 @@ mod tests {
     use super::*;
 
     fn written(fields: &[(&str, &str)], framing: Framing, expectation: Expectation) -> String {
+        written_for(Version::Http11, fields, framing, expectation)
+    }
+
+    fn written_for(
+        version: Version,
+        fields: &[(&str, &str)],
+        framing: Framing,
+        expectation: Expectation,
+    ) -> String {
         let head = RequestHead {
             method: "POST".into(),
             target: "http://other.form/ignored".into(),
@@ -75,7 +102,8 @@ mod tests {
         };
         let mut out = RequestHead::default();
         out.fields.push("left", "over");
-        write(&mut out, &head, "/a?b", "origin:81", framing, expectation);
+        let to = Destination { path: "/a?b", authority: "origin:81", version };
+        write(&mut out, &head, &to, framing, expectation);
         let lines = out.fields.iter().map(|field| format!("{field:?}\n"));
         format!(
             "{} {} {}\n{}",
@@ -119,6 +147,19 @@ mod tests {
             written(&fields, Framing::Chunked, Expectation::Passed),
             "POST /a?b HTTP/1.1\nhost: origin:81\nTransfer-Encoding: chunked\nte: trailers\n\
              connection: te\n"
+        );
+    }
+
+    #[test]
+    fn an_origin_of_http_2_is_told_of_no_chunks_and_one_of_http_1_is() {
+        let fields = [("host", "x"), ("te", "trailers"), ("transfer-encoding", "chunked")];
+        assert_eq!(
+            written_for(Version::Http2, &fields, Framing::Chunked, Expectation::Passed),
+            "POST /a?b HTTP/2\nhost: origin:81\nte: trailers\n"
+        );
+        assert_eq!(
+            written(&[("host", "x"), ("a", "1")], Framing::Chunked, Expectation::Passed),
+            "POST /a?b HTTP/1.1\nhost: origin:81\na: 1\ntransfer-encoding: chunked\n"
         );
     }
 

@@ -1,4 +1,4 @@
-//! A request body set aside while a recording is looked for.
+//! A request body set aside: while a recording is looked for, or to be sent again.
 
 use std::io::{self, Read, Seek, Write};
 

@@ -1,36 +1,71 @@
 //! The half of a forwarded exchange from the client to the origin.
 
-use std::cell::Cell;
-use std::io::{self, IoSlice};
-
-use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::flow::Flow;
+use super::origin::{Gone, Outlet};
 use super::spool::{self, Spool};
-use super::{Upload, tape_gone};
+use super::tape_gone;
 use crate::exchange::Fields;
-use crate::http::hop;
+use crate::http::client::Rx;
 use crate::http::road::Stop;
 use crate::http1::framing::Framing;
-use crate::http1::halves::Rx;
-use crate::http1::writer;
-use crate::net::stream::WriteHalf;
+
+/// Bytes of a body that are remembered while a shared connection may refuse its request.
+const AGAIN_BYTES_MAX: u64 = spool::MEMORY_MAX as u64;
+
+/// Where the request body comes from.
+pub(in crate::http) struct Upload {
+    /// What has been taken from the client already; it goes first, on every try.
+    ahead: Spool,
+    /// Whether all that was taken is in `ahead`.
+    is_complete: bool,
+}
+
+impl Upload {
+    /// From the client, as it sends.
+    pub(in crate::http) fn flowing() -> Self {
+        Upload::after(Spool::default())
+    }
+
+    /// This first, then what the client sends.
+    pub(in crate::http) fn after(ahead: Spool) -> Self {
+        Upload { ahead, is_complete: true }
+    }
+
+    /// Whether some of the body has been taken from the client.
+    pub(super) fn has_begun(&self) -> bool {
+        self.ahead.len() > 0 || !self.is_complete
+    }
+
+    /// Whether it can be sent from its first byte on.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    fn remember(&mut self, bytes: &[u8]) {
+        let fits = self.ahead.len() + bytes.len() as u64 <= AGAIN_BYTES_MAX;
+        if self.is_complete && fits && self.ahead.push(bytes).is_ok() {
+            return;
+        }
+        self.is_complete = false;
+        self.ahead = Spool::default();
+    }
+
+    fn forget(&mut self) {
+        self.is_complete = false;
+    }
+}
 
 impl Flow<'_> {
     /// Sends the request, then watches for the client's leaving. Ends only when the client fails.
     pub(super) async fn upload(
         &self,
-        writer: &mut WriteHalf<'_>,
-        out: &mut Vec<u8>,
-        rx: &mut Rx<'_>,
+        outlet: &mut Outlet<'_>,
+        rx: &mut Rx<'_, '_>,
         upload: &mut Upload,
     ) -> Stop {
-        let sent = match upload {
-            Upload::Flowing => self.upload_flowing(writer, out, rx).await,
-            Upload::Spooled(spool) => self.upload_spooled(writer, out, rx, spool).await,
-        };
-        match sent {
+        match self.send_request(outlet, rx, upload).await {
             // An origin that takes no more may have answered already: its answer decides.
             Ok(()) | Err(UploadEnd::OriginGone) => {
                 rx.left().await;
@@ -40,102 +75,102 @@ impl Flow<'_> {
         }
     }
 
-    async fn upload_flowing(
+    async fn send_request(
         &self,
-        writer: &mut WriteHalf<'_>,
-        out: &mut Vec<u8>,
-        rx: &mut Rx<'_>,
+        outlet: &mut Outlet<'_>,
+        rx: &mut Rx<'_, '_>,
+        upload: &mut Upload,
     ) -> Result<(), UploadEnd> {
         if !self.gate.is_open() {
-            self.send(writer, out, &[]).await?;
+            outlet.flush(&self.wrote).await?;
             tokio::select! {
                 biased;
                 () = self.gate.passed() => {}
                 () = rx.left() => return Err(UploadEnd::Client(Stop::Left)),
             }
-        } else if self.request.framing != Framing::None && !rx.has_input() {
-            self.send(writer, out, &[]).await?;
+        } else if self.request.framing != Framing::None && !upload.has_begun() && !rx.has_input() {
+            outlet.flush(&self.wrote).await?;
         }
+        self.send_ahead(outlet, &mut upload.ahead).await?;
         while let Some(bytes) =
             rx.body().await.map_err(|unread| UploadEnd::Client(unread.into()))?
         {
-            self.send_body(writer, out, bytes).await?;
+            match outlet {
+                Outlet::H1 { .. } => upload.forget(),
+                Outlet::H2(_) => upload.remember(bytes),
+            }
+            self.keep_request(bytes)?;
+            self.send_body(outlet, bytes).await?;
         }
-        self.end_request(writer, out, rx.trailers()).await
+        self.end_request(outlet, rx.trailers()).await
     }
 
-    async fn upload_spooled(
+    async fn send_ahead(
         &self,
-        writer: &mut WriteHalf<'_>,
-        out: &mut Vec<u8>,
-        rx: &mut Rx<'_>,
-        spool: &mut Spool,
+        outlet: &mut Outlet<'_>,
+        ahead: &mut Spool,
     ) -> Result<(), UploadEnd> {
         let mut offset = 0;
-        let mut buffer = vec![0; spool::MEMORY_MAX.min(spool.len() as usize)];
-        while offset < spool.len() {
-            let count = spool
+        let mut buffer = vec![0; spool::MEMORY_MAX.min(ahead.len() as usize)];
+        while offset < ahead.len() {
+            let count = ahead
                 .read_at(offset, &mut buffer)
                 .map_err(|error| UploadEnd::Client(tape_gone(error).into()))?;
-            self.send_body(writer, out, &buffer[..count]).await?;
+            let bytes = &buffer[..count];
             offset += count as u64;
+            // A try before this one may have kept it.
+            let new = offset.saturating_sub(self.request_bytes_kept.get());
+            let new = usize::try_from(new).unwrap_or(usize::MAX).min(count);
+            self.keep_request(&bytes[count - new..])?;
+            self.send_body(outlet, bytes).await?;
         }
-        self.end_request(writer, out, rx.trailers()).await
+        Ok(())
     }
 
-    async fn send_body(
-        &self,
-        writer: &mut WriteHalf<'_>,
-        out: &mut Vec<u8>,
-        bytes: &[u8],
-    ) -> Result<(), UploadEnd> {
-        self.body_begun.set(true);
+    /// Puts bytes of the body on the tape.
+    fn keep_request(&self, bytes: &[u8]) -> Result<(), UploadEnd> {
         let kept = self.recording.borrow_mut().request_data(bytes);
         kept.map_err(|error| UploadEnd::Client(self.disk_failed(error)))?;
-        if self.request.framing == Framing::Chunked {
-            writer::chunk_head(out, bytes.len());
-            self.send(writer, out, bytes).await?;
-            writer::chunk_end(out);
-        } else {
-            self.send(writer, out, bytes).await?;
-        }
-        let limit = self.request.here.limits().origin_header_timeout;
-        if !self.answered.get() {
-            self.origin_due.set(Some(Instant::now() + limit));
-        }
+        self.request_bytes_kept.set(self.request_bytes_kept.get() + bytes.len() as u64);
+        Ok(())
+    }
+
+    async fn send_body(&self, outlet: &mut Outlet<'_>, bytes: &[u8]) -> Result<(), UploadEnd> {
+        outlet.data(bytes, &self.wrote).await?;
+        self.expect_head();
         Ok(())
     }
 
     async fn end_request(
         &self,
-        writer: &mut WriteHalf<'_>,
-        out: &mut Vec<u8>,
+        outlet: &mut Outlet<'_>,
         trailers: &Fields,
     ) -> Result<(), UploadEnd> {
-        if !self.request_kept.replace(true) {
-            let mut scratch = self.request.here.worker.scratch.borrow_mut();
-            let kept = self.request.here.redactor.trailers(trailers, &mut scratch);
-            let kept = self.recording.borrow_mut().request_end(kept);
-            kept.map_err(|error| UploadEnd::Client(self.disk_failed(error)))?;
-        }
-        if self.request.framing == Framing::Chunked {
-            writer::last_chunk(out, &hop::passing(trailers));
-        }
-        self.send(writer, out, &[]).await?;
+        self.keep_request_end(trailers).map_err(UploadEnd::Client)?;
+        outlet.finish(trailers, &self.wrote).await?;
         self.request_done.set(true);
+        self.expect_head();
         Ok(())
     }
 
-    /// Writes `out` and `bytes` to the origin, and empties `out`.
-    async fn send(
-        &self,
-        writer: &mut WriteHalf<'_>,
-        out: &mut Vec<u8>,
-        bytes: &[u8],
-    ) -> Result<(), UploadEnd> {
-        let written = write_both(writer, out, bytes, &self.wrote).await;
-        out.clear();
-        written.map_err(|_| UploadEnd::OriginGone)
+    /// Says on the tape that the request is whole.
+    pub(super) fn keep_request_end(&self, trailers: &Fields) -> Result<(), Stop> {
+        if self.request_kept.replace(true) {
+            return Ok(());
+        }
+        let mut scratch = self.request.here.worker.scratch.borrow_mut();
+        let kept = self.request.here.redactor.trailers(trailers, &mut scratch);
+        let kept = self.recording.borrow_mut().request_end(kept);
+        kept.map_err(|error| self.disk_failed(error))
+    }
+
+    /// From here on the origin owes its answer's head. A call's origin owes none before the
+    /// request's end: both sides may be silent for as long as they like.
+    pub(super) fn expect_head(&self) {
+        if !self.answered.get() && (self.request_done.get() || !self.request.asked().is_grpc) {
+            let limit = self.request.here.limits().origin_header_timeout;
+            self.origin_due.set(Some(Instant::now() + limit));
+        }
     }
 }
 
@@ -145,26 +180,8 @@ enum UploadEnd {
     Client(Stop),
 }
 
-/// Writes both, in one system call where the socket takes them. `wrote`: some of it is out.
-async fn write_both(
-    writer: &mut (impl AsyncWrite + Unpin),
-    first: &[u8],
-    second: &[u8],
-    wrote: &Cell<bool>,
-) -> io::Result<()> {
-    let mut slices = [IoSlice::new(first), IoSlice::new(second)];
-    let mut rest = &mut slices[..];
-    IoSlice::advance_slices(&mut rest, 0);
-    while !rest.is_empty() {
-        let count = match rest {
-            [only] => writer.write(only).await?,
-            _ => writer.write_vectored(rest).await?,
-        };
-        if count == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        wrote.set(true);
-        IoSlice::advance_slices(&mut rest, count);
+impl From<Gone> for UploadEnd {
+    fn from(_: Gone) -> Self {
+        UploadEnd::OriginGone
     }
-    Ok(())
 }

@@ -11,13 +11,15 @@ mod stored;
 use std::sync::Arc;
 
 use super::answer::Asked;
+use super::client::{Client, Tx};
 use super::fault::{Fault, Problem};
 use super::line::Source;
-use super::road::{Client, Outcome, Request, Stop, Then};
+use super::road::{Outcome, Request, Stop, Then};
 use crate::config::Pace;
 use crate::exchange::Version;
 use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
 use crate::net::arena::Arena;
+use crate::replay::answer::Answer;
 use crate::replay::{Choice, Recorded, Session};
 
 /// Answers from the session's recordings, or with a miss.
@@ -98,22 +100,48 @@ pub(super) async fn answer_with(
     recorded: &Recorded,
     client: &mut Client<'_, '_>,
 ) -> Result<Outcome, Stop> {
-    let prepare = || prepare::prepare(&recorded.exchange, &request.here.endpoint);
-    let answer = recorded.answer.get_or_init(prepare);
+    let answer = recorded.answer.get_or_init(|| prepare::prepare(&recorded.exchange));
     let status = recorded.exchange.response.head.status;
     // The body of a request that is answered early is never asked for.
     let asked = request.asked().kept_if(client.rx.is_ended());
-    let then = match &answer.wire {
-        Some(wire) if is_ordinary(&asked) && request.here.shared().pace == Pace::Instant => {
-            client.tx.wire(wire).await?;
-            Then::Keep
-        }
-        _ => send::send(request, asked, &recorded.exchange.response, answer, client).await?,
+    let then = match give_built(request, &asked, recorded, answer, client).await? {
+        Some(then) => then,
+        None => send::send(request, asked, &recorded.exchange.response, answer, client).await?,
     };
     Ok(Outcome { source: Source::Hit, status, then })
 }
 
+/// Sends an answer that is built ahead, where it is one and asked for as usual.
+async fn give_built(
+    request: &Request<'_>,
+    asked: &Asked<'_>,
+    recorded: &Recorded,
+    answer: &Answer,
+    client: &mut Client<'_, '_>,
+) -> Result<Option<Then>, Stop> {
+    if !is_ordinary(asked) || request.here.shared().pace != Pace::Instant {
+        return Ok(None);
+    }
+    let (exchange, endpoint) = (&recorded.exchange, &request.here.endpoint);
+    match &mut client.tx {
+        Tx::H1(tx) => {
+            let built = || prepare::wire(exchange, endpoint, &answer.content);
+            let Some(wire) = answer.wire.get_or_init(built) else { return Ok(None) };
+            tx.wire(wire).await?;
+        }
+        Tx::H2(tx) => {
+            let built = || prepare::frames(exchange, endpoint, &answer.content);
+            let Some(frames) = answer.frames.get_or_init(built) else { return Ok(None) };
+            let mut head = http::Response::new(());
+            *head.status_mut() = frames.status;
+            *head.headers_mut() = frames.fields.clone();
+            tx.whole(head, frames.body.clone()).await?;
+        }
+    }
+    Ok(Some(Then::Keep))
+}
+
 /// Whether this is how most requests are asked, for which answers are built ahead.
 fn is_ordinary(asked: &Asked<'_>) -> bool {
-    asked.version == Version::Http11 && asked.keep_alive && !asked.is_head
+    asked.version != Version::Http10 && asked.keep_alive && !asked.is_head
 }

@@ -2,6 +2,8 @@
 //!
 //! Pure. What is made here is kept with the recording and sent to whoever asks.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
 use crate::coding::{self, EncodeError};
@@ -11,23 +13,30 @@ use crate::http::answer::{self, Asked};
 use crate::http::hop;
 use crate::http1::framing::Framing;
 use crate::http1::writer;
-use crate::replay::answer::{Answer, Content};
+use crate::replay::answer::{Answer, Content, Frames};
 
 /// Answers up to this size are kept as one run of bytes, head and body.
 const WIRE_MAX: usize = 16 << 10;
 
-pub(super) fn prepare(exchange: &Exchange, endpoint: &Endpoint) -> Answer {
-    let response = &exchange.response;
-    let content = match coded(response) {
+/// What an answer needs before it can be sent in any form.
+pub(super) fn prepare(exchange: &Exchange) -> Answer {
+    let content = match coded(&exchange.response) {
         Ok(content) => content,
         Err(error) => Content::Unusable(error.to_string()),
     };
-    let wire = wire(exchange, endpoint, &content);
-    Answer { content, wire }
+    Answer { content, wire: OnceLock::new(), frames: OnceLock::new() }
 }
 
-/// The whole answer as one run of bytes, where it is one for every ordinary request.
-fn wire(exchange: &Exchange, endpoint: &Endpoint, content: &Content) -> Option<Bytes> {
+/// How nearly every HTTP/1.1 request is asked.
+const ORDINARY: Asked<'static> =
+    Asked { version: Version::Http11, is_head: false, is_grpc: false, keep_alive: true, host: "" };
+
+/// The body of an answer that is the same for every ordinary request, and small.
+fn plain_body<'c>(
+    exchange: &Exchange,
+    endpoint: &Endpoint,
+    content: &'c Content,
+) -> Option<&'c [u8]> {
     let response = &exchange.response;
     let body = match content {
         Content::None => &[][..],
@@ -38,13 +47,16 @@ fn wire(exchange: &Exchange, endpoint: &Endpoint, content: &Content) -> Option<B
         && response.interim.is_empty()
         && exchange.request.head.method != "HEAD"
         && !answer::depends_on_host(&response.head, endpoint);
-    if !plain {
-        return None;
-    }
-    let asked = Asked { version: Version::Http11, is_head: false, keep_alive: true, host: "" };
-    let framing = framing_of(response, content, &asked);
+    plain.then_some(body)
+}
+
+/// The whole answer as one run of bytes, where it is one for every ordinary request.
+pub(super) fn wire(exchange: &Exchange, endpoint: &Endpoint, content: &Content) -> Option<Bytes> {
+    let response = &exchange.response;
+    let body = plain_body(exchange, endpoint, content)?;
+    let framing = framing_of(response, content, &ORDINARY);
     let mut out = Vec::with_capacity(response.head.fields.text_bytes() + body.len() + 256);
-    answer::write_head(&mut out, &response.head, endpoint, &asked, framing);
+    answer::write_head(&mut out, &response.head, endpoint, &ORDINARY, framing);
     match framing {
         Framing::Chunked => {
             if !body.is_empty() {
@@ -58,6 +70,24 @@ fn wire(exchange: &Exchange, endpoint: &Endpoint, content: &Content) -> Option<B
         _ => out.extend_from_slice(body),
     }
     Some(out.into())
+}
+
+/// The same for HTTP/2, where it has no trailers.
+pub(super) fn frames(
+    exchange: &Exchange,
+    endpoint: &Endpoint,
+    content: &Content,
+) -> Option<Frames> {
+    let response = &exchange.response;
+    let body = plain_body(exchange, endpoint, content)?;
+    if !response.trailers.is_empty() {
+        return None;
+    }
+    let asked = Asked { version: Version::Http2, ..ORDINARY };
+    let framing = framing_of(response, content, &asked);
+    let (head, ()) = answer::h2_head(&response.head, endpoint, &asked, framing).into_parts();
+    let body = if framing == Framing::None { Bytes::new() } else { Bytes::copy_from_slice(body) };
+    Some(Frames { status: head.status, fields: head.headers, body })
 }
 
 /// The body as it goes out: with its content coding on again.
@@ -118,7 +148,8 @@ mod tests {
     }
 
     fn wire_of(exchange: &Exchange) -> Option<String> {
-        let wire = prepare(exchange, &endpoint()).wire?;
+        let answer = prepare(exchange);
+        let wire = wire(exchange, &endpoint(), &answer.content)?;
         Some(String::from_utf8(wire.to_vec()).unwrap())
     }
 
@@ -165,7 +196,7 @@ mod tests {
         let omitted = exchange(&[], |exchange| {
             exchange.response.body = Body::Omitted { digest: Digest([7; 32]), len: 9000 };
         });
-        let answer = prepare(&omitted, &endpoint());
+        let answer = prepare(&omitted);
         let Content::Unusable(why) = answer.content else { panic!("{answer:?}") };
         assert!(why.contains("9000 bytes") && why.contains("0707"), "{why}");
     }
@@ -173,7 +204,7 @@ mod tests {
     #[test]
     fn framing_follows_the_body_and_who_asks() {
         use Framing::*;
-        let new = Asked { version: Version::Http11, is_head: false, keep_alive: true, host: "" };
+        let new = ORDINARY;
         let old = Asked { version: Version::Http10, ..new };
         let head = Asked { is_head: true, ..new };
         let whole = || Content::Whole("hello".into());

@@ -6,12 +6,12 @@ use tokio::time::Instant;
 
 use super::prepare::framing_of;
 use super::{miss, stored};
-use crate::exchange::{End, Response, Version};
+use crate::exchange::{End, Response};
 use crate::http::answer::{self, Asked};
+use crate::http::client::{Client, Rx, Tx};
 use crate::http::hop;
-use crate::http::road::{Client, Request, Stop, Then};
+use crate::http::road::{Request, Stop, Then, reset};
 use crate::http1::framing::Framing;
-use crate::http1::halves::{Rx, Tx};
 use crate::replay::answer::{Answer, Content};
 use crate::replay::pace;
 
@@ -31,14 +31,11 @@ pub(super) async fn send(
     let framing = framing_of(response, &answer.content, &asked);
     let asked = asked.kept_if(framing != Framing::Close);
     pause(pace::wait(pace, Duration::ZERO, response.at), rx, tx).await?;
-    if asked.version != Version::Http10 {
-        for interim in &response.interim {
-            answer::write_interim(&mut tx.out, interim, &here.endpoint, &asked);
-        }
+    for interim in &response.interim {
+        tx.interim(interim, &here.endpoint, &asked)?;
     }
-    answer::write_head(&mut tx.out, &response.head, &here.endpoint, &asked, framing);
+    tx.begin(&response.head, &here.endpoint, &asked, framing);
     answer::warn_of_lost_cookies(&response.head, &here.endpoint, &here.warned_of_cookies);
-    tx.begin(framing);
     if framing != Framing::None {
         send_body(request, response, answer, rx, tx).await?;
     }
@@ -53,26 +50,26 @@ pub(super) async fn send(
             hold(here.limits().replay_wait, rx).await;
         }
     }
-    Ok(Then::Cut)
+    Ok(Then::Cut { code: reset::INTERNAL_ERROR })
 }
 
 async fn send_body(
     request: &Request<'_>,
     response: &Response,
     answer: &Answer,
-    rx: &mut Rx<'_>,
-    tx: &mut Tx<'_>,
+    rx: &mut Rx<'_, '_>,
+    tx: &mut Tx<'_, '_>,
 ) -> Result<(), Stop> {
     match &answer.content {
         Content::None | Content::Unusable(_) => Ok(()),
-        Content::Whole(bytes) => Ok(tx.data(bytes).await?),
+        Content::Whole(bytes) => Ok(tx.shared(bytes).await?),
         Content::Pieces(pieces) => {
             let pace = request.here.shared().pace;
             let mut before = response.at;
             for piece in pieces {
                 pause(pace::wait(pace, before, piece.at), rx, tx).await?;
                 before = before.max(piece.at);
-                tx.data(&piece.bytes).await?;
+                tx.shared(&piece.bytes).await?;
             }
             Ok(())
         }
@@ -85,7 +82,7 @@ async fn send_body(
 
 /// Waits for as long as the pace says, or until the client leaves. What was to be sent before
 /// doesn't wait as well.
-async fn pause(delay: Duration, rx: &mut Rx<'_>, tx: &mut Tx<'_>) -> Result<(), Stop> {
+async fn pause(delay: Duration, rx: &mut Rx<'_, '_>, tx: &mut Tx<'_, '_>) -> Result<(), Stop> {
     if delay.is_zero() {
         return Ok(());
     }
@@ -99,7 +96,7 @@ async fn pause(delay: Duration, rx: &mut Rx<'_>, tx: &mut Tx<'_>) -> Result<(), 
 }
 
 /// Silence, until the client leaves or the wait is over.
-async fn hold(wait: Duration, rx: &mut Rx<'_>) {
+async fn hold(wait: Duration, rx: &mut Rx<'_, '_>) {
     tokio::select! {
         () = tokio::time::sleep(wait) => {}
         () = rx.left() => {}

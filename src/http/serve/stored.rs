@@ -6,9 +6,9 @@ use std::path::Path;
 
 use crate::coding::Encoder;
 use crate::exchange::Coding;
+use crate::http::client::Tx;
 use crate::http::fault::{Fault, Problem};
 use crate::http::road::Stop;
-use crate::http1::halves::Tx;
 
 /// Sends the body of `len` bytes that lies in the file, with its coding on again.
 ///
@@ -17,7 +17,7 @@ pub(super) async fn send(
     path: &Path,
     len: u64,
     coding: Option<Coding>,
-    tx: &mut Tx<'_>,
+    tx: &mut Tx<'_, '_>,
 ) -> Result<(), Stop> {
     let sent = match open(path, len) {
         Ok(stored) => send_all(stored, coding, tx).await,
@@ -77,7 +77,7 @@ const READ_BYTES: usize = 64 << 10;
 async fn send_all(
     mut stored: Stored<File>,
     coding: Option<Coding>,
-    tx: &mut Tx<'_>,
+    tx: &mut Tx<'_, '_>,
 ) -> Result<(), Stop> {
     let mut encoder = coding.map(Encoder::new).transpose().map_err(|error| broken_body(&error))?;
     let mut buffer = vec![0; READ_BYTES];

@@ -1,0 +1,164 @@
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::encoding::{on_wire, take_off};
+use super::*;
+use crate::exchange::{Coding, Compression};
+
+fn typed(value: &str) -> Fields {
+    Fields::from_iter([("Content-Type", value)])
+}
+
+#[test]
+fn calls_are_told_by_their_content_type() {
+    for (media, named) in [
+        ("application/grpc", ""),
+        ("Application/gRPC", ""),
+        ("application/grpc+proto", "proto"),
+        ("application/grpc+json; charset=utf-8", "json"),
+        (" application/grpc ;x=y", ""),
+    ] {
+        assert_eq!(format(&typed(media)), Some(named.as_bytes()), "{media}");
+    }
+    for media in ["application/grpc-web", "application/grpc-web+proto", "application/grpcish"] {
+        assert!(!is_call(&typed(media)), "{media}");
+    }
+    for media in ["application/json", "application/gr", "", "x application/grpc"] {
+        assert!(!is_call(&typed(media)), "{media}");
+    }
+    assert!(!is_call(&Fields::new()));
+}
+
+#[test]
+fn only_codings_that_grpc_names_are_taken_off() {
+    let of = |value: &str| encoding::of(&Fields::from_iter([("grpc-encoding", value)]));
+    assert_eq!(of("gzip"), Some(Coding::Gzip));
+    assert_eq!(of("deflate"), Some(Coding::Deflate));
+    assert_eq!(of("zstd"), Some(Coding::Zstd));
+    for other in ["identity", "snappy", "br", ""] {
+        assert_eq!(of(other), None, "{other}");
+    }
+    let twice = Fields::from_iter([("grpc-encoding", "gzip"), ("grpc-encoding", "zstd")]);
+    assert_eq!(encoding::of(&twice), None);
+}
+
+#[test]
+fn a_message_that_is_compressed_again_decompresses_to_the_same() {
+    let plain = Bytes::from(vec![7; 100_000]);
+    let (prefix, sent) = on_wire(Compression::Off, &plain, Some(Coding::Gzip)).unwrap();
+    assert_eq!(prefix, super::prefix(true, sent.len() as u32));
+    assert_eq!(take_off(Coding::Gzip, &sent, u64::MAX), Some(plain.to_vec()));
+    assert_eq!(take_off(Coding::Gzip, &sent, 99_999), None);
+    assert_eq!(take_off(Coding::Gzip, b"not gzip", u64::MAX), None);
+}
+
+#[test]
+fn a_message_as_it_came_keeps_its_flag() {
+    let (prefix, sent) = on_wire(Compression::On, &"??".into(), Some(Coding::Gzip)).unwrap();
+    assert_eq!((prefix, &*sent), ([1, 0, 0, 0, 2], &b"??"[..]));
+    let (prefix, _) = on_wire(Compression::None, &Bytes::new(), None).unwrap();
+    assert_eq!(prefix, [0; PREFIX_BYTES]);
+}
+
+/// What a splitter made of a body that came in these pieces.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Split {
+    messages: Vec<(bool, Vec<u8>)>,
+    /// Of a message that began and didn't end.
+    begun: Option<(bool, u32, Vec<u8>)>,
+    rest: Vec<u8>,
+    whole_bytes: u64,
+    is_between: bool,
+}
+
+fn split(pieces: &[&[u8]]) -> Split {
+    let mut splitter = Splitter::new();
+    let mut split = Split::default();
+    for piece in pieces {
+        for event in splitter.events(piece) {
+            match event {
+                Event::Began { compressed, len } => split.begun = Some((compressed, len, vec![])),
+                Event::Data(range) => {
+                    assert!(!range.is_empty());
+                    split.begun.as_mut().unwrap().2.extend_from_slice(&piece[range]);
+                }
+                Event::Ended => {
+                    let (compressed, len, bytes) = split.begun.take().unwrap();
+                    assert_eq!(bytes.len(), len as usize);
+                    split.messages.push((compressed, bytes));
+                }
+                Event::Rest(range) => split.rest.extend_from_slice(&piece[range]),
+            }
+        }
+    }
+    assert_eq!(splitter.messages() as usize, split.messages.len());
+    assert_eq!(splitter.is_malformed(), !split.rest.is_empty());
+    split.whole_bytes = splitter.whole_bytes();
+    split.is_between = splitter.is_between();
+    split
+}
+
+fn body(messages: &[(bool, Vec<u8>)]) -> Vec<u8> {
+    let one = |(compressed, bytes): &(bool, Vec<u8>)| {
+        [&prefix(*compressed, bytes.len() as u32)[..], bytes].concat()
+    };
+    messages.iter().flat_map(one).collect()
+}
+
+fn cut(bytes: &[u8], mut cuts: Vec<usize>) -> Vec<&[u8]> {
+    cuts.iter_mut().for_each(|cut| *cut %= bytes.len() + 1);
+    cuts.extend([0, bytes.len()]);
+    cuts.sort_unstable();
+    cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
+}
+
+#[test]
+fn a_flag_that_means_nothing_ends_the_messages() {
+    let bytes = [&body(&[(false, b"ok".to_vec())])[..], &[2, 0, 0, 0, 1, 9]].concat();
+    for pieces in [vec![&bytes[..]], bytes.chunks(1).collect()] {
+        let split = split(&pieces);
+        assert_eq!(split.messages, [(false, b"ok".to_vec())]);
+        assert_eq!(split.rest, [2, 0, 0, 0, 1, 9]);
+        assert_eq!((split.whole_bytes, split.is_between), (7, false));
+    }
+}
+
+fn messages() -> impl Strategy<Value = Vec<(bool, Vec<u8>)>> {
+    prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..30)), 0..8)
+}
+
+proptest! {
+    #[test]
+    fn any_cut_gives_the_same_messages(
+        messages in messages(),
+        cuts in prop::collection::vec(any::<usize>(), 0..20),
+    ) {
+        let bytes = body(&messages);
+        let split = split(&cut(&bytes, cuts));
+        prop_assert_eq!(split.whole_bytes, bytes.len() as u64);
+        prop_assert!(split.is_between && split.rest.is_empty() && split.begun.is_none());
+        prop_assert_eq!(split.messages, messages);
+    }
+
+    #[test]
+    fn any_bytes_are_split_alike_however_they_are_cut(
+        bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(1u8), 0u8..4], 0..60),
+        cuts in prop::collection::vec(any::<usize>(), 0..20),
+    ) {
+        let whole = split(&[&bytes]);
+        let of_messages = body(&whole.messages).len();
+        prop_assert_eq!(whole.whole_bytes as usize, of_messages);
+        prop_assert!(bytes[..of_messages] == body(&whole.messages));
+        prop_assert_eq!(split(&cut(&bytes, cuts)), whole);
+    }
+
+    #[test]
+    fn a_body_that_stops_anywhere_gives_a_prefix_of_its_messages(
+        messages in messages(),
+        stop in any::<usize>(),
+    ) {
+        let bytes = body(&messages);
+        let split = split(&[&bytes[..stop % (bytes.len() + 1)]]);
+        prop_assert!(messages.starts_with(&split.messages));
+    }
+}

@@ -1,0 +1,105 @@
+//! The way to the origin for one try of an exchange: a connection of its own, or a stream's place
+//! on a shared one.
+
+use crate::config::Scheme;
+use crate::exchange::Version;
+use crate::http::client::Rx;
+use crate::http::fault::{Fault, Problem};
+use crate::http::road::{Request, Stop};
+use crate::http2::links::{Dialling, Place, Way};
+use crate::net::origin::{Connection, DialError};
+
+pub(super) enum Lane {
+    H1(Connection),
+    H2(Place),
+}
+
+/// Whether a connection that was used before will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    WillDo,
+    WontDo,
+}
+
+impl Lane {
+    /// The version of HTTP that the origin speaks on it.
+    pub(super) fn version(&self) -> Version {
+        match self {
+            Lane::H1(_) => Version::Http11,
+            Lane::H2(_) => Version::Http2,
+        }
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        match self {
+            Lane::H1(connection) => connection.is_fresh(),
+            Lane::H2(place) => place.is_fresh(),
+        }
+    }
+
+    /// Finds or makes one, while the client waits.
+    pub(super) async fn open(
+        request: &Request<'_>,
+        rx: &mut Rx<'_, '_>,
+        kept: Kept,
+    ) -> Result<Lane, Stop> {
+        let here = request.here;
+        if kept == Kept::WillDo
+            && let Some(connection) = here.worker.origins.take(&here.endpoint.target)
+        {
+            return Ok(Lane::H1(connection));
+        }
+        // Boxed: rare beside what goes out on kept connections.
+        let opening = Box::pin(open(request));
+        tokio::select! {
+            biased;
+            opened = opening => Ok(opened?),
+            () = rx.left() => Err(Stop::Left),
+        }
+    }
+}
+
+async fn open(request: &Request<'_>) -> Result<Lane, Problem> {
+    let here = request.here;
+    let target = &here.endpoint.target;
+    if target.scheme == Scheme::Http {
+        return Ok(Lane::H1(dial(request).await?));
+    }
+    match here.worker.links.way(target).await {
+        Way::Place(place) => Ok(Lane::H2(place)),
+        Way::Dial(dialling) => {
+            let connection = dial(request).await?;
+            by_protocol(request, connection, dialling).await
+        }
+    }
+}
+
+async fn by_protocol(
+    request: &Request<'_>,
+    connection: Connection,
+    dialling: Dialling,
+) -> Result<Lane, Problem> {
+    let here = request.here;
+    let target = &here.endpoint.target;
+    if target.scheme != Scheme::H2c && !connection.stream.chose_http2() {
+        dialling.is_http1();
+        return Ok(Lane::H1(connection));
+    }
+    let begun = dialling.begin(connection.stream, here.limits()).await;
+    begun.map(Lane::H2).map_err(|error| {
+        Problem::new(Fault::OriginUnreachable, format!("{target}: {error}"))
+            .hint("`http://` and `https://` origins may speak HTTP/1.1; `h2c://` ones may not")
+    })
+}
+
+async fn dial(request: &Request<'_>) -> Result<Connection, Problem> {
+    let here = request.here;
+    let target = &here.endpoint.target;
+    here.worker.dialer.dial(&target.host, target.port).await.map_err(|error| {
+        let fault = match error {
+            DialError::TimedOut { .. } => Fault::OriginTimeout,
+            _ => Fault::OriginUnreachable,
+        };
+        Problem::new(fault, error.to_string())
+    })
+}

@@ -1,0 +1,33 @@
+//! An accepted connection, from its first byte to the version of HTTP that it speaks.
+
+use std::rc::Rc;
+
+use crate::http::context::Here;
+use crate::http1;
+use crate::http2::{self, Speaks};
+use crate::net::conn::{Conn, Woken};
+use crate::net::deadline::Deadline;
+
+/// Serves the connection until either side ends it.
+pub(super) async fn serve(mut conn: Conn, here: Rc<Here>) {
+    let mut deadline = Deadline::new();
+    deadline.set_after(here.limits().first_byte_timeout);
+    // Peers that close or stay silent, also when the drain starts, get no answer.
+    let Woken::Bytes(mut first) = conn.idle(&here.worker.arenas, &mut deadline).await else {
+        return;
+    };
+    loop {
+        match http2::sniff(&first.read) {
+            Speaks::Http2 => {
+                let ahead = std::mem::take(&mut first.read);
+                drop(first);
+                return Box::pin(http2::server::serve(conn, ahead, here)).await;
+            }
+            Speaks::Other => return http1::server::serve(conn, here, first, deadline).await,
+            Speaks::Unclear => {}
+        }
+        if !conn.more(&mut first.read, &mut deadline).await {
+            return;
+        }
+    }
+}
