@@ -13,6 +13,7 @@ mod check;
 mod demo;
 mod drain;
 mod forwarding;
+mod http2;
 mod limits;
 mod real_programs;
 mod record_replay;

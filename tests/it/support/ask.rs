@@ -8,6 +8,8 @@ pub struct Ask {
     pub method: String,
     pub target: String,
     pub headers: Headers,
+    /// `:authority`, if it isn't the address that is called.
+    pub authority: Option<String>,
     body: Body,
 }
 
@@ -20,8 +22,8 @@ enum Body {
 
 impl Ask {
     pub fn new(method: &str, target: impl Into<String>) -> Self {
-        let method = method.to_owned();
-        Ask { method, target: target.into(), headers: Headers::default(), body: Body::None }
+        let (method, target) = (method.to_owned(), target.into());
+        Ask { method, target, headers: Headers::default(), authority: None, body: Body::None }
     }
 
     pub fn get(target: impl Into<String>) -> Self {
@@ -34,6 +36,11 @@ impl Ask {
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn authority(mut self, authority: &str) -> Self {
+        self.authority = Some(authority.to_owned());
         self
     }
 
@@ -59,6 +66,27 @@ impl Ask {
             _ => panic!("only a chunked body has trailers"),
         }
         self
+    }
+
+    /// The length that the head declares.
+    pub fn declared_len(&self) -> Option<usize> {
+        match &self.body {
+            Body::Sized(body) => Some(body.len()),
+            _ => None,
+        }
+    }
+
+    /// The body in its parts, and its trailers.
+    pub fn parts(&self) -> (Vec<Vec<u8>>, Headers) {
+        match &self.body {
+            Body::None => (Vec::new(), Headers::default()),
+            Body::Sized(body) => (vec![body.clone()], Headers::default()),
+            Body::Chunked(chunks, trailers) => (chunks.clone(), trailers.clone()),
+        }
+    }
+
+    pub fn has_body(&self) -> bool {
+        !matches!(self.body, Body::None)
     }
 
     /// Head and body as they go over the wire. `host` stands first unless the request has its own.

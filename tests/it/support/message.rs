@@ -1,4 +1,4 @@
-//! HTTP/1.1 messages as a test sees them, and how they ended.
+//! Messages as a test sees them, and how they ended.
 
 use std::fmt;
 use std::time::Duration;
@@ -56,6 +56,10 @@ pub enum Ending {
     Reset,
     /// Nothing more came for the reader's patience.
     Silence,
+    /// HTTP/2: the peer reset the stream, with this code.
+    StreamReset(u32),
+    /// HTTP/2: the connection ended under the stream, with this code.
+    GoneAway(u32),
 }
 
 /// No head of a message came, or what came isn't HTTP.
@@ -159,10 +163,12 @@ pub struct Request {
     pub method: String,
     pub target: String,
     pub version: String,
+    /// Whom the client asks for: `Host`, or `:authority`.
+    pub authority: String,
     pub headers: Headers,
     pub body: Vec<u8>,
     pub trailers: Headers,
-    /// The head as it stood on the wire.
+    /// The head as it stood on the wire of HTTP/1.1.
     pub raw_head: Vec<u8>,
     /// Whether the body has come to its end.
     pub whole: bool,

@@ -1,5 +1,6 @@
-//! A scripted HTTP/1.1 origin on std threads. It records what it received byte for byte, and
-//! counts connections. A request that RFC 9112 forbids to send fails the test when it is dropped.
+//! A scripted origin that speaks any of the four protocols. It records what it received, over
+//! HTTP/1.1 byte for byte, and counts connections. What RFC 9112 or 9113 forbids to send fails the
+//! test when the origin is dropped. Scripts run on threads of their own and may block.
 
 use std::collections::HashMap;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,47 +9,116 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use super::certificates::{Authority, Flaw, Identity};
+use super::h2_origin::{self, H2Controls};
+use super::h2_talk::H2Talk;
 use super::message::{Headers, Request};
+use super::protocol::Protocol;
 use super::reply::Reply;
+use super::socket::Socket;
 use super::talk::{After, Talk};
 use super::tools::raise_descriptor_limit;
 use super::wait::wait_until;
 use super::wire::{Framing, Stop, Wire, declared_framing, parse_head};
 
-type Handler = Arc<dyn Fn(&mut Talk<'_>) + Send + Sync>;
+pub(super) enum Handler {
+    /// An answer to the whole request, whatever it came over; with which request it is.
+    Reply(Box<dyn Fn(&Request, usize) -> Reply + Send + Sync>),
+    Http1(Box<dyn Fn(&mut Talk<'_>) + Send + Sync>),
+    H2(Box<dyn Fn(&mut H2Talk) + Send + Sync>),
+}
 
 pub struct Origin {
     address: SocketAddr,
+    protocol: Protocol,
     shared: Arc<Shared>,
 }
 
+/// How an origin speaks TLS, where it does.
+pub type Tls = Option<Arc<rustls::ServerConfig>>;
+
 #[derive(Default)]
 pub struct Shared {
+    pub(super) h2: H2Controls,
     routes: Mutex<Vec<Arc<Route>>>,
     pub(super) requests: Mutex<Vec<Request>>,
     faults: Mutex<Vec<String>>,
+    pub(super) failed_handshakes: Mutex<Vec<String>>,
     /// Every connection that is open, to be shut when the origin stops.
     open: Mutex<HashMap<usize, TcpStream>>,
     accepted: AtomicUsize,
     stopped: AtomicBool,
 }
 
-struct Route {
+pub(super) struct Route {
     /// A path without query; `*` at its end stands for any rest.
     path: String,
     hits: AtomicUsize,
-    handler: Handler,
+    pub(super) handler: Handler,
+}
+
+impl Route {
+    /// 1 for its first request.
+    pub(super) fn count(&self) -> usize {
+        self.hits.fetch_add(1, Ordering::SeqCst) + 1
+    }
 }
 
 impl Shared {
     pub(super) fn fault(&self, what: String) {
         self.faults.lock().unwrap().push(what);
     }
+
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Enters a request into the list; returns where it stands.
+    pub(super) fn enter(&self, request: &Request) -> usize {
+        let mut requests = self.requests.lock().unwrap();
+        requests.push(request.clone());
+        requests.len() - 1
+    }
+
+    pub(super) fn note(&self, index: usize, request: &Request) {
+        self.requests.lock().unwrap()[index] = request.clone();
+    }
 }
 
 impl Origin {
     /// An origin on a port of its own, serving at once. Paths without a route get 404.
     pub fn http1() -> Self {
+        Self::of(Protocol::Http1)
+    }
+
+    pub fn h2c() -> Self {
+        Self::of(Protocol::H2c)
+    }
+
+    /// HTTP/2 over TLS, with a certificate that the tests' authority has signed.
+    pub fn h2_tls() -> Self {
+        Self::of(Protocol::H2Tls)
+    }
+
+    pub fn of(protocol: Protocol) -> Self {
+        let certificate = protocol.is_tls().then(|| Identity::with(Flaw::None));
+        let tls = certificate.map(|identity| identity.server_config(protocol, None));
+        Self::start(protocol, tls)
+    }
+
+    /// Over TLS, with this certificate.
+    pub fn with_certificate(protocol: Protocol, identity: &Identity) -> Self {
+        assert!(protocol.is_tls());
+        Self::start(protocol, Some(identity.server_config(protocol, None)))
+    }
+
+    /// Over TLS, and only for clients with a certificate that this authority signed.
+    pub fn for_clients_of(protocol: Protocol, clients: &Authority) -> Self {
+        let tls = Identity::with(Flaw::None).server_config(protocol, Some(clients));
+        Self::start(protocol, Some(tls))
+    }
+
+    fn start(protocol: Protocol, tls: Tls) -> Self {
         raise_descriptor_limit();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         // More waiting connections than the 128 of std, for tests that open thousands.
@@ -56,8 +126,14 @@ impl Origin {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let accepting = shared.clone();
-        thread::spawn(move || accept(&listener, &accepting));
-        Origin { address, shared }
+        thread::spawn(move || accept(&listener, protocol, &tls, &accepting));
+        Origin { address, protocol, shared }
+    }
+
+    /// Lets a client have this many streams open, from the next connection on.
+    pub fn max_streams(self, count: u32) -> Self {
+        self.shared.h2.set_max_streams(count);
+        self
     }
 
     /// Answers this path; the closure gets 1 for the first request, 2 for the second …
@@ -66,10 +142,7 @@ impl Origin {
         path: &str,
         answer: impl Fn(usize) -> R + Send + Sync + 'static,
     ) -> Self {
-        self.script(path, move |talk| {
-            read_politely(talk);
-            talk.reply(answer(talk.nth()));
-        })
+        self.handle(path, Handler::Reply(Box::new(move |_, nth| answer(nth).into())))
     }
 
     /// Answers this path after the whole request, which the closure sees.
@@ -78,10 +151,7 @@ impl Origin {
         path: &str,
         answer: impl Fn(&Request) -> R + Send + Sync + 'static,
     ) -> Self {
-        self.script(path, move |talk| {
-            read_politely(talk);
-            talk.reply(answer(talk.request()));
-        })
+        self.handle(path, Handler::Reply(Box::new(move |request, _| answer(request).into())))
     }
 
     /// Answers this path with exactly these bytes, after the whole request.
@@ -103,21 +173,48 @@ impl Origin {
         })
     }
 
-    /// Runs once the head of a request has come; reads and sends what it likes.
+    /// Runs once the head of a request has come; reads and sends what it likes. HTTP/1.1 only.
     pub fn script(self, path: &str, run: impl Fn(&mut Talk<'_>) + Send + Sync + 'static) -> Self {
-        let (path, hits, handler) =
-            (path.to_owned(), AtomicUsize::new(0), Arc::new(run) as Handler);
+        self.handle(path, Handler::Http1(Box::new(run)))
+    }
+
+    /// The same over HTTP/2, a thread for each stream.
+    pub fn h2_script(self, path: &str, run: impl Fn(&mut H2Talk) + Send + Sync + 'static) -> Self {
+        self.handle(path, Handler::H2(Box::new(run)))
+    }
+
+    fn handle(self, path: &str, handler: Handler) -> Self {
+        let (path, hits) = (path.to_owned(), AtomicUsize::new(0));
         self.shared.routes.lock().unwrap().push(Arc::new(Route { path, hits, handler }));
         self
+    }
+
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// `http://127.0.0.1:PORT`
+    /// `http://127.0.0.1:PORT`, or `h2c://`, or `https://`, as it stands on a command line.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.protocol.target_type(), self.address)
+    }
+
+    /// HTTP/2 streams that are open, and the most that ever were at the same time on one
+    /// connection.
+    pub fn open_streams(&self) -> usize {
+        self.shared.h2.open_streams()
+    }
+
+    pub fn most_streams(&self) -> usize {
+        self.shared.h2.most_streams()
+    }
+
+    /// Handshakes that failed, and why.
+    pub fn failed_handshakes(&self) -> Vec<String> {
+        self.shared.failed_handshakes.lock().unwrap().clone()
     }
 
     /// Every request whose head has come, in that order.
@@ -178,22 +275,37 @@ fn read_politely(talk: &mut Talk<'_>) {
     talk.read_body();
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, protocol: Protocol, tls: &Tls, shared: &Arc<Shared>) {
     for stream in listener.incoming() {
         if shared.stopped.load(Ordering::SeqCst) {
             return;
         }
         let Ok(stream) = stream else { continue };
         let number = shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
-        let shared = shared.clone();
-        // Thousands of connections at once: small stacks.
-        let serve = thread::Builder::new().stack_size(256 << 10);
-        serve.spawn(move || serve_connection(stream, number, &shared)).unwrap();
+        let (shared, tls) = (shared.clone(), tls.clone());
+        // Thousands of connections at once: small stacks, with room for a handshake.
+        let serve = thread::Builder::new().stack_size(512 << 10);
+        let serve = serve.spawn(move || {
+            stream.set_nodelay(true).unwrap();
+            let listed = Listed::new(&shared, number, &stream);
+            match protocol.is_h2() {
+                true => h2_origin::serve(stream, tls, &shared),
+                false => serve_http1(stream, tls, listed),
+            }
+        });
+        serve.unwrap();
     }
 }
 
 /// Takes a connection off the list of open ones, also when its script panics.
-struct Listed<'a>(&'a Shared, usize);
+struct Listed<'a>(&'a Arc<Shared>, usize);
+
+impl<'a> Listed<'a> {
+    fn new(shared: &'a Arc<Shared>, number: usize, stream: &TcpStream) -> Self {
+        shared.open.lock().unwrap().insert(number, stream.try_clone().unwrap());
+        Listed(shared, number)
+    }
+}
 
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
@@ -204,12 +316,19 @@ impl Drop for Listed<'_> {
     }
 }
 
-fn serve_connection(stream: TcpStream, number: usize, shared: &Arc<Shared>) {
-    stream.set_nodelay(true).unwrap();
+fn serve_http1(stream: TcpStream, tls: Tls, listed: Listed<'_>) {
+    let shared = listed.0;
     stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
-    shared.open.lock().unwrap().insert(number, stream.try_clone().unwrap());
-    let listed = Listed(shared, number);
-    let mut wire = Wire::new(stream);
+    let socket = match tls {
+        None => Socket::Plain(stream),
+        Some(config) => match Socket::server(stream, config) {
+            Ok(socket) => socket,
+            Err(error) => {
+                return shared.failed_handshakes.lock().unwrap().push(error.to_string());
+            }
+        },
+    };
+    let mut wire = Wire::new(socket);
     let last = loop {
         match serve_request(&mut wire, shared) {
             Some(After::KeepAlive) => {}
@@ -220,10 +339,10 @@ fn serve_connection(stream: TcpStream, number: usize, shared: &Arc<Shared>) {
     drop(listed);
     match last {
         After::Reset => {
-            let socket = socket2::SockRef::from(&wire.stream);
+            let socket = socket2::SockRef::from(wire.stream.tcp());
             socket.set_linger(Some(Duration::ZERO)).unwrap();
         }
-        _ => drop(wire.stream.shutdown(Shutdown::Both)),
+        _ => wire.stream.finish(Shutdown::Both),
     }
 }
 
@@ -232,7 +351,7 @@ fn serve_request(wire: &mut Wire, shared: &Arc<Shared>) -> Option<After> {
     let head = match wire.head() {
         Ok(head) => head,
         Err(_) => {
-            if !wire.waiting().is_empty() && !shared.stopped.load(Ordering::SeqCst) {
+            if !wire.waiting().is_empty() && !shared.has_stopped() {
                 let part = wire.waiting().escape_ascii().to_string();
                 shared.fault(format!("half a request head: {part}"));
             }
@@ -248,18 +367,19 @@ fn serve_request(wire: &mut Wire, shared: &Arc<Shared>) -> Option<After> {
     };
     let path = request.path().to_owned();
     let route = find_route(shared, &path);
-    let index = {
-        let mut requests = shared.requests.lock().unwrap();
-        requests.push(request.clone());
-        requests.len() - 1
-    };
-    let nth = route.as_ref().map_or(0, |route| route.hits.fetch_add(1, Ordering::SeqCst) + 1);
+    let index = shared.enter(&request);
+    let nth = route.as_ref().map_or(0, |route| route.count());
     let mut talk = Talk { wire, shared, index, request, framing, nth, after: After::KeepAlive };
-    match route {
-        Some(route) => (route.handler)(&mut talk),
+    match route.as_ref().map(|route| &route.handler) {
+        Some(Handler::Http1(run)) => run(&mut talk),
+        Some(Handler::Reply(answer)) => {
+            read_politely(&mut talk);
+            talk.reply(answer(talk.request(), nth));
+        }
+        Some(Handler::H2(_)) => panic!("{path} has a script for HTTP/2"),
         None => {
             read_politely(&mut talk);
-            talk.reply(Reply::new(404).body(format!("no route for {path}")));
+            talk.reply(no_route(&path));
         }
     }
     match talk.after {
@@ -268,7 +388,11 @@ fn serve_request(wire: &mut Wire, shared: &Arc<Shared>) -> Option<After> {
     }
 }
 
-fn find_route(shared: &Shared, path: &str) -> Option<Arc<Route>> {
+pub(super) fn no_route(path: &str) -> Reply {
+    Reply::new(404).body(format!("no route for {path}"))
+}
+
+pub(super) fn find_route(shared: &Shared, path: &str) -> Option<Arc<Route>> {
     let routes = shared.routes.lock().unwrap();
     let fits = |route: &&Arc<Route>| match route.path.strip_suffix('*') {
         Some(start) => path.starts_with(start),
@@ -289,8 +413,17 @@ fn parse_request(head: &[u8]) -> Result<(Request, Framing), Stop> {
     let framing = declared_framing(&headers, Framing::None)?;
     let whole = matches!(framing, Framing::None | Framing::Length(0));
     let [method, target, version] = [method, target, version].map(str::to_owned);
-    let raw_head = head.to_vec();
-    let (body, trailers) = (Vec::new(), Headers::default());
-    let request = Request { method, target, version, headers, body, trailers, raw_head, whole };
+    let authority = headers.all("host")[0].to_owned();
+    let request = Request {
+        method,
+        target,
+        version,
+        authority,
+        headers,
+        body: Vec::new(),
+        trailers: Headers::default(),
+        raw_head: head.to_vec(),
+        whole,
+    };
     Ok((request, framing))
 }

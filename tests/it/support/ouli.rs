@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::Child;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,9 +13,11 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 use tempfile::TempDir;
 
+use super::certificates::authority;
 use super::client::Client;
 use super::finished::Finished;
 use super::origin::Origin;
+use super::protocol::Protocol;
 use super::recordings::Recordings;
 use super::setup::Setup;
 use super::wait::wait_for;
@@ -32,6 +34,7 @@ pub struct Ouli {
     stderr: Collected,
     folder: Arc<TempDir>,
     recordings: Recordings,
+    ca_dir: PathBuf,
 }
 
 impl Ouli {
@@ -58,11 +61,13 @@ impl Ouli {
         command: String,
         folder: Arc<TempDir>,
         recordings: Recordings,
+        ca_dir: PathBuf,
     ) -> Self {
         let stdout = Collected::from(child.stdout.take().unwrap());
         let stderr = Collected::from(child.stderr.take().unwrap());
         let pid = Pid::from_child(&child);
-        Ouli { child: Mutex::new(child), pid, command, stdout, stderr, folder, recordings }
+        let child = Mutex::new(child);
+        Ouli { child, pid, command, stdout, stderr, folder, recordings, ca_dir }
     }
 
     #[track_caller]
@@ -96,6 +101,41 @@ impl Ouli {
     #[track_caller]
     pub fn client(&self) -> Client {
         Client::new(self.address())
+    }
+
+    /// Where the first listener of this scheme is.
+    #[track_caller]
+    pub fn address_for(&self, scheme: &str) -> SocketAddr {
+        let (stdout, start) = (self.stdout.text(), format!("listening {scheme}://"));
+        let line = stdout.lines().find(|line| line.starts_with(&start));
+        parse_listening(line.unwrap_or_else(|| panic!("no {scheme} listener: {stdout}"))).0
+    }
+
+    /// A client that speaks this to the first listener for it, and trusts the local authority.
+    #[track_caller]
+    pub fn client_over(&self, protocol: Protocol) -> Client {
+        let client = Client::new(self.address_for(protocol.scheme())).over(protocol);
+        match protocol.is_tls() {
+            true => client.trusting(authority().pem()).trusting(&self.authority()),
+            false => client,
+        }
+    }
+
+    /// The path that `ouli ca` prints: the local authority's certificate.
+    #[track_caller]
+    pub fn authority_path(&self) -> PathBuf {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ouli"));
+        let output = command.arg("ca").env("OULI_CA_DIR", &self.ca_dir).output().unwrap();
+        assert!(output.status.success(), "ouli ca: {}", String::from_utf8_lossy(&output.stderr));
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        PathBuf::from(stdout.lines().next().expect("a path on stdout"))
+    }
+
+    /// The local authority's certificate, as PEM.
+    #[track_caller]
+    pub fn authority(&self) -> String {
+        let path = self.authority_path();
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
 
     pub fn recordings(&self) -> Recordings {
@@ -202,7 +242,8 @@ impl Drop for Ouli {
 #[track_caller]
 fn parse_listening(line: &str) -> (SocketAddr, String, String) {
     let parse = || {
-        let rest = line.strip_prefix("listening http://")?;
+        let rest = line.strip_prefix("listening ")?;
+        let rest = rest.strip_prefix("http://").or(rest.strip_prefix("https://"))?;
         let (address, rest) = rest.split_once(" -> ")?;
         let (origin, mode) = rest.strip_suffix(')')?.split_once(" (")?;
         Some((address.parse().ok()?, origin.to_owned(), mode.to_owned()))

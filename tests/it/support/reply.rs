@@ -12,6 +12,9 @@ pub struct Reply {
     reason: String,
     headers: Headers,
     body: Body,
+    interim: Vec<(u16, Headers)>,
+    /// Breaks off after the body, HTTP/2 with this code.
+    cut: Option<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +42,8 @@ impl Reply {
             _ => "Whatever",
         };
         let reason = reason.to_owned();
-        Reply { status, reason, headers: Headers::default(), body: Body::Sized(Vec::new()) }
+        let (headers, body) = (Headers::default(), Body::Sized(Vec::new()));
+        Reply { status, reason, headers, body, interim: Vec::new(), cut: None }
     }
 
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
@@ -96,13 +100,66 @@ impl Reply {
         self
     }
 
+    /// An interim answer before this one.
+    pub fn after_interim(mut self, status: u16, name: &str, value: &str) -> Self {
+        self.interim.push((status, Headers(vec![(name.to_owned(), value.to_owned())])));
+        self
+    }
+
+    /// Breaks off where the body ends: HTTP/2 by a reset with this code, HTTP/1.1 by a close in
+    /// the midst of a chunked body.
+    pub fn cut(mut self, code: u32) -> Self {
+        let (chunks, _) = self.parts();
+        self.body = Body::Chunked(chunks, Headers::default());
+        self.cut = Some(code);
+        self
+    }
+
     pub fn ends_with_connection(&self) -> bool {
-        matches!(self.body, Body::UntilClose(_)) || self.headers.lists("connection", "close")
+        self.cut.is_some()
+            || matches!(self.body, Body::UntilClose(_))
+            || self.headers.lists("connection", "close")
+    }
+
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    pub fn interim(&self) -> &[(u16, Headers)] {
+        &self.interim
+    }
+
+    pub fn is_cut(&self) -> Option<u32> {
+        self.cut
+    }
+
+    /// The body in its parts, and its trailers.
+    pub fn parts(&self) -> (Vec<Vec<u8>>, Headers) {
+        match &self.body {
+            Body::None => (Vec::new(), Headers::default()),
+            Body::Sized(body) | Body::UntilClose(body) => (vec![body.clone()], Headers::default()),
+            Body::Chunked(chunks, trailers) => (chunks.clone(), trailers.clone()),
+        }
+    }
+
+    /// The fields of its head over HTTP/2; what frames a body there is no field.
+    pub fn h2_headers(&self) -> Headers {
+        let mut headers = self.headers.clone();
+        if let Body::Sized(body) = &self.body {
+            headers.0.push(("content-length".to_owned(), body.len().to_string()));
+        }
+        headers
     }
 
     /// The answer as it goes over the wire; to HEAD only its head.
     pub fn to_bytes(&self, method: &str) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, self.reason);
+        let mut head = String::new();
+        for (status, headers) in &self.interim {
+            head += &format!("HTTP/1.1 {status} Interim\r\n");
+            headers.0.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+            head += "\r\n";
+        }
+        head += &format!("HTTP/1.1 {} {}\r\n", self.status, self.reason);
         let mut line = |name: &str, value: &str| head += &format!("{name}: {value}\r\n");
         self.headers.0.iter().for_each(|(name, value)| line(name, value));
         match &self.body {
@@ -116,7 +173,12 @@ impl Reply {
             _ if method == "HEAD" => {}
             Body::None => {}
             Body::Sized(body) | Body::UntilClose(body) => bytes.extend(body),
-            Body::Chunked(chunks, trailers) => write_chunks(&mut bytes, chunks, trailers),
+            Body::Chunked(chunks, trailers) => {
+                write_chunks(&mut bytes, chunks, trailers);
+                if self.cut.is_some() {
+                    bytes.truncate(bytes.len() - b"0\r\n\r\n".len());
+                }
+            }
         }
         bytes
     }

@@ -1,12 +1,14 @@
 //! How a run of the program is put together.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use super::certificates::{Identity, authority};
+use super::endpoint::{AUTHORITY_FILE, Endpoint};
 use super::finished::Finished;
 use super::ouli::Ouli;
 use super::recordings::Recordings;
@@ -25,6 +27,7 @@ pub struct Setup {
     wrapper: Vec<String>,
     folder: Arc<TempDir>,
     recording_dir: PathBuf,
+    ca_dir: PathBuf,
     /// Whose folder the recordings stand in, if it isn't this run's.
     recordings: Option<Recordings>,
 }
@@ -33,6 +36,7 @@ impl Setup {
     pub(super) fn new(command: &str) -> Self {
         let folder = Arc::new(TempDir::new().unwrap());
         let recording_dir = folder.path().join("recordings");
+        let ca_dir = folder.path().join("authority");
         Setup {
             command: command.to_owned(),
             origin: None,
@@ -42,6 +46,7 @@ impl Setup {
             wrapper: Vec::new(),
             folder,
             recording_dir,
+            ca_dir,
             recordings: None,
         }
     }
@@ -68,6 +73,32 @@ impl Setup {
     /// Writes `ouli.toml` where the program starts, so that it is found without `--config`.
     pub fn config(self, toml: &str) -> Self {
         self.file("ouli.toml", toml)
+    }
+
+    /// Adds an endpoint to `ouli.toml`.
+    pub fn endpoint(self, endpoint: &Endpoint) -> Self {
+        let path = self.folder.path().join("ouli.toml");
+        let before = fs::read_to_string(path).unwrap_or_default();
+        let config = before + &endpoint.toml();
+        self.file(AUTHORITY_FILE, authority().pem()).config(&config)
+    }
+
+    /// Lines of the `[limits]` table, after what `ouli.toml` holds.
+    pub fn more_limits(self, lines: &str) -> Self {
+        let before = fs::read_to_string(self.folder.path().join("ouli.toml")).unwrap_or_default();
+        self.config(&format!("{before}\n[limits]\n{lines}\n"))
+    }
+
+    /// Writes this certificate and its key beside the configuration, as `STEM.pem` and `STEM.key`.
+    pub fn identity(self, stem: &str, identity: &Identity) -> Self {
+        identity.write_to(self.folder.path(), stem);
+        self
+    }
+
+    /// Where the local authority is kept, if not in a folder of this run's own.
+    pub fn ca_dir(mut self, path: &Path) -> Self {
+        self.ca_dir = path.to_owned();
+        self
     }
 
     /// Lines of the `[limits]` table.
@@ -129,13 +160,14 @@ impl Setup {
         let mut command = Command::new(&program);
         command.args(&args).current_dir(self.folder.path()).envs(self.env.iter().cloned());
         command.env("RUST_BACKTRACE", "0").env_remove("RUST_LOG").env("NO_COLOR", "1");
+        command.env("OULI_CA_DIR", &self.ca_dir);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap_or_else(|e| panic!("{shown}: {e}"));
         let recordings = match self.recordings {
             Some(recordings) => recordings,
             None => Recordings::new(self.recording_dir, self.origin, self.folder.clone()),
         };
-        Ouli::new(child, shown, self.folder, recordings)
+        Ouli::new(child, shown, self.folder, recordings, self.ca_dir)
     }
 
     fn command_line(&self) -> (String, Vec<String>) {

@@ -3,10 +3,10 @@
 //! Strict because it judges: anything RFC 9112 forbids a sender is `malformed`, never tolerated.
 
 use std::io::{ErrorKind, Read};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::message::{Ending, Headers};
+use super::socket::Socket;
 
 pub enum Framing {
     None,
@@ -29,7 +29,7 @@ fn malformed<T>(what: impl Into<String>) -> Reading<T> {
 }
 
 pub struct Wire {
-    pub stream: TcpStream,
+    pub stream: Socket,
     buffer: Vec<u8>,
     /// Bytes of `buffer` already taken.
     taken: usize,
@@ -44,13 +44,21 @@ pub struct BodySoFar {
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream) -> Self {
-        Wire { stream, buffer: Vec::new(), taken: 0 }
+    pub fn new(stream: impl Into<Socket>) -> Self {
+        Wire { stream: stream.into(), buffer: Vec::new(), taken: 0 }
     }
 
     /// Bytes that have come and are not taken yet.
     pub fn waiting(&self) -> &[u8] {
         &self.buffer[self.taken..]
+    }
+
+    /// Whether the peer has neither closed nor sent what nobody asked for. Doesn't wait.
+    pub fn is_quiet(&mut self) -> bool {
+        self.stream.tcp().set_nonblocking(true).unwrap();
+        let looked = self.fill();
+        self.stream.tcp().set_nonblocking(false).unwrap();
+        looked == Err(Stop::Ended(Ending::Silence)) && self.waiting().is_empty()
     }
 
     /// Takes all that has come, waiting for at least one byte.
