@@ -12,6 +12,7 @@ mod auto;
 mod check;
 mod demo;
 mod drain;
+mod floods;
 mod forwarding;
 mod http2;
 mod limits;
