@@ -26,3 +26,4 @@ pub mod session;
 pub mod spelling;
 pub mod tape;
 pub mod telemetry;
+pub mod x509;

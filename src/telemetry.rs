@@ -7,6 +7,10 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What the log shows, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,17 +42,21 @@ pub fn init(log: &Log) {
         Level::Verbose => LevelFilter::DEBUG,
         Level::Everything => LevelFilter::TRACE,
     };
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
+    // Nobody else's: libraries log what they read, header fields with their secrets among it.
+    let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false)
         // It would be told to stderr, by a panic where that is what can't be written.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
+    let registry = tracing_subscriber::registry();
     // A second set-up in one process (the demo's two runs) leaves the first in place.
     let _ = match log.format {
-        LogFormat::Human => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Human => registry.with(lines.with_filter(own)).try_init(),
+        LogFormat::Json => {
+            registry.with(lines.json().flatten_event(true).with_filter(own)).try_init()
+        }
     };
 }
 

@@ -7,10 +7,12 @@ from typing import Callable
 from .figures import Column, Result, alternate
 from .load import Load
 from .process import BenchError, CpuMeter
+from .protocol import HTTP1
 from .servers import Contender, Setup, find
 
 CPU = Column("cpu_us", "CPU µs per request", "{:.2f}", ratio=True)
 RATE = Column("rate", "requests/s", "{:.0f}")
+MEAN = Column("mean_us", "mean µs", "{:.0f}")
 P50 = Column("p50_us", "p50 µs", "{:.0f}")
 P99 = Column("p99_us", "p99 µs", "{:.0f}")
 FOREIGN = Column("foreign", "others, of one CPU", "{:.1%}")
@@ -58,15 +60,17 @@ class Bench:
 
     # -- contenders
 
-    def nginx_fixed(self):
+    def nginx_fixed(self, protocol=HTTP1):
         missing = "" if find("nginx") else "no nginx"
-        return Contender("nginx `return 200`", self.setup.nginx_fixed, "no access log", missing)
+        start = lambda: self.setup.nginx_fixed(protocol=protocol)
+        return Contender("nginx `return 200`", start, "no access log", missing)
 
-    def hyper_fixed(self):
-        return Contender("hyper, fixed answer", self.setup.hyper_fixed, "no log")
+    def hyper_fixed(self, protocol=HTTP1):
+        start = lambda: self.setup.hyper_fixed(protocol)
+        return Contender("hyper, fixed answer", start, "no log")
 
-    def ouli_replay(self, recordings, port):
-        start = lambda: self.setup.ouli_serve("replay", port, recordings)
+    def ouli_replay(self, recordings, port, protocol=HTTP1):
+        start = lambda: self.setup.ouli_replay(port, recordings, protocol)
         return Contender("Ouli replay", start, OULI_LOGS, self.ouli_missing())
 
     def nginx_proxy(self, origin):
@@ -81,11 +85,20 @@ class Bench:
     def ouli_missing(self):
         return "" if self.setup.ouli else "no binary (cargo build --release)"
 
-    def origin(self):
+    def fixed_and_replay(self, protocol=HTTP1):
+        """Those that give one answer: nginx, Ouli with that answer recorded, hyper."""
+        recordings, port = self.recorded()
+        return [
+            self.nginx_fixed(protocol),
+            self.ouli_replay(recordings, port, protocol),
+            self.hyper_fixed(protocol),
+        ]
+
+    def origin(self, protocol=HTTP1):
         """nginx `return 200` on the load's CPU, for everything that forwards."""
         if not find("nginx"):
             raise BenchError("no nginx, which is the origin of what is forwarded")
-        return self.setup.nginx_fixed(self.setup.load_cpus)
+        return self.setup.nginx_fixed(self.setup.load_cpus, protocol)
 
     # -- measuring
 
@@ -101,24 +114,27 @@ class Bench:
         sample = {
             "cpu_us": meter.seconds * 1e6 / load["requests"],
             "rate": load["requests"] / load["seconds"],
-            "p50_us": load["p50_us"],
-            "p99_us": load["p99_us"],
             "foreign": meter.foreign,
         }
+        # What the load measures of latency depends on which load it is.
+        sample |= {key: load[key] for key in ("mean_us", "p50_us", "p99_us") if key in load}
+        if "resumed" in load:
+            sample["resumed"] = load["resumed"] / load["requests"]
         if grown := server.log_bytes() - logged:
             sample["log_bytes_per_request"] = grown / load["requests"]
         return sample
 
-    def closed_loop(self, connections=64, seconds=None):
-        """A measurement with keep-alive connections, between two passes that check every body."""
+    def closed_loop(self, connections=64, seconds=None, streams=1):
+        """A measurement with kept connections, between two passes that check every body."""
+        check = lambda server: self.load.check(server, min(connections, 64), streams)
 
         def measure(server):
-            self.load.check(server)
+            check(server)
             sample = self.cpu_per_request(
                 server,
-                lambda: self.load.closed_loop(server, connections, seconds or self.seconds),
+                lambda: self.load.closed_loop(server, connections, seconds or self.seconds, streams),
             )
-            self.load.check(server)
+            check(server)
             return sample
 
         return measure
@@ -137,10 +153,7 @@ class Bench:
             if items:
                 self.ask_items(server, items, items)
             else:
-                self.load.own(
-                    "run", "--addr", server.addr, "--connections", 1, "--requests", 1,
-                    body=self.setup.body_file(),
-                )
+                self.load.run(server, "--connections", 1, "--requests", 1)
         finally:
             server.stop()
             origin.stop()
@@ -149,6 +162,6 @@ class Bench:
     def ask_items(self, server, items, requests, connections=64, **options):
         named = [part for name, value in options.items() for part in (f"--{name}", value)]
         return self.load.own(
-            "run", "--addr", server.addr, "--paths", items, "--requests", requests,
+            "run", *self.load.to(server), "--paths", items, "--requests", requests,
             "--connections", connections, *named, body=self.setup.item_body_file(),
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Callable
 
 from .process import BenchError, Process
+from .protocol import H2C, HTTP1, Certificate, Protocol
 
 NGINX_MAIN = """\
 daemon off;
@@ -39,7 +40,8 @@ http {{
 
 NGINX_FIXED = """\
 server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port}{listen} backlog=4096;
+        {tls}
         default_type application/json;
         location / {{ return 200 '{body}'; }}
         location /item/ {{ return 200 '{item_body}'; }}
@@ -62,6 +64,12 @@ upstream origin {{
     }}
 """
 
+NGINX_TLS = """\
+ssl_certificate {file};
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.2 TLSv1.3;\
+"""
+
 HAPROXY = """\
 global
     nbthread 1
@@ -73,10 +81,27 @@ defaults
     timeout server 1h
     http-reuse always
 frontend client
-    bind 127.0.0.1:{port} backlog 4096
+    bind 127.0.0.1:{port} backlog 4096{proto}
     default_backend origin
 backend origin
-    server origin 127.0.0.1:{origin}
+    server origin 127.0.0.1:{origin}{proto}
+"""
+
+# Keys are relative to the file: the certificate stands beside it. The name is the one that
+# `ouli record http://127.0.0.1:…` gives, so what that recorded is found.
+OULI_ENDPOINT = """\
+[[endpoints]]
+name = "127.0.0.1"
+source_type = "{source}"
+source_port = 0
+target_type = "{target}"
+target_host = "127.0.0.1"
+target_port = {origin}
+"""
+
+OULI_CERTIFICATE = """\
+source_cert = "cert.pem"
+source_key = "key.pem"
 """
 
 
@@ -93,6 +118,7 @@ class Server:
     exit_code: int | None = 0
     # Recorded exchanges that it replays, where a case varies them.
     items: int = 0
+    protocol: Protocol = HTTP1
 
     @property
     def addr(self):
@@ -135,6 +161,7 @@ class Setup:
     server_cpus: set
     load_cpus: set
     count: int = field(default=0)
+    made: Certificate | None = field(default=None)
 
     def folder(self, name):
         self.count += 1
@@ -147,39 +174,56 @@ class Setup:
 
     # -- peers
 
-    def nginx(self, http, cpus):
+    def nginx(self, http, cpus, protocol=HTTP1):
         binary = find("nginx")
         port = free_port()
         prefix = self.folder("nginx")
         # A worker under another user couldn't enter the scratch folder.
         user = "user root;" if os.getuid() == 0 else ""
         config = prefix / "nginx.conf"
-        http = http.format(port=port, body=BODY.decode(), item_body=ITEM_BODY_NGINX.decode())
+        listen, tls = " ssl" * protocol.tls + " http2" * (protocol.version == 2), ""
+        if protocol.tls:
+            certificate = self.certificate()
+            tls = NGINX_TLS.format(file=certificate.file, key=certificate.key)
+        http = http.format(
+            port=port, listen=listen, tls=tls,
+            body=BODY.decode(), item_body=ITEM_BODY_NGINX.decode(),
+        )
         config.write_text(NGINX_MAIN.format(prefix=prefix, user=user, http=http))
         argv = [binary, "-p", prefix, "-c", config, "-e", prefix / "error.log"]
         process = Process(argv, cpus, prefix / "stderr")
-        return self._listening(Server(process, port, prefix))
+        return self._listening(Server(process, port, prefix, protocol=protocol))
 
-    def nginx_fixed(self, cpus=None):
-        return self.nginx(NGINX_FIXED, cpus or self.server_cpus)
+    def nginx_fixed(self, cpus=None, protocol=HTTP1):
+        return self.nginx(NGINX_FIXED, cpus or self.server_cpus, protocol)
 
     def nginx_proxy(self, origin):
         return self.nginx(NGINX_PROXY.replace("{origin}", str(origin.port)), self.server_cpus)
 
     def haproxy(self, origin):
+        """Speaks what its origin speaks, on both sides."""
         port = free_port()
         prefix = self.folder("haproxy")
         config = prefix / "haproxy.cfg"
-        config.write_text(HAPROXY.format(port=port, origin=origin.port))
+        proto = " proto h2" if origin.protocol == H2C else ""
+        config.write_text(HAPROXY.format(port=port, origin=origin.port, proto=proto))
         argv = [find("haproxy"), "-db", "-f", config]
         process = Process(argv, self.server_cpus, prefix / "stderr")
-        return self._listening(Server(process, port, prefix).kill())
+        return self._listening(Server(process, port, prefix, protocol=origin.protocol).kill())
 
-    def hyper_fixed(self):
-        return self.program("hyper_peer", "fixed", "--body", self.body_file())
+    def hyper_fixed(self, protocol=HTTP1):
+        return self.hyper(protocol, "fixed", "--body", self.body_file())
 
     def hyper_forward(self, origin):
-        return self.program("hyper_peer", "forward", "--origin", origin.addr)
+        return self.hyper(origin.protocol, "forward", "--origin", origin.addr)
+
+    def hyper(self, protocol, *args):
+        options = ["--http", protocol.version]
+        if protocol.tls:
+            options += ["--certificate", self.certificate().file, "--key", self.certificate().key]
+        server = self.program("hyper_peer", *args, *options)
+        server.protocol = protocol
+        return server
 
     def origin_streaming(self):
         return self.program("origin", "serve", cpus=self.load_cpus)
@@ -207,13 +251,44 @@ class Setup:
             "--recording-dir", recordings, *options,
         ]
 
+    def ouli_replay(self, origin_port, recordings, protocol=HTTP1):
+        """Replays over any protocol what was recorded over HTTP/1.1."""
+        if not protocol.tls:
+            # HTTP/2 with prior knowledge needs no setting.
+            server = self.ouli_serve("replay", origin_port, recordings)
+            server.protocol = protocol
+            return server
+        endpoint = OULI_ENDPOINT.format(source="https", target="http", origin=origin_port)
+        return self.ouli_configured("replay", endpoint + OULI_CERTIFICATE, recordings, protocol)
+
     def ouli_record(self, origin):
-        """Records into a folder that goes with it; killed, since sealing isn't measured."""
+        """Records what `origin` speaks, from clients that speak the same, into a folder that goes
+        with it; killed, since sealing isn't measured."""
         scratch = self.folder("ouli-record")
         recordings = scratch / "recordings"
-        return self.ouli_serve("record", origin.port, recordings, scratch=scratch).kill()
+        if origin.protocol == HTTP1:
+            return self.ouli_serve("record", origin.port, recordings, scratch=scratch).kill()
+        endpoint = OULI_ENDPOINT.format(source="http", target="h2c", origin=origin.port)
+        return self.ouli_configured("record", endpoint, recordings, origin.protocol, scratch).kill()
+
+    def ouli_configured(self, mode, endpoint, recordings, protocol, scratch=None, options=()):
+        """Ouli with one endpoint, as its file describes it."""
+        scratch = scratch or self.folder(f"ouli-{mode}")
+        config = scratch / "ouli.toml"
+        config.write_text(endpoint)
+        if protocol.tls:
+            shutil.copy(self.certificate().file, scratch)
+            shutil.copy(self.certificate().key, scratch)
+        argv = [self.ouli, mode, "--config", config, "--recording-dir", recordings, *options]
+        process = Process(argv, self.server_cpus, scratch / "stderr")
+        return Server(process, process.wait_ready()[0], scratch, protocol=protocol)
 
     # -- shared files
+
+    def certificate(self):
+        if not self.made:
+            self.made = Certificate.make(self.folder("certificate"))
+        return self.made
 
     def body_file(self):
         return self._once("body", BODY)
@@ -244,6 +319,9 @@ def find(name):
 
 
 def version(name):
+    if name == "h2load":
+        done = subprocess.run([find(name), "--version"], capture_output=True, text=True)
+        return done.stdout.strip()
     if name == "wrk":
         text = subprocess.run([find(name), "-v"], capture_output=True, text=True).stdout
         return " ".join(text.split()[:2])

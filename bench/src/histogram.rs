@@ -9,12 +9,13 @@ const SUB_COUNT: usize = 1 << SUB_BITS;
 pub struct Histogram {
     counts: Vec<u64>,
     total: u64,
+    sum_ns: u128,
     max_ns: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: vec![0; SUB_COUNT * 64], total: 0, max_ns: 0 }
+        Self { counts: vec![0; SUB_COUNT * 64], total: 0, sum_ns: 0, max_ns: 0 }
     }
 }
 
@@ -23,6 +24,7 @@ impl Histogram {
         let ns = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.counts[index(ns)] += 1;
         self.total += 1;
+        self.sum_ns += u128::from(ns);
         self.max_ns = self.max_ns.max(ns);
     }
 
@@ -37,6 +39,10 @@ impl Histogram {
             }
         }
         0.0
+    }
+
+    pub fn mean_us(&self) -> f64 {
+        self.sum_ns as f64 / self.total.max(1) as f64 / 1e3
     }
 
     pub fn max_us(&self) -> f64 {
@@ -81,6 +87,7 @@ mod tests {
         let mut histogram = Histogram::default();
         (1..=100).for_each(|us| histogram.record(Duration::from_micros(us)));
         assert!((histogram.quantile_us(0.5) - 50.0).abs() < 1.0);
+        assert_eq!(histogram.mean_us(), 50.5);
         assert_eq!(histogram.max_us(), 100.0);
     }
 }

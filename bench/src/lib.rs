@@ -1,6 +1,8 @@
-//! What the bench's programs share: their arguments, a latency histogram, a body that proves itself.
+//! What the bench's programs share: their arguments, a latency histogram, a body that proves itself,
+//! TLS with one known certificate.
 
 pub mod answer;
 pub mod args;
 pub mod histogram;
 pub mod pattern;
+pub mod tls;

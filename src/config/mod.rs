@@ -9,6 +9,7 @@ mod file;
 mod host;
 pub(crate) mod keys;
 pub mod limits;
+mod pem;
 #[cfg(any(test, fuzzing))]
 pub mod property;
 mod raw;
@@ -28,10 +29,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::pki_types::{CertificateDer, ServerName};
+
 pub use fault::{Fault, Faults, Place};
 pub use file::{Checked, Need, check, load, parse_bytes};
 pub(crate) use host::{parse_address, parse_host};
 pub use limits::Limits;
+pub use pem::{Identity, server_name};
 pub use support::unsupported;
 
 /// Where Ouli listens unless told otherwise: loopback, so that nobody else reaches a proxy that
@@ -136,6 +140,9 @@ pub struct Endpoint {
     pub redact_request_headers: Vec<String>,
     pub response_header_replacements: Vec<Replacement>,
     pub rewrite_location: bool,
+    /// Who the listener is under TLS; none where the local authority issues what is asked for.
+    pub source_identity: Option<Identity>,
+    pub target_tls: TargetTls,
     /// Who wrote it down, for messages.
     pub written: Written,
 }
@@ -153,9 +160,24 @@ impl Endpoint {
             redact_request_headers: Vec::new(),
             response_header_replacements: Vec::new(),
             rewrite_location: true,
+            source_identity: None,
+            target_tls: TargetTls::default(),
             written: Written::Elsewhere,
         }
     }
+}
+
+/// How an origin is met under TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetTls {
+    /// Who may have issued its certificate; none for those whom the system trusts.
+    pub roots: Option<Arc<[CertificateDer<'static>]>>,
+    /// Who Ouli is, should it ask.
+    pub identity: Option<Identity>,
+    /// What its certificate must be for; none for the target's host.
+    pub server_name: Option<ServerName<'static>>,
+    /// Whether any certificate will do.
+    pub danger_accept_invalid: bool,
 }
 
 /// Where an endpoint was written down.

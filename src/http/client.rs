@@ -95,6 +95,16 @@ impl Rx<'_, '_> {
         }
     }
 
+    /// As `body`, to be kept.
+    ///
+    /// Cancel safety: no byte is lost.
+    pub async fn shared(&mut self) -> Result<Option<Bytes>, Unread> {
+        match self {
+            Rx::H1(rx) => Ok(rx.body().await?.map(Bytes::copy_from_slice)),
+            Rx::H2(rx) => rx.shared().await,
+        }
+    }
+
     /// Waits for the client to leave; never ends while it stays.
     pub async fn left(&mut self) {
         match self {

@@ -13,7 +13,7 @@ use crate::config::{Endpoint, Limits, Mode, Pace};
 use crate::http2::links::Links;
 use crate::net::drain;
 use crate::net::inflight::InFlight;
-use crate::net::{arena, origin};
+use crate::net::{arena, origin, tls};
 use crate::record::{self, Omitted, Recorder, Run};
 use crate::redact::{Redactor, Scratch};
 use crate::replay::source::LoadError;
@@ -114,6 +114,9 @@ pub struct Here {
     pub worker: Rc<Worker>,
     pub endpoint: Arc<Endpoint>,
     pub redactor: Arc<Redactor>,
+    pub origin: Arc<origin::Origin>,
+    /// The handshake of clients; none where they speak no TLS.
+    pub tls: Option<Arc<tls::Acceptor>>,
     /// `Host` of requests to the origin.
     pub authority_of_origin: String,
     /// The listener's own address, for clients that send no `Host`.

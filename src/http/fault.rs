@@ -196,6 +196,13 @@ impl Problem {
         self
     }
 
+    pub fn hint_if(self, hint: Option<&str>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     pub fn member(mut self, name: &'static str, value: serde_json::Value) -> Self {
         self.members.push((name, value));
         self

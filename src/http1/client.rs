@@ -1,5 +1,6 @@
 //! One exchange on a connection to an origin, seen from its receiving side.
 
+use std::io;
 use std::ops::Range;
 
 use super::Refusal;
@@ -9,6 +10,7 @@ use super::input::Input;
 use super::receiver::{Receiver, Step};
 use crate::exchange::{Fields, ResponseHead};
 use crate::net::stream::ReadHalf;
+use crate::net::tls::OriginFailure;
 
 /// Why an origin's answer can't be read on.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,16 @@ pub enum Broken {
     Io(#[from] std::io::Error),
     #[error("the origin's answer is malformed: {0}")]
     Malformed(#[from] Refusal),
+}
+
+impl Broken {
+    /// Why the origin wants nothing of Ouli, where TLS has told.
+    pub fn refusal(&self) -> Option<&OriginFailure> {
+        match self {
+            Broken::Io(error) => OriginFailure::in_error(error),
+            _ => None,
+        }
+    }
 }
 
 /// Receives an origin's answer.
@@ -71,9 +83,16 @@ impl<'c> Answering<'c> {
                 return Ok(());
             }
             match self.receiver.fill().await {
+                // It doesn't want this client, and would not another time either.
+                Err(error) if OriginFailure::in_error(&error).is_some() => {
+                    return Err(error.into());
+                }
                 Ok(0) | Err(_) if !self.has_begun => return Err(Broken::BeforeAnswer),
                 Ok(0) => return Err(Broken::Closed),
                 Ok(_) => self.has_begun = true,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(Broken::Closed);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -100,6 +119,9 @@ impl<'c> Answering<'c> {
             Ok(0) if self.receiver.ends_with_input() => Ok(false),
             Ok(0) => Err(Broken::Closed),
             Ok(_) => Ok(true),
+            // TLS without its close_notify: a body that ends with its connection is cut by that
+            // (RFC 9112 section 9.8), and any other is cut in any case.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Broken::Closed),
             Err(error) => Err(error.into()),
         }
     }

@@ -247,9 +247,22 @@ impl<'c> Tx<'c> {
                 }
             }
         }
+        self.push_unsent().await?;
         self.committed = self.begun;
         self.sent += total as u64;
         self.out.clear();
+        Ok(())
+    }
+
+    /// Waits until the kernel has taken what TLS made of the written bytes.
+    async fn push_unsent(&mut self) -> Result<(), Unsent> {
+        while self.writer.has_unsent() {
+            match within(self.stall_timeout, pin!(self.writer.push())).await {
+                Err(_) => return Err(Unsent::Stalled(self.stall_timeout)),
+                Ok(Err(_)) => return Err(Unsent::Left),
+                Ok(Ok(_)) => {}
+            }
+        }
         Ok(())
     }
 }

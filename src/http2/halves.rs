@@ -63,11 +63,17 @@ pub struct Rx<'s> {
     is_ahead: bool,
     is_ended: bool,
     trailers: Fields,
-    stall_timeout: Duration,
+    /// None where the client owes nothing: both sides of a gRPC call are silent as long as they
+    /// like, and pings tell whether it lives.
+    stall_timeout: Option<Duration>,
 }
 
 impl<'s> Rx<'s> {
-    pub(super) fn new(body: RecvStream, sending: &'s Sending, stall_timeout: Duration) -> Self {
+    pub(super) fn new(
+        body: RecvStream,
+        sending: &'s Sending,
+        stall_timeout: Option<Duration>,
+    ) -> Self {
         let is_ended = body.is_end_stream();
         Rx {
             body,
@@ -115,19 +121,13 @@ impl<'s> Rx<'s> {
             if self.is_ended {
                 return Ok(None);
             }
-            let came = {
-                let next = pin!(next(&mut self.body));
-                within(self.stall_timeout, next).await
-            };
-            match came {
-                Err(_) => return Err(Unread::Stalled(self.stall_timeout)),
-                Ok(Err(_)) => return Err(Unread::Left),
-                Ok(Ok(Next::Data(bytes))) if bytes.is_empty() => {}
-                Ok(Ok(Next::Data(bytes))) => {
+            match self.next().await? {
+                Next::Data(bytes) if bytes.is_empty() => {}
+                Next::Data(bytes) => {
                     self.hold(bytes);
                     return Ok(Some(&self.current));
                 }
-                Ok(Ok(Next::End(trailers))) => {
+                Next::End(trailers) => {
                     if let Some(trailers) = trailers {
                         heads::read_fields(&trailers, &mut self.trailers);
                     }
@@ -135,6 +135,25 @@ impl<'s> Rx<'s> {
                 }
             }
         }
+    }
+
+    async fn next(&mut self) -> Result<Next, Unread> {
+        let next = pin!(next(&mut self.body));
+        let came = match self.stall_timeout {
+            None => next.await,
+            Some(limit) => {
+                within(limit, next).await.map_err(|_| Unread::Stalled(limit))?
+            }
+        };
+        came.map_err(|_| Unread::Left)
+    }
+
+    /// As `body`, to be kept.
+    ///
+    /// Cancel safety: no byte is lost.
+    pub async fn shared(&mut self) -> Result<Option<Bytes>, Unread> {
+        let came = self.body().await?.is_some();
+        Ok(came.then(|| self.current.clone()))
     }
 
     /// Waits for the client to leave; never ends while it stays.

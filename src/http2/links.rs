@@ -20,33 +20,28 @@ use super::liveness::Liveness;
 use super::watched::{Vitals, Watched};
 use super::{Chunk, settings};
 use crate::config::Limits;
-use crate::config::Target;
 use crate::net::deadline::{Deadline, within};
+use crate::net::origin::Origin;
 use crate::net::stream::Stream;
+use crate::net::tls::Protocol;
 
 /// Streams that are cancelled cost their connection something that it never gets back: h2 ends one
 /// after 1,024 (h2#856). Before that it is retired.
 const CANCELLED_MAX: usize = 512;
 
-/// All HTTP/2 connections of one runtime. Clones are the same.
+/// All HTTP/2 connections of one runtime, by their origin's number. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Links(Rc<RefCell<HashMap<Target, Rc<Shelf>>>>);
+pub struct Links(Rc<RefCell<HashMap<usize, Rc<Shelf>>>>);
 
 /// The connections to one origin.
 #[derive(Default)]
 struct Shelf {
     links: RefCell<Vec<Rc<Link>>>,
+    /// As its connections have shown.
     speaks: Cell<Option<Protocol>>,
     dialling: Cell<bool>,
     /// A place has come free, a connection has been made, or a dial has failed.
     changed: Notify,
-}
-
-/// What an origin speaks, as its connections have shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    Http1,
-    Http2,
 }
 
 /// What a request may do to reach its origin.
@@ -62,7 +57,7 @@ impl Links {
     /// known to speak HTTP/1.1 is always dialled.
     ///
     /// Cancel safety: nothing is held until it completes.
-    pub async fn way(&self, origin: &Target) -> Way {
+    pub async fn way(&self, origin: &Origin) -> Way {
         let shelf = self.shelf(origin);
         loop {
             let mut changed = pin!(shelf.changed.notified());
@@ -74,18 +69,8 @@ impl Links {
         }
     }
 
-    /// What the origin speaks, as far as it is known.
-    pub fn speaks(&self, origin: &Target) -> Option<Protocol> {
-        self.0.borrow().get(origin)?.speaks.get()
-    }
-
-    fn shelf(&self, origin: &Target) -> Rc<Shelf> {
-        let mut shelves = self.0.borrow_mut();
-        // Looked up by reference first: an owned key is made once per origin.
-        match shelves.get(origin) {
-            Some(shelf) => shelf.clone(),
-            None => shelves.entry(origin.clone()).or_default().clone(),
-        }
+    fn shelf(&self, origin: &Origin) -> Rc<Shelf> {
+        self.0.borrow_mut().entry(origin.number()).or_default().clone()
     }
 }
 

@@ -235,13 +235,14 @@ impl Exchange {
         let limits = here.limits();
         let (parts, body) = request.into_parts();
         let sending = Sending::new(respond);
-        let mut rx = Rx::new(body, &sending, limits.stall_timeout);
         let mut tx = Tx::new(&sending, vitals, limits.stall_timeout);
         let mut arena = here.worker.arenas.lease_unread();
         let read = heads::read_request(&parts, &HeadLimits::from(limits), &mut arena.head);
         drop(parts);
-        let framing = heads::framing_of(&arena.head.fields, rx.is_ended());
         let asked = client::asked_of(&here, &arena.head);
+        let stall_timeout = (!asked.is_grpc).then_some(limits.stall_timeout);
+        let mut rx = Rx::new(body, &sending, stall_timeout);
+        let framing = heads::framing_of(&arena.head.fields, rx.is_ended());
         if let Err(refused) = read {
             let problem = Problem::from(&refused);
             let mut client = client::Tx::H2(&mut tx);

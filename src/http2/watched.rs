@@ -11,6 +11,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::Frames;
+use crate::net::deadline::Deadline;
+use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
 
 /// What is known of a peer from the bytes that it sends. Clones are the same.
 #[derive(Clone, Debug)]
@@ -58,12 +60,45 @@ pub(super) struct Watched<S> {
     taken: usize,
     frames: Frames,
     vitals: Vitals,
+    linger: Option<Linger>,
 }
 
 impl<S> Watched<S> {
     /// `preface`: bytes that come before the peer's first frame.
     pub(super) fn new(stream: S, ahead: Vec<u8>, preface: usize, vitals: Vitals) -> Self {
-        Watched { stream, ahead, taken: 0, frames: Frames::after(preface), vitals }
+        let frames = Frames::after(preface);
+        Watched { stream, ahead, taken: 0, frames, vitals, linger: None }
+    }
+}
+
+/// Throws input away until the peer has closed too.
+#[derive(Debug)]
+struct Linger {
+    deadline: Deadline,
+    bytes_left: usize,
+}
+
+impl Linger {
+    fn new() -> Self {
+        let mut deadline = Deadline::new();
+        deadline.set_after(LINGER_MAX);
+        Linger { deadline, bytes_left: LINGER_BYTES_MAX }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, stream: &mut (impl AsyncRead + Unpin)) -> Poll<()> {
+        let mut scratch = [0; 4 << 10];
+        while self.bytes_left > 0 {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return self.deadline.poll_expired(cx),
+                Poll::Ready(Err(_)) => break,
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => break,
+                Poll::Ready(Ok(())) => {
+                    self.bytes_left = self.bytes_left.saturating_sub(buffer.filled().len());
+                }
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -101,7 +136,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -114,8 +149,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// As `Stream::close_lingering`: input that nobody has read would turn the close into a reset,
+    /// which can overtake the last frames.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        let linger = this.linger.get_or_insert_with(Linger::new);
+        linger.poll(cx, &mut this.stream).map(Ok)
     }
 
     fn poll_write_vectored(

@@ -5,7 +5,7 @@
 //!
 //! - `listener` claims a port, accepts, refuses at the connection limit
 //! - `conn` an accepted connection: stream, permit and drain guard in one object
-//! - `stream` the byte stream under it, and under connections to origins
+//! - `stream` the byte stream under it, and under connections to origins; `tls` what secures it
 //! - `arena` the buffers a connection has only while bytes are in flight
 //! - `permits`, `inflight` the two bounds: connections open, requests served
 //! - `drain` the orderly end; `deadline` a timer that is cheap to move
@@ -26,5 +26,6 @@ pub mod stream;
 #[cfg(test)]
 mod testing;
 mod throttle;
+pub mod tls;
 
 pub use error::NetworkError;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::exchange::Digest;
+use crate::grpc::{Event, PREFIX_BYTES, Splitter};
 use crate::tape::disk::write_all;
 use crate::tape::{Disk, DiskError, DiskFile, Loss, Side};
 
@@ -23,7 +24,17 @@ pub(super) struct Kept {
     pub(super) len: u64,
     /// Bytes that were announced; 0 when nothing was.
     pub(super) expected: u64,
+    /// Where its messages are, if it is a gRPC call's.
+    messages: Option<Splitter>,
     pub(super) store: Store,
+}
+
+/// How large a body is going to be at least. Bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    pub(super) body: u64,
+    /// What `max_kept_body` is about: of a gRPC call its largest message, else the body.
+    pub(super) largest: u64,
 }
 
 pub(super) enum Store {
@@ -38,12 +49,31 @@ pub(super) enum Store {
 
 impl Kept {
     pub(super) fn new() -> Self {
-        Kept { len: 0, expected: 0, store: Store::Tape }
+        Kept { len: 0, expected: 0, messages: None, store: Store::Tape }
     }
 
-    /// What the body will be at least, once `more` has come.
-    pub(super) fn len_with(&self, more: usize) -> u64 {
-        self.expected.max(self.len.saturating_add(more as u64))
+    /// The body is a run of gRPC messages.
+    pub(super) fn expect_messages(&mut self) {
+        self.messages = Some(Splitter::new());
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.store, Store::Done(_))
+    }
+
+    /// Takes note of `bytes`, which have come, and says what is known of the body then.
+    pub(super) fn grow(&mut self, bytes: &[u8]) -> Size {
+        self.len = self.len.saturating_add(bytes.len() as u64);
+        let body = self.expected.max(self.len);
+        let Some(messages) = &mut self.messages else { return Size { body, largest: body } };
+        let announced = messages.events(bytes).filter_map(|event| match event {
+            Event::Began { len, .. } => Some(u64::from(len)),
+            _ => None,
+        });
+        let announced = announced.max().unwrap_or(0);
+        // What is no message is held against the same limit.
+        let open = self.len.saturating_sub(messages.whole_bytes() + PREFIX_BYTES as u64);
+        Size { body, largest: announced.max(open) }
     }
 
     pub(super) fn omitted(&self) -> Option<Omitted> {

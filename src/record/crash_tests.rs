@@ -59,7 +59,7 @@ fn play(recorder: &Recorder, number: usize, plan: Plan, seen: &mut Seen) -> Resu
     let seq = recorder.run().next_seq();
     let mut one = recorder.begin(seq, "default", "api", 1, &head(number), Vec::new());
     for bytes in body(number, plan.request).chunks(50) {
-        one.request_data(bytes)?;
+        one.request_data(Duration::ZERO, bytes)?;
     }
     one.request_end(&Fields::new())?;
     if plan.abandoned {

@@ -12,6 +12,8 @@
 
 mod body;
 #[cfg(test)]
+mod call_tests;
+#[cfg(test)]
 mod crash_tests;
 mod error;
 mod recording;

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::body::{BodyFile, Kept, Store};
 use super::{Error, Omitted, Recorder};
 use crate::exchange::{Digest, End, Fields, RequestHead, ResponseHead, Seq};
+use crate::grpc;
 use crate::tape::Side;
 use crate::tape::format::{Frame, Split, encode, split};
 use crate::tape::writer::Extent;
@@ -29,6 +30,8 @@ pub struct Recording {
     /// Where this exchange is on the tape; only while a body may still have to be read back.
     flushed: Vec<Extent>,
     is_on_tape: bool,
+    /// A gRPC call, by its request's head.
+    is_call: bool,
     request: Kept,
     response: Kept,
     ended: bool,
@@ -47,6 +50,11 @@ impl Recording {
         mut buffer: Vec<u8>,
     ) -> Recording {
         buffer.clear();
+        let mut request = Kept::new();
+        let is_call = grpc::is_call(&head.fields);
+        if is_call {
+            request.expect_messages();
+        }
         let head = Cow::Borrowed(head);
         encode(&mut buffer, seq, &Frame::Opened { session, endpoint, recorded_at_ms, head });
         Recording {
@@ -55,7 +63,8 @@ impl Recording {
             waiting: buffer,
             flushed: Vec::new(),
             is_on_tape: false,
-            request: Kept::new(),
+            is_call,
+            request,
             response: Kept::new(),
             ended: false,
             broken: None,
@@ -81,25 +90,38 @@ impl Recording {
         self.response.expected = len;
     }
 
-    /// Bytes of the request's body.
-    pub fn request_data(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.data(Side::Request, Duration::ZERO, bytes)
+    /// What one read from the client gave of the request's body; also after `end`, where the origin
+    /// answered before it had all of it. `at` counts from the request head's arrival, here and
+    /// below.
+    pub fn request_data(&mut self, at: Duration, bytes: &[u8]) -> Result<(), Error> {
+        self.data(Side::Request, at, bytes)
     }
 
-    /// The request is complete.
+    /// The request is complete; also after `end`.
     pub fn request_end(&mut self, trailers: &Fields) -> Result<(), Error> {
         self.finish(Side::Request);
         self.push(&Frame::RequestEnded { trailers: Cow::Borrowed(trailers) });
         self.bound_waiting()
     }
 
-    /// An interim answer (1xx). `at` counts from the request head's arrival, here and below.
+    /// The request's end won't come: it is kept as far as it came, and as unfinished. Does nothing
+    /// where its end has come. A recording that is dropped instead keeps it as well, unless it had
+    /// passed `max_kept_body`.
+    pub fn request_cut(&mut self) -> Result<(), Error> {
+        self.finish(Side::Request);
+        self.bound_waiting()
+    }
+
+    /// An interim answer (1xx).
     pub fn interim(&mut self, at: Duration, head: &ResponseHead) {
         self.push(&Frame::Interim { at, head: Cow::Borrowed(head) });
     }
 
     /// The answer's head, redacted.
     pub fn response_head(&mut self, at: Duration, head: &ResponseHead) {
+        if self.is_call && grpc::is_call(&head.fields) {
+            self.response.expect_messages();
+        }
         self.push(&Frame::Answered { at, head: Cow::Borrowed(head) });
     }
 
@@ -108,10 +130,11 @@ impl Recording {
         self.data(Side::Response, at, bytes)
     }
 
-    /// The answer is over, and so is the request whether its end came or not.
+    /// The answer is over. The request may go on: see `request_data`, `request_end` and
+    /// `request_cut`.
     pub fn end(&mut self, end: End, trailers: &Fields) -> Result<(), Error> {
-        self.finish(Side::Request);
         self.finish(Side::Response);
+        self.note_passed(Side::Request, self.request.len);
         self.push(&Frame::Ended { end, trailers: Cow::Borrowed(trailers) });
         self.ended = true;
         self.bound_waiting()
@@ -133,7 +156,7 @@ impl Recording {
         let extent = written.map_err(|error| self.recorder.note(error))?;
         self.is_on_tape = true;
         self.waiting.clear();
-        if !self.ended {
+        if !(self.request.is_over() && self.response.is_over()) {
             Extent::append(&mut self.flushed, extent);
         }
         Ok(())
@@ -194,12 +217,10 @@ impl Recording {
     }
 
     fn keep(&mut self, side: Side, at: Duration, bytes: &[u8]) -> Result<(), Error> {
-        self.settle(side, bytes.len())?;
-        let kept = self.kept(side);
-        kept.len = kept.len.saturating_add(bytes.len() as u64);
-        match &mut kept.store {
+        self.settle(side, bytes)?;
+        match &mut self.kept(side).store {
             Store::Tape => match side {
-                Side::Request => self.push(&Frame::RequestData(bytes)),
+                Side::Request => self.push(&Frame::RequestData { at, bytes }),
                 Side::Response => self.push(&Frame::Data { at, bytes }),
             },
             Store::File(file) => {
@@ -218,7 +239,7 @@ impl Recording {
     fn push_span(&mut self, side: Side, at: Duration, len: usize) {
         let len = len as u64;
         match side {
-            Side::Request => self.push(&Frame::RequestSpan(len)),
+            Side::Request => self.push(&Frame::RequestSpan { at, len }),
             Side::Response => self.push(&Frame::Span { at, len }),
         }
     }
@@ -227,21 +248,23 @@ impl Recording {
         if self.waiting.len() > WAITING_BYTES_MAX { self.flush() } else { Ok(()) }
     }
 
-    /// Moves the body to where it belongs once `more` bytes have come.
-    fn settle(&mut self, side: Side, more: usize) -> Result<(), Error> {
+    /// Moves the body to where it belongs now that `bytes` have come as well.
+    fn settle(&mut self, side: Side, bytes: &[u8]) -> Result<(), Error> {
         let keep = self.recorder.keep();
         let kept = self.kept(side);
-        let len = kept.len_with(more);
+        let earlier = kept.len;
+        let size = kept.grow(bytes);
         match kept.store {
-            Store::Tape if len > keep.max_kept_body => self.overflow(side),
-            Store::File(_) if len > keep.max_kept_body => self.overflow(side),
-            Store::Tape if len > keep.file_threshold => self.move_to_file(side),
+            Store::Tape | Store::File(_) if size.largest > keep.max_kept_body => {
+                self.overflow(side, earlier)
+            }
+            Store::Tape if size.body > keep.file_threshold => self.move_to_file(side, earlier),
             _ => Ok(()),
         }
     }
 
-    fn move_to_file(&mut self, side: Side) -> Result<(), Error> {
-        let prefix = self.read_back(side)?;
+    fn move_to_file(&mut self, side: Side, earlier: u64) -> Result<(), Error> {
+        let prefix = self.read_back(side, earlier)?;
         let run = self.recorder.run();
         let path = run.folder().join(run.id().body(self.seq, side));
         let file = BodyFile::create(&**run.disk(), path).and_then(|mut file| {
@@ -254,17 +277,20 @@ impl Recording {
         Ok(())
     }
 
-    /// From here on only length and digest are kept.
-    fn overflow(&mut self, side: Side) -> Result<(), Error> {
+    /// From here on only length and digest are kept. `earlier` bytes came before.
+    fn overflow(&mut self, side: Side, earlier: u64) -> Result<(), Error> {
         let (hasher, file) = match std::mem::replace(&mut self.kept(side).store, Store::Tape) {
             Store::File(file) => {
                 let (hasher, path) = file.into_parts();
                 (hasher, Some(path))
             }
-            _ => (Sha256::new_with_prefix(self.read_back(side)?), None),
+            _ => (Sha256::new_with_prefix(self.read_back(side, earlier)?), None),
         };
         self.kept(side).store = Store::Passing(Box::new(hasher));
         self.push(&Frame::Overflowed(side));
+        if self.ended {
+            self.note_passed(side, earlier);
+        }
         if let Some(path) = file {
             // The tape must say so before the bytes that it points to are gone.
             self.flush()?;
@@ -273,9 +299,18 @@ impl Recording {
         Ok(())
     }
 
-    /// The body so far, which is all on the tape, or waits to be.
-    fn read_back(&mut self, side: Side) -> Result<Vec<u8>, Error> {
-        if self.kept(side).len == 0 {
+    /// Says what an overflowed body has come to so far: its client has seen the answer whole, so the
+    /// exchange is kept even if nothing more comes.
+    fn note_passed(&mut self, side: Side, len: u64) {
+        if let Store::Passing(hasher) = &self.kept(side).store {
+            let digest = Digest(hasher.clone().finalize().into());
+            self.push(&Frame::Omitted { side, len, digest });
+        }
+    }
+
+    /// The body before what is being taken now: all of it is on the tape, or waits to be.
+    fn read_back(&mut self, side: Side, earlier: u64) -> Result<Vec<u8>, Error> {
+        if earlier == 0 {
             return Ok(Vec::new());
         }
         self.flush()?;
@@ -326,7 +361,7 @@ fn body_of(side: Side, mut frames: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Split::Frame { raw, size } = split(frames) {
         match (raw.decode(), side) {
-            (Ok(Frame::RequestData(bytes)), Side::Request)
+            (Ok(Frame::RequestData { bytes, .. }), Side::Request)
             | (Ok(Frame::Data { bytes, .. }), Side::Response) => body.extend_from_slice(bytes),
             _ => {}
         }

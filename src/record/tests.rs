@@ -86,8 +86,8 @@ fn names(dir: &Path) -> Vec<String> {
 fn an_ordinary_exchange_is_read_back_as_it_was() {
     let bench = bench();
     let mut one = bench.begin("/pay?x=1");
-    one.request_data(b"{\"a\":").unwrap();
-    one.request_data(b"1}").unwrap();
+    one.request_data(ms(0), b"{\"a\":").unwrap();
+    one.request_data(ms(0), b"1}").unwrap();
     one.request_end(&Fields::new()).unwrap();
     one.interim(ms(3), &ResponseHead { status: 103, ..response("") });
     one.response_head(ms(12), &response("application/json"));
@@ -184,7 +184,7 @@ fn a_body_without_length_moves_to_a_file_when_it_passes_the_threshold() {
     for bytes in body.chunks(1000) {
         one.response_data(ms(1), bytes).unwrap();
         one.flush().unwrap();
-        other.request_data(b"between").unwrap();
+        other.request_data(ms(0), b"between").unwrap();
         other.flush().unwrap();
     }
     one.end(End::Whole, &Fields::new()).unwrap();
@@ -228,7 +228,7 @@ fn a_large_request_has_a_file_of_its_own() {
     let body = noise(300_000);
     let mut one = bench.begin("/");
     for bytes in body.chunks(16 << 10) {
-        one.request_data(bytes).unwrap();
+        one.request_data(ms(0), bytes).unwrap();
     }
     answer(&mut one, "text/plain", b"thanks", 100);
     assert_eq!(bench.files(".request.body").len(), 1);
@@ -267,7 +267,7 @@ fn a_body_over_the_limit_is_kept_as_length_and_digest() {
         let bench = bench_keeping(Keep { max_kept_body: 20_000, file_threshold });
         let mut one = bench.begin("/");
         one.expect_response_bytes(expected);
-        body.chunks(999).for_each(|bytes| one.request_data(bytes).unwrap());
+        body.chunks(999).for_each(|bytes| one.request_data(ms(0), bytes).unwrap());
         answer(&mut one, "text/plain", &body, 999);
         let both = [omitted(Side::Request), omitted(Side::Response)];
         assert_eq!(one.omitted().collect::<Vec<_>>(), both);
@@ -287,7 +287,7 @@ fn an_abandoned_exchange_leaves_nothing() {
     one.abandon();
     assert_eq!(std::fs::metadata(&bench.run.tapes()[0]).unwrap().len(), untouched);
     let mut one = bench.begin("/");
-    one.request_data(&noise(200_000)).unwrap();
+    one.request_data(ms(0), &noise(200_000)).unwrap();
     one.response_head(ms(1), &response("text/plain"));
     one.flush().unwrap();
     one.abandon();
@@ -300,9 +300,9 @@ fn the_lent_buffer_comes_back_empty_and_stays_small() {
     let bench = bench();
     let mut one = bench.begin("/");
     // A long upload in small pieces, and nobody flushes.
-    (0..60_000).for_each(|_| one.request_data(b"x").unwrap());
+    (0..60_000).for_each(|_| one.request_data(ms(0), b"x").unwrap());
     let chunk = noise(64 << 10);
-    (0..500).for_each(|_| one.request_data(&chunk).unwrap());
+    (0..500).for_each(|_| one.request_data(ms(0), &chunk).unwrap());
     one.response_head(ms(1), &response("text/plain"));
     for _ in 0..500 {
         one.response_data(ms(1), &chunk).unwrap();

@@ -7,9 +7,25 @@ use crate::http1;
 use crate::http2::{self, Speaks};
 use crate::net::conn::{Conn, Woken};
 use crate::net::deadline::Deadline;
+use crate::net::tls::Protocol;
 
 /// Serves the connection until either side ends it.
-pub(super) async fn serve(mut conn: Conn, here: Rc<Here>) {
+pub(super) async fn serve(conn: Conn, here: Rc<Here>) {
+    match &here.tls {
+        None => by_first_bytes(conn, here).await,
+        Some(acceptor) => {
+            let Some(conn) = acceptor.accept(conn).await else { return };
+            match conn.stream.protocol() {
+                Some(Protocol::Http2) => h2(conn, Vec::new(), here).await,
+                _ => by_first_bytes(conn, here).await,
+            }
+        }
+    }
+}
+
+/// Serves HTTP/2 where its preface comes first: who asks for it without TLS, and who has agreed
+/// on nothing.
+async fn by_first_bytes(mut conn: Conn, here: Rc<Here>) {
     let mut deadline = Deadline::new();
     deadline.set_after(here.limits().first_byte_timeout);
     // Peers that close or stay silent, also when the drain starts, get no answer.
@@ -21,7 +37,7 @@ pub(super) async fn serve(mut conn: Conn, here: Rc<Here>) {
             Speaks::Http2 => {
                 let ahead = std::mem::take(&mut first.read);
                 drop(first);
-                return Box::pin(http2::server::serve(conn, ahead, here)).await;
+                return h2(conn, ahead, here).await;
             }
             Speaks::Other => return http1::server::serve(conn, here, first, deadline).await,
             Speaks::Unclear => {}
@@ -30,4 +46,9 @@ pub(super) async fn serve(mut conn: Conn, here: Rc<Here>) {
             return;
         }
     }
+}
+
+/// Boxed: its state should not count for every HTTP/1.1 connection's size.
+async fn h2(conn: Conn, ahead: Vec<u8>, here: Rc<Here>) {
+    Box::pin(http2::server::serve(conn, ahead, here)).await;
 }

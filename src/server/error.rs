@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::recordings;
 use crate::net::NetworkError;
+use crate::net::tls::AuthorityError;
 use crate::replay::source::{Conflict, LoadError, OpenError};
 use crate::{record, seal};
 
@@ -13,6 +14,8 @@ use crate::{record, seal};
 pub enum Error {
     #[error(transparent)]
     Network(#[from] NetworkError),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     #[error(transparent)]
     Recordings(#[from] OpenError),
     #[error(transparent)]
@@ -38,6 +41,7 @@ impl Error {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Error::Authority(error) => error.hint(),
             Error::Recordings(error) => error.hint().map(str::to_owned),
             Error::Broken(_) => Some(
                 "mend them; without --strict a cassette is only looked at when it is used".into(),

@@ -118,17 +118,19 @@ fn open(
     listener: Listener,
     watch: &Watch,
 ) -> Result<(Acceptor, Rc<Here>), Error> {
-    let Listener { endpoint, address, counts, warned_of_cookies, socket } = listener;
+    let Listener { endpoint, origin, tls, address, counts, warned_of_cookies, socket } = listener;
     let terms = Terms {
         endpoint: endpoint.name.as_str().into(),
         permits: server.permits.clone(),
         counts,
-        refusal: refusal(&endpoint),
+        refusal: if tls.is_some() { Arc::default() } else { refusal(&endpoint) },
     };
     let acceptor = Acceptor::new(socket, terms, watch.clone())
         .map_err(|error| Error::System("to accept", error))?;
     let here = Here {
         worker: worker.clone(),
+        origin,
+        tls,
         redactor: Arc::new(Redactor::new(&endpoint.redact_request_headers)),
         authority_of_origin: target::host_field(&endpoint.target),
         authority: address.to_string(),
@@ -146,7 +148,7 @@ async fn accept_until_drain(mut acceptor: Acceptor, here: Rc<Here>) -> Result<()
     Ok(())
 }
 
-/// What a connection over the limit is told.
+/// What a connection over the limit is told, where no TLS has to come first.
 fn refusal(endpoint: &Endpoint) -> Arc<[u8]> {
     let problem = Problem::new(Fault::Overloaded, "the limit of open connections is reached")
         .hint("raise `max_connections` in `[limits]`");

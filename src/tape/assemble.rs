@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::call::{Arrival, Mark};
 use super::format::{Frame, Side};
 use crate::exchange::{
-    After, Body, Digest, End, Exchange, Fields, Piece, Request, RequestHead, Response, ResponseHead,
+    After, Body, Digest, End, Exchange, Fields, Message, Piece, Request, RequestHead, Response,
+    ResponseHead,
 };
 use crate::grpc;
 
@@ -44,15 +46,17 @@ pub(super) enum Place {
     },
 }
 
-/// A body whose bytes are in a file of their own.
+/// A body that was had otherwise than from the bytes on the tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FileBody {
+pub(super) enum Given {
     Named {
         digest: Digest,
         len: u64,
     },
-    /// Read, because it is to be given in pieces.
+    /// Read from its file, because it is to be given in pieces.
     Read(Bytes),
+    /// A call's, found by `call::split`.
+    Messages(Vec<Message>),
 }
 
 /// One side's body, as its frames tell.
@@ -60,16 +64,8 @@ pub(super) enum FileBody {
 struct Gathered {
     place: Place,
     bytes: Vec<u8>,
-    /// When each read came, and its bytes.
-    reads: Vec<(Duration, u64)>,
+    reads: Vec<Arrival>,
     trailers: Fields,
-}
-
-impl Gathered {
-    fn data(&mut self, at: Duration, bytes: &[u8]) {
-        self.reads.push((at, bytes.len() as u64));
-        self.bytes.extend_from_slice(bytes);
-    }
 }
 
 /// Takes an exchange's frames in their order.
@@ -79,9 +75,20 @@ pub(super) struct Assembly {
     recorded_at_ms: u64,
     request_head: RequestHead,
     interim: Vec<ResponseHead>,
-    answered: Option<(Duration, ResponseHead)>,
+    answered: Option<Answered>,
     request: Gathered,
     response: Gathered,
+    /// How far the request has come.
+    mark: Mark,
+    /// How far it had when the answer was over.
+    mark_at_end: Option<Mark>,
+}
+
+#[derive(Debug)]
+struct Answered {
+    at: Duration,
+    mark: Mark,
+    head: ResponseHead,
 }
 
 impl Assembly {
@@ -92,20 +99,42 @@ impl Assembly {
                 self.recorded_at_ms = recorded_at_ms;
                 self.request_head = head.into_owned();
             }
-            Frame::RequestData(bytes) => self.request.data(Duration::ZERO, bytes),
-            Frame::RequestSpan(len) => self.request.reads.push((Duration::ZERO, len)),
-            Frame::RequestEnded { trailers } => self.request.trailers = trailers.into_owned(),
+            Frame::RequestData { at, bytes } => self.data(Side::Request, at, bytes),
+            Frame::RequestSpan { at, len } => self.arrived(Side::Request, at, len),
+            Frame::RequestEnded { trailers } => {
+                self.request.trailers = trailers.into_owned();
+                self.mark.ended = true;
+            }
             Frame::Interim { head, .. } => self.interim.push(head.into_owned()),
-            Frame::Answered { at, head } => self.answered = Some((at, head.into_owned())),
-            Frame::Data { at, bytes } => self.response.data(at, bytes),
-            Frame::Span { at, len } => self.response.reads.push((at, len)),
-            Frame::Ended { trailers, .. } => self.response.trailers = trailers.into_owned(),
+            Frame::Answered { at, head } => {
+                let (mark, head) = (self.mark, head.into_owned());
+                self.answered = Some(Answered { at, mark, head });
+            }
+            Frame::Data { at, bytes } => self.data(Side::Response, at, bytes),
+            Frame::Span { at, len } => self.arrived(Side::Response, at, len),
+            Frame::Ended { trailers, .. } => {
+                self.response.trailers = trailers.into_owned();
+                self.mark_at_end = Some(self.mark);
+            }
             Frame::BodyFile(side) => self.side(side).place = Place::File,
             Frame::Overflowed(side) => self.side(side).place = Place::Overflowed,
             Frame::Omitted { side, len, digest } => {
                 self.side(side).place = Place::Omitted { len, digest };
             }
             Frame::BodyDigest { .. } | Frame::Tape(_) | Frame::Abandoned => {}
+        }
+    }
+
+    fn data(&mut self, side: Side, at: Duration, bytes: &[u8]) {
+        self.arrived(side, at, bytes.len() as u64);
+        self.side(side).bytes.extend_from_slice(bytes);
+    }
+
+    fn arrived(&mut self, side: Side, at: Duration, len: u64) {
+        let read = Arrival { at, len, mark: self.mark };
+        self.side(side).reads.push(read);
+        if side == Side::Request {
+            self.mark.bytes = self.mark.bytes.saturating_add(len);
         }
     }
 
@@ -116,27 +145,59 @@ impl Assembly {
         }
     }
 
-    pub(super) fn place(&self, side: Side) -> Place {
+    fn gathered(&self, side: Side) -> &Gathered {
         match side {
-            Side::Request => self.request.place,
-            Side::Response => self.response.place,
+            Side::Request => &self.request,
+            Side::Response => &self.response,
         }
+    }
+
+    pub(super) fn place(&self, side: Side) -> Place {
+        self.gathered(side).place
+    }
+
+    pub(super) fn reads(&self, side: Side) -> &[Arrival] {
+        &self.gathered(side).reads
+    }
+
+    /// What of a body is on the tape itself.
+    pub(super) fn bytes(&self, side: Side) -> &[u8] {
+        &self.gathered(side).bytes
     }
 
     /// Whether the answer's media type makes its pieces matter, also when they are in a file.
     pub(super) fn is_streamed_type(&self) -> bool {
-        self.answered.as_ref().is_some_and(|(_, head)| is_streamed_type(&head.fields))
+        self.answered.as_ref().is_some_and(|answered| is_streamed_type(&answered.head.fields))
     }
 
-    /// `None` when no answer head came. `request` and `response` say what is in the files of sides
-    /// whose place is a file.
+    /// The head's fields of a side whose body is a gRPC call's messages. An answer to a call that
+    /// is none itself, as from a proxy on the way, is a body like any other.
+    pub(super) fn call(&self, side: Side) -> Option<&Fields> {
+        let request = Some(&self.request_head.fields).filter(|fields| grpc::is_call(fields))?;
+        match side {
+            Side::Request => Some(request),
+            Side::Response => {
+                let fields = &self.answered.as_ref()?.head.fields;
+                Some(fields).filter(|fields| grpc::is_call(fields))
+            }
+        }
+    }
+
+    /// `None` when no answer head came. `request` and `response` are bodies that were had otherwise
+    /// than from the tape. `after` says what a mark means; it counts in calls alone.
     pub(super) fn finish(
         self,
         end: End,
-        request: Option<FileBody>,
-        response: Option<FileBody>,
+        request: Option<Given>,
+        response: Option<Given>,
+        after: &dyn Fn(Mark) -> After,
     ) -> Option<Exchange> {
-        let (at, head) = self.answered?;
+        let after = match self.call(Side::Request) {
+            Some(_) => after,
+            None => &|_| After::End,
+        };
+        let end_after = after(self.mark_at_end.unwrap_or(self.mark));
+        let Answered { at, mark, head } = self.answered?;
         let request_body = body(self.request.place, self.request.bytes.into(), &[], request);
         let streamed = is_streamed(&head.fields, &self.response.reads);
         let reads = if streamed { self.response.reads.as_slice() } else { &[] };
@@ -149,34 +210,36 @@ impl Assembly {
                 body: request_body,
                 coding: None,
                 trailers: self.request.trailers,
-                is_whole: true,
+                is_whole: self.mark.ended,
             },
             response: Response {
                 at,
-                after: After::End,
+                after: after(mark),
                 interim: self.interim,
                 head,
                 body,
                 coding: None,
                 trailers: self.response.trailers,
                 end,
-                end_after: After::End,
+                end_after,
             },
         })
     }
 }
 
 /// `reads` is empty for a body that is one.
-fn body(place: Place, bytes: Bytes, reads: &[(Duration, u64)], file: Option<FileBody>) -> Body {
-    match (place, file) {
+fn body(place: Place, bytes: Bytes, reads: &[Arrival], given: Option<Given>) -> Body {
+    match (place, given) {
         (Place::Omitted { len, digest }, _) => Body::Omitted { digest, len },
-        (Place::File, Some(FileBody::Named { digest, len })) => Body::File { digest, len },
-        (Place::File, Some(FileBody::Read(bytes))) => of_bytes(bytes, reads),
-        _ => of_bytes(bytes, reads),
+        (_, Some(Given::Named { digest, len })) => Body::File { digest, len },
+        (_, Some(Given::Read(bytes))) => of_bytes(bytes, reads),
+        (_, Some(Given::Messages(messages))) if messages.is_empty() => Body::Absent,
+        (_, Some(Given::Messages(messages))) => Body::Messages(messages),
+        (_, None) => of_bytes(bytes, reads),
     }
 }
 
-fn of_bytes(mut bytes: Bytes, reads: &[(Duration, u64)]) -> Body {
+fn of_bytes(mut bytes: Bytes, reads: &[Arrival]) -> Body {
     if bytes.is_empty() {
         return Body::Absent;
     }
@@ -184,7 +247,7 @@ fn of_bytes(mut bytes: Bytes, reads: &[(Duration, u64)]) -> Body {
         return Body::Whole(bytes);
     }
     let mut pieces = Vec::with_capacity(reads.len());
-    for &(at, len) in reads {
+    for &Arrival { at, len, .. } in reads {
         let len = usize::try_from(len).unwrap_or(usize::MAX).min(bytes.len());
         if len > 0 {
             pieces.push(Piece { at, bytes: bytes.split_to(len) });
@@ -193,13 +256,13 @@ fn of_bytes(mut bytes: Bytes, reads: &[(Duration, u64)]) -> Body {
     Body::Pieces(pieces)
 }
 
-fn is_streamed(fields: &Fields, reads: &[(Duration, u64)]) -> bool {
+fn is_streamed(fields: &Fields, reads: &[Arrival]) -> bool {
     is_streamed_type(fields) || (!fields.contains("content-length") && came_apart(reads))
 }
 
-fn came_apart(reads: &[(Duration, u64)]) -> bool {
+fn came_apart(reads: &[Arrival]) -> bool {
     reads.windows(2).any(|pair| match pair {
-        [(before, _), (after, _)] => after.saturating_sub(*before) > GAP,
+        [before, after] => after.at.saturating_sub(before.at) > GAP,
         _ => false,
     })
 }
@@ -224,8 +287,10 @@ mod tests {
         Fields::from_iter([("Content-Type", media)])
     }
 
-    fn reads(ms: &[u64]) -> Vec<(Duration, u64)> {
-        ms.iter().map(|ms| (Duration::from_millis(*ms), 1)).collect()
+    fn reads(ms: &[u64]) -> Vec<Arrival> {
+        let read =
+            |ms: &u64| Arrival { at: Duration::from_millis(*ms), len: 1, mark: Mark::default() };
+        ms.iter().map(read).collect()
     }
 
     #[test]

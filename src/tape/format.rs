@@ -64,9 +64,17 @@ pub enum Frame<'a> {
         recorded_at_ms: u64,
         head: Cow<'a, RequestHead>,
     },
-    RequestData(&'a [u8]),
-    /// Bytes of the request that aren't on the tape: see `BodyFile` and `Overflowed`.
-    RequestSpan(u64),
+    /// What one read from the client gave. `at` counts from the request head's arrival, here and
+    /// below. Frames of the request may also come behind `Ended`.
+    RequestData {
+        at: Duration,
+        bytes: &'a [u8],
+    },
+    /// Like `RequestData`, for bytes that aren't on the tape: see `BodyFile` and `Overflowed`.
+    RequestSpan {
+        at: Duration,
+        len: u64,
+    },
     RequestEnded {
         trailers: Cow<'a, Fields>,
     },
@@ -78,7 +86,7 @@ pub enum Frame<'a> {
         at: Duration,
         head: Cow<'a, ResponseHead>,
     },
-    /// What one read from the origin gave. `at` counts from the request head's arrival.
+    /// What one read from the origin gave.
     Data {
         at: Duration,
         bytes: &'a [u8],
@@ -161,8 +169,8 @@ impl Frame<'_> {
         match self {
             Frame::Tape(_) => Kind::Tape,
             Frame::Opened { .. } => Kind::Opened,
-            Frame::RequestData(_) => Kind::RequestData,
-            Frame::RequestSpan(_) => Kind::RequestSpan,
+            Frame::RequestData { .. } => Kind::RequestData,
+            Frame::RequestSpan { .. } => Kind::RequestSpan,
             Frame::RequestEnded { .. } => Kind::RequestEnded,
             Frame::Interim { .. } => Kind::Interim,
             Frame::Answered { .. } => Kind::Answered,
@@ -192,18 +200,16 @@ pub fn encode(out: &mut Vec<u8>, seq: Seq, frame: &Frame<'_>) {
             put_bytes(out, endpoint.as_bytes());
             put_request_head(out, head);
         }
-        Frame::RequestData(bytes) => out.extend_from_slice(bytes),
-        Frame::RequestSpan(len) => put_u64(out, *len),
         Frame::RequestEnded { trailers } => put_fields(out, trailers),
         Frame::Interim { at, head } | Frame::Answered { at, head } => {
             put_duration(out, *at);
             put_response_head(out, head);
         }
-        Frame::Data { at, bytes } => {
+        Frame::RequestData { at, bytes } | Frame::Data { at, bytes } => {
             put_duration(out, *at);
             out.extend_from_slice(bytes);
         }
-        Frame::Span { at, len } => {
+        Frame::RequestSpan { at, len } | Frame::Span { at, len } => {
             put_duration(out, *at);
             put_u64(out, *len);
         }
@@ -339,8 +345,10 @@ impl<'a> Raw<'a> {
                 endpoint: take.str()?,
                 head: Cow::Owned(take.request_head()?),
             },
-            Kind::RequestData => Frame::RequestData(take.raw(self.payload.len())?),
-            Kind::RequestSpan => Frame::RequestSpan(take.u64()?),
+            Kind::RequestData => {
+                Frame::RequestData { at: take.duration()?, bytes: std::mem::take(&mut take.0) }
+            }
+            Kind::RequestSpan => Frame::RequestSpan { at: take.duration()?, len: take.u64()? },
             Kind::RequestEnded => Frame::RequestEnded { trailers: Cow::Owned(take.fields()?) },
             Kind::Interim => {
                 Frame::Interim { at: take.duration()?, head: Cow::Owned(take.response_head()?) }

@@ -9,6 +9,7 @@
 //! touched by nobody else.
 
 pub mod assemble;
+mod call;
 pub mod disk;
 #[cfg(test)]
 pub(crate) mod faulty;
@@ -29,4 +30,4 @@ mod tests;
 pub use disk::{Disk, DiskError, DiskFile, Loss, RealDisk};
 pub use format::Side;
 pub use names::RunId;
-pub use reader::{ReadError, TapeRun, Torn};
+pub use reader::{KeepMessage, ReadError, TapeRun, Torn};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::TapeRun;
 use super::format::{self, Frame, Header};
-use crate::exchange::{Body, Seq};
+use crate::exchange::{After, Body, Exchange, Message, Seq};
 
 /// Reading a tape neither panics nor takes more memory than the tape has bytes, yields only
 /// exchanges with an answer, and says where it stopped.
@@ -19,10 +19,30 @@ pub fn reading(bytes: &[u8]) {
     }
     for session in run.sessions() {
         for exchange in run.exchanges(session).flatten() {
-            if let Body::Whole(body) = &exchange.response.body {
-                assert!(body.len() <= bytes.len(), "a body is no longer than its tape");
+            let Exchange { request, response, .. } = &exchange;
+            for body in [&request.body, &response.body] {
+                assert!(len(body) <= bytes.len() as u64, "a body is no longer than its tape");
+            }
+            let sent = After::Messages(messages(&request.body).len() as u32);
+            for answered in messages(&response.body) {
+                let waits = answered.after;
+                assert!(waits == After::End || waits <= sent, "nothing waits in vain");
             }
         }
+    }
+}
+
+fn messages(body: &Body) -> &[Message] {
+    if let Body::Messages(messages) = body { messages } else { &[] }
+}
+
+/// Bytes that were on the tape; a named body's were not.
+fn len(body: &Body) -> u64 {
+    match body {
+        Body::Whole(bytes) => bytes.len() as u64,
+        Body::Pieces(pieces) => pieces.iter().map(|piece| piece.bytes.len() as u64).sum(),
+        Body::Messages(messages) => messages.iter().map(|one| one.payload.len()).sum(),
+        Body::Absent | Body::File { .. } | Body::Omitted { .. } => 0,
     }
 }
 

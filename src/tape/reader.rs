@@ -14,7 +14,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::assemble::{Assembly, FileBody, Place};
+use super::assemble::{Assembly, Given, Place};
+use super::call::{self, Ends};
 use super::disk::{Disk, DiskError};
 use super::format::{self, FORMAT, Frame, Side, Split};
 use super::index::{FileNote, Index, Indexed, Source};
@@ -22,7 +23,7 @@ use super::names::RunId;
 use super::recover::Verdict;
 use super::writer::{Extent, Writer};
 use crate::cassette::EndpointNote;
-use crate::exchange::{Digest, End, Exchange, Seq};
+use crate::exchange::{After, Digest, End, Exchange, Fields, Message, Seq};
 
 /// A streamed answer up to this size is given in its pieces even when its bytes are in a file;
 /// pieces are held in memory, and beyond this it is a file rather than a conversation.
@@ -49,7 +50,14 @@ pub enum ReadError {
     Changed { path: PathBuf },
     #[error("the body file `{}` is missing or has the wrong length", path.display())]
     BodyLost { path: PathBuf },
+    /// By whoever wanted it kept.
+    #[error("a gRPC message could not be kept")]
+    MessageUnkept(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
+
+/// What is to become of each gRPC message: it is called as soon as the message has been found, with
+/// the fields of its side's head. What it gives stays in memory until its exchange is given.
+pub type KeepMessage<'a> = &'a dyn Fn(&Fields, Message) -> Result<Message, ReadError>;
 
 impl ReadError {
     pub(super) fn io(path: &Path, error: io::Error) -> Self {
@@ -263,15 +271,24 @@ impl TapeRun {
     }
 
     /// The session's exchanges in the order of their request heads, read as they are asked for.
-    /// Bodies still have their content coding on.
+    /// Bodies still have their content coding on. A gRPC call is in memory with all its messages.
     pub fn exchanges(
         &self,
         session: &str,
     ) -> impl Iterator<Item = Result<Exchange, ReadError>> + use<'_> {
+        self.exchanges_with(session, &|_, message| Ok(message))
+    }
+
+    /// As `exchanges`; each message of a gRPC call is what `keep` makes of it.
+    pub fn exchanges_with<'a>(
+        &'a self,
+        session: &str,
+        keep: KeepMessage<'a>,
+    ) -> impl Iterator<Item = Result<Exchange, ReadError>> + use<'a> {
         self.entries_of(session)
             .iter()
             .filter_map(|place| self.entries.get(*place))
-            .filter_map(|entry| self.exchange(entry).transpose())
+            .filter_map(move |entry| self.exchange(entry, keep).transpose())
     }
 
     fn entries_of(&self, session: &str) -> &[usize] {
@@ -279,7 +296,11 @@ impl TapeRun {
         found.map_or(&[], |(_, entries)| entries)
     }
 
-    fn exchange(&self, entry: &Entry) -> Result<Option<Exchange>, ReadError> {
+    fn exchange(
+        &self,
+        entry: &Entry,
+        keep: KeepMessage<'_>,
+    ) -> Result<Option<Exchange>, ReadError> {
         let Some(tape) = self.tapes.get(entry.tape) else { return Ok(None) };
         let mut assembly = Assembly::default();
         let mut bytes = Vec::new();
@@ -291,9 +312,45 @@ impl TapeRun {
             push_frames(&mut assembly, &bytes)
                 .ok_or_else(|| ReadError::Changed { path: tape.path.clone() })?;
         }
-        let request = self.file_body(tape, entry.seq, Side::Request, &assembly)?;
-        let response = self.file_body(tape, entry.seq, Side::Response, &assembly)?;
-        Ok(assembly.finish(entry.end, request, response))
+        let body = Body { tape, seq: entry.seq, assembly: &assembly, keep };
+        let (request, ends) = self.given(&body, Side::Request, None)?;
+        let (response, _) = self.given(&body, Side::Response, Some(&ends))?;
+        Ok(assembly.finish(entry.end, request, response, &|mark| ends.after(mark)))
+    }
+
+    /// The body, unless its bytes on the tape are all of it, and where the messages in it end.
+    fn given(
+        &self,
+        body: &Body<'_>,
+        side: Side,
+        of_request: Option<&Ends>,
+    ) -> Result<(Option<Given>, Ends), ReadError> {
+        let place = body.assembly.place(side);
+        match body.assembly.call(side) {
+            Some(fields) if matches!(place, Place::Tape | Place::File) => {
+                let mut path = body.tape.path.clone();
+                let mut source: Box<dyn io::Read> = Box::new(body.assembly.bytes(side));
+                if place == Place::File {
+                    path = self.body_file(body.tape, body.seq, side)?.1;
+                    let file = File::open(&path).map_err(|error| ReadError::io(&path, error))?;
+                    source = Box::new(file);
+                }
+                let keep = |message| (body.keep)(fields, message).map_err(SplitError::Keep);
+                let split = call::split(
+                    body.assembly.reads(side),
+                    &mut *source,
+                    &|mark| of_request.map_or(After::End, |ends| ends.after(mark)),
+                    &keep,
+                );
+                let (messages, ends) = split.map_err(|error| error.at(&path))?;
+                Ok((Some(Given::Messages(messages)), ends))
+            }
+            _ if place == Place::File => {
+                let given = self.file_body(body.tape, body.seq, side, body.assembly)?;
+                Ok((Some(given), Ends::default()))
+            }
+            _ => Ok((None, Ends::default())),
+        }
     }
 
     fn file_body(
@@ -302,10 +359,23 @@ impl TapeRun {
         seq: Seq,
         side: Side,
         assembly: &Assembly,
-    ) -> Result<Option<FileBody>, ReadError> {
-        if assembly.place(side) != Place::File {
-            return Ok(None);
+    ) -> Result<Given, ReadError> {
+        let (file, path) = self.body_file(tape, seq, side)?;
+        let in_pieces = side == Side::Response && assembly.is_streamed_type();
+        if in_pieces && file.len <= STREAM_BYTES_MAX {
+            let bytes = fs::read(&path).map_err(|error| ReadError::io(&path, error))?;
+            return Ok(Given::Read(Bytes::from(bytes)));
         }
+        Ok(Given::Named { digest: file.digest, len: file.len })
+    }
+
+    /// A body's file, and where it is now.
+    fn body_file(
+        &self,
+        tape: &Tape,
+        seq: Seq,
+        side: Side,
+    ) -> Result<(&BodyFile, PathBuf), ReadError> {
         let Some(file) = self.files.get(&(seq, side)) else {
             return Err(ReadError::BodyLost { path: tape.body_path(seq, side) });
         };
@@ -314,12 +384,36 @@ impl TapeRun {
         if !on_disk.is_ok_and(|len| len == file.len) {
             return Err(ReadError::BodyLost { path });
         }
-        let in_pieces = side == Side::Response && assembly.is_streamed_type();
-        if in_pieces && file.len <= STREAM_BYTES_MAX {
-            let bytes = fs::read(&path).map_err(|error| ReadError::io(&path, error))?;
-            return Ok(Some(FileBody::Read(Bytes::from(bytes))));
+        Ok((file, path))
+    }
+}
+
+/// An exchange whose bodies are wanted.
+struct Body<'a> {
+    tape: &'a Tape,
+    seq: Seq,
+    assembly: &'a Assembly,
+    keep: KeepMessage<'a>,
+}
+
+/// Why a body couldn't be made messages.
+enum SplitError {
+    Read(io::Error),
+    Keep(ReadError),
+}
+
+impl From<io::Error> for SplitError {
+    fn from(error: io::Error) -> Self {
+        SplitError::Read(error)
+    }
+}
+
+impl SplitError {
+    fn at(self, path: &Path) -> ReadError {
+        match self {
+            SplitError::Read(error) => ReadError::io(path, error),
+            SplitError::Keep(error) => error,
         }
-        Ok(Some(FileBody::Named { digest: file.digest, len: file.len }))
     }
 }
 

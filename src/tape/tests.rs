@@ -72,7 +72,7 @@ fn header() -> impl Strategy<Value = Header> {
 enum Sample {
     Frame(Frame<'static>),
     Opened(String, String, u64, RequestHead),
-    RequestData(Vec<u8>),
+    RequestData(Duration, Vec<u8>),
     Data(Duration, Vec<u8>),
 }
 
@@ -86,7 +86,7 @@ impl Sample {
                 recorded_at_ms: *recorded_at_ms,
                 head: Cow::Borrowed(head),
             },
-            Sample::RequestData(bytes) => Frame::RequestData(bytes),
+            Sample::RequestData(at, bytes) => Frame::RequestData { at: *at, bytes },
             Sample::Data(at, bytes) => Frame::Data { at: *at, bytes },
         }
     }
@@ -98,7 +98,7 @@ fn sample() -> impl Strategy<Value = Sample> {
     let note = || (side(), any::<u64>(), any::<[u8; 32]>().prop_map(Digest));
     let frames = prop_oneof![
         header().prop_map(|header| Frame::Tape(Cow::Owned(header))),
-        any::<u64>().prop_map(Frame::RequestSpan),
+        (at(), any::<u64>()).prop_map(|(at, len)| Frame::RequestSpan { at, len }),
         fields().prop_map(|trailers| Frame::RequestEnded { trailers: Cow::Owned(trailers) }),
         (at(), response_head())
             .prop_map(|(at, head)| Frame::Interim { at, head: Cow::Owned(head) }),
@@ -117,7 +117,7 @@ fn sample() -> impl Strategy<Value = Sample> {
         4 => frames.prop_map(Sample::Frame),
         1 => (".{0,20}", ".{0,9}", any::<u64>(), request_head())
             .prop_map(|(session, endpoint, ms, head)| Sample::Opened(session, endpoint, ms, head)),
-        1 => bytes().prop_map(Sample::RequestData),
+        1 => (at(), bytes()).prop_map(|(at, bytes)| Sample::RequestData(at, bytes)),
         1 => (at(), bytes()).prop_map(|(at, bytes)| Sample::Data(at, bytes)),
     ]
 }
@@ -181,6 +181,12 @@ fn opened(session: &str) -> Frame<'_> {
     Frame::Opened { session, endpoint: "api", recorded_at_ms: 9, head: Cow::Owned(head) }
 }
 
+fn called(session: &str) -> Frame<'_> {
+    let fields = Fields::from_iter([("content-type", "application/grpc")]);
+    let head = RequestHead { target: "/a.B/C".into(), fields, ..Default::default() };
+    Frame::Opened { session, endpoint: "api", recorded_at_ms: 9, head: Cow::Owned(head) }
+}
+
 fn answered(media: &str) -> Frame<'_> {
     let fields = Fields::from_iter([("content-type", media)]);
     let head = ResponseHead { fields, ..Default::default() };
@@ -189,6 +195,10 @@ fn answered(media: &str) -> Frame<'_> {
 
 fn data(ms: u64, bytes: &[u8]) -> Frame<'_> {
     Frame::Data { at: Duration::from_millis(ms), bytes }
+}
+
+fn request_data(ms: u64, bytes: &[u8]) -> Frame<'_> {
+    Frame::RequestData { at: Duration::from_millis(ms), bytes }
 }
 
 fn ended(end: End) -> Frame<'static> {
@@ -200,7 +210,7 @@ fn busy_tape() -> Vec<u8> {
     tape(&[
         (1, opened("a")),
         (2, opened("b")),
-        (2, Frame::RequestData(b"hello")),
+        (2, request_data(0, b"hello")),
         (2, Frame::RequestEnded { trailers: Cow::Owned(Fields::new()) }),
         (1, answered("text/event-stream")),
         (1, data(2, b"data: 1\n\n")),
@@ -216,6 +226,15 @@ fn busy_tape() -> Vec<u8> {
         (3, answered("text/plain")),
         (3, data(30, b"cut")),
         (3, ended(End::CutByOrigin)),
+        (5, called("c")),
+        (5, request_data(1, b"\0\0\0\0\x02hi\0\0")),
+        (5, answered("application/grpc")),
+        (5, data(2, b"\0\0\0\0\x01a\0\0\0\0\x04")),
+        (5, request_data(3, b"\0\0\x01b")),
+        (5, data(4, b"abcd\x01\0\0\0\0")),
+        (5, ended(End::Whole)),
+        (5, request_data(3, b"\0\0\0\0\0")),
+        (5, Frame::RequestEnded { trailers: Cow::Owned(Fields::new()) }),
     ])
 }
 
@@ -244,6 +263,19 @@ fn body_bytes(body: &Body) -> Vec<u8> {
         Body::Absent => Vec::new(),
         Body::Whole(bytes) => bytes.to_vec(),
         Body::Pieces(pieces) => pieces.iter().flat_map(|piece| piece.bytes.to_vec()).collect(),
+        Body::Messages(messages) => messages.iter().flat_map(on_wire).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn on_wire(message: &Message) -> Vec<u8> {
+    match &message.payload {
+        Payload::Rest(bytes) => bytes.to_vec(),
+        Payload::Bytes(bytes) => {
+            let (prefix, bytes) =
+                crate::grpc::encoding::on_wire(message.compression, bytes, None).unwrap();
+            [&prefix[..], &bytes].concat()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -265,8 +297,20 @@ fn an_exchange_s_frames_are_found_among_those_of_others() {
             ("a", "data: 1\n\ndata: 2\n\n".to_owned(), End::LeftByClient),
             ("a", "cut".to_owned(), End::CutByOrigin),
             ("b", "plain".to_owned(), End::Whole),
+            ("c", "\0\0\0\0\x01a\0\0\0\0\x04abcd\x01\0\0\0\0".to_owned(), End::Whole),
         ]
     );
+}
+
+/// Messages but for a rest.
+fn whole_messages(response: &Response) -> &[Message] {
+    match &response.body {
+        Body::Messages(all) => match all.split_last() {
+            Some((Message { payload: Payload::Rest(_), .. }, whole)) => whole,
+            _ => all,
+        },
+        _ => &[],
+    }
 }
 
 #[test]
@@ -292,7 +336,12 @@ fn every_truncation_of_a_tape_reads_as_a_prefix() {
                     && original.request.head == one.request.head
                     && original.response.head == one.response.head
                     && body_bytes(&original.response.body).starts_with(&kept)
-                    && (one == original || one.response.end == End::RecorderKilled)
+                    && body_bytes(&original.request.body)
+                        .starts_with(&body_bytes(&one.request.body))
+                    && whole_messages(&original.response).starts_with(whole_messages(&one.response))
+                    && (one == original
+                        || one.response.end == End::RecorderKilled
+                        || !one.request.is_whole)
             });
             assert!(is_prefix, "at {len}: {one:?}");
         }

@@ -5,6 +5,7 @@ left out by name, never silently.
 """
 
 from .memory import idle, memory, stream
+from .protocols import h2c, handshakes, h2tls, record_h2c, tls
 from .runtimes import runtimes
 from .speed import active, connections, library, noise, record, replay
 from .startup import start
@@ -13,7 +14,12 @@ CASES = {
     "noise": noise,
     "replay": replay,
     "record": record,
+    "h2c": h2c,
+    "h2tls": h2tls,
+    "tls": tls,
+    "record_h2c": record_h2c,
     "connections": connections,
+    "handshakes": handshakes,
     "active": active,
     "idle": idle,
     "memory": memory,

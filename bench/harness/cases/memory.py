@@ -6,6 +6,7 @@ import time
 
 from ..figures import Column, Result
 from ..process import Process
+from ..protocol import H2_TLS, H2C, HTTP1, HTTP1_TLS
 from ..servers import find
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -15,9 +16,12 @@ SETTLE_SECONDS = 3
 
 
 def idle(bench):
-    """Anonymous memory per kept connection that does nothing, 4,096 of them."""
-    recordings, port = bench.recorded()
-    contenders = [bench.nginx_fixed(), bench.ouli_replay(recordings, port), bench.hyper_fixed()]
+    """Anonymous memory per kept connection that does nothing, 4,096 of them, by protocol."""
+    for protocol, kib in ((HTTP1, 6), (HTTP1_TLS, 20), (H2C, 24), (H2_TLS, 24)):
+        yield idle_on(bench, protocol, kib)
+
+
+def idle_on(bench, protocol, target_kib):
     count = 4096
 
     def measure(server):
@@ -32,16 +36,16 @@ def idle(bench):
             release(holder)
         return sample
 
-    yield bench.compare(
-        "Memory of an idle HTTP/1.1 connection, 4,096 held",
-        contenders,
+    return bench.compare(
+        f"Memory of an idle connection, {protocol.name}, 4,096 held",
+        bench.fixed_and_replay(protocol),
         [
             Column("one_kib", "KiB each, asked one by one", "{:.2f}", ratio=True),
             Column("all_kib", "KiB each, all asked at once before", "{:.2f}"),
             Column("before_mib", "MiB before", "{:.1f}"),
         ],
         "nginx `return 200`", measure,
-        target="Ouli at most 6 KiB",
+        target=f"Ouli at most {target_kib} KiB",
         notes=[
             "growth of anonymous memory over what the server had after a burst of 64 connections,"
             f" {SETTLE_SECONDS} s after the last answer; the kernel's part of a connection isn't in it",
@@ -53,7 +57,7 @@ def idle(bench):
 def hold(bench, server, count, at_once="no"):
     """Connections that each made a request and are kept; `release` ends them."""
     argv = [
-        bench.load.program, "idle", "--addr", server.addr, "--connections", count,
+        bench.load.program, "idle", *bench.load.to(server), "--connections", count,
         "--at-once", at_once, "--body", bench.setup.body_file(),
     ]
     log = bench.setup.scratch / "idle.stderr"
@@ -70,8 +74,7 @@ def release(holder):
 
 def memory(bench):
     """What a server holds at rest, under load, and after it: buffers that come back or don't."""
-    recordings, port = bench.recorded()
-    contenders = [bench.nginx_fixed(), bench.ouli_replay(recordings, port), bench.hyper_fixed()]
+    contenders = bench.fixed_and_replay()
 
     def measure(server):
         held = lambda: server.process.anonymous_bytes() / MIB

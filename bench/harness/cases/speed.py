@@ -18,8 +18,7 @@ def noise(bench):
 
 def replay(bench):
     """Replay of a recorded 256-byte JSON answer against nginx's `return 200` of the same body."""
-    recordings, port = bench.recorded()
-    contenders = [bench.nginx_fixed(), bench.ouli_replay(recordings, port), bench.hyper_fixed()]
+    contenders = bench.fixed_and_replay()
     yield bench.compare(
         "Replay of a 256-byte JSON answer, 64 keep-alive connections",
         contenders, [CPU, RATE, P50, P99, FOREIGN], "nginx `return 200`", bench.closed_loop(),
@@ -64,13 +63,11 @@ def check_that_all_is_kept(bench, items=2000):
 
 def connections(bench):
     """A new connection for every request: CPU and rate under load, latency without load."""
-    recordings, port = bench.recorded()
-    contenders = [bench.nginx_fixed(), bench.ouli_replay(recordings, port), bench.hyper_fixed()]
+    contenders = bench.fixed_and_replay()
 
     def new(server, concurrency, seconds):
-        return bench.load.own(
-            "run", "--addr", server.addr, "--connections", concurrency, "--new-connections", "yes",
-            "--seconds", seconds, body=bench.setup.body_file(),
+        return bench.load.run(
+            server, "--connections", concurrency, "--new-connections", "yes", "--seconds", seconds
         )
 
     def measure(server):
@@ -116,9 +113,8 @@ def active(bench):
 def active_on(bench, road, contenders, rate):
     def measure(server):
         sample = bench.closed_loop(4096)(server)
-        paced = bench.load.own(
-            "run", "--addr", server.addr, "--connections", 4096, "--rate", rate,
-            "--seconds", bench.seconds, body=bench.setup.body_file(),
+        paced = bench.load.run(
+            server, "--connections", 4096, "--rate", rate, "--seconds", bench.seconds
         )
         return sample | {"paced_p50_us": paced["p50_us"], "paced_p99_us": paced["p99_us"]}
 

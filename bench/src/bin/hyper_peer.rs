@@ -1,7 +1,9 @@
 //! hyper as a peer, on one thread: `fixed` answers every request with one body, `forward` sends it
-//! to an origin through hyper-util's pooled client, as a program built on them would.
+//! to an origin through hyper-util's pooled client, as a program built on them would. `--http 2` makes
+//! both of its sides HTTP/2, `--certificate` and `--key` put rustls before them.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
@@ -12,16 +14,19 @@ use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use ouli_bench::args::{Args, fail};
+use ouli_bench::tls;
 
 type Body = Either<Full<Bytes>, Incoming>;
 
 #[derive(Clone)]
 enum Road {
     Fixed(Bytes),
-    Forward { client: Client<HttpConnector, Incoming>, origin: String },
+    Forward { client: Box<Client<HttpConnector, Incoming>>, origin: String },
 }
 
 fn main() {
@@ -33,30 +38,59 @@ fn main() {
 async fn serve(args: &Args) {
     let road = match args.command.as_str() {
         "fixed" => Road::Fixed(args.need_file("body").into()),
-        "forward" => Road::Forward { client: client(), origin: args.need("origin") },
+        "forward" => {
+            Road::Forward { client: client(http2(args)).into(), origin: args.need("origin") }
+        }
         other => fail(format!("unknown command {other}")),
     };
     let listener = TcpListener::bind(args.need::<String>("listen")).await;
     let listener = listener.unwrap_or_else(|e| fail(e));
     println!("listening http://{}", listener.local_addr().unwrap_or_else(|e| fail(e)));
     println!("ready");
+    let (acceptor, http2) = (acceptor(args), http2(args));
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let _ = stream.set_nodelay(true);
-        let road = road.clone();
-        let service = service_fn(move |request| answer(road.clone(), request));
-        tokio::spawn(
-            hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(stream), service),
-        );
+        let (acceptor, road) = (acceptor.clone(), road.clone());
+        tokio::spawn(async move {
+            let Some(acceptor) = acceptor else { return connection(stream, road, http2).await };
+            if let Ok(stream) = acceptor.accept(stream).await {
+                connection(stream, road, http2).await;
+            }
+        });
     }
 }
 
-fn client() -> Client<HttpConnector, Incoming> {
+/// A connection's end is its client's to judge.
+async fn connection<S>(stream: S, road: Road, http2: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let service = service_fn(move |request| answer(road.clone(), request));
+    let stream = TokioIo::new(stream);
+    if http2 {
+        let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let _ = builder.timer(TokioTimer::new()).serve_connection(stream, service).await;
+    } else {
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        let _ = builder.timer(TokioTimer::new()).serve_connection(stream, service).await;
+    }
+}
+
+fn http2(args: &Args) -> bool {
+    args.get::<u8>("http") == Some(2)
+}
+
+fn acceptor(args: &Args) -> Option<TlsAcceptor> {
+    let certificate: PathBuf = args.get("certificate")?;
+    let protocol = if http2(args) { "h2" } else { "http/1.1" };
+    Some(tls::server(&certificate, &args.need::<PathBuf>("key"), protocol).into())
+}
+
+fn client(http2: bool) -> Client<HttpConnector, Incoming> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    Client::builder(TokioExecutor::new()).build(connector)
+    Client::builder(TokioExecutor::new()).http2_only(http2).build(connector)
 }
 
 async fn answer(road: Road, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::report;
@@ -33,8 +34,7 @@ use script::{API_KEY, Played, ROWS};
 const CASSETTE: &str = "recordings/default.json";
 
 pub fn run() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let told = runtime.context("the system refused a runtime").and_then(|runtime| {
+    let told = runtime().context("the system refused a runtime").and_then(|runtime| {
         runtime.block_on(async {
             let interrupted = interruption()?;
             tokio::select! {
@@ -50,6 +50,11 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Of one thread: the origin's connections are tasks that stay on it.
+fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
 }
 
 /// Waits for whatever would end this process without letting it clean up.
@@ -179,8 +184,12 @@ fn show(compared: &[Compared]) {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn the_living_origin_never_gives_the_same_answer_twice() {
+    #[test]
+    fn the_living_origin_never_gives_the_same_answer_twice() {
+        runtime().unwrap().block_on(never_the_same_answer_twice());
+    }
+
+    async fn never_the_same_answer_twice() {
         let origin = Origin::start().await.unwrap();
         let first = script::play(origin.address(), &ROWS).await.unwrap();
         let second = script::play(origin.address(), &ROWS).await.unwrap();

@@ -11,13 +11,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet, spawn_local};
 use tokio::time::sleep;
 
 use super::wire::Wire;
 use crate::coding;
 use crate::exchange::{Coding, Fields, RequestHead, Version};
 use crate::http1::writer;
+use crate::net::stream::Stream;
 
 /// Before each event of a stream. Together they are what the table shows a replay to save.
 const EVENT_PAUSE: Duration = Duration::from_millis(60);
@@ -37,7 +38,7 @@ impl Origin {
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.context("could not start the demo's origin")?;
         let address = listener.local_addr().context("could not start the demo's origin")?;
-        Ok(Origin { address, serving: tokio::spawn(serve(listener)) })
+        Ok(Origin { address, serving: spawn_local(serve(listener)) })
     }
 
     pub(super) fn url(&self) -> String {
@@ -69,13 +70,14 @@ async fn serve(listener: TcpListener) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         // Whoever talks nonsense or goes away ends a connection and nothing else.
-        connections.spawn(connection(stream, service.clone()));
+        connections.spawn_local(connection(stream, service.clone()));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn connection(mut stream: TcpStream, service: Arc<Service>) -> Result<()> {
-    stream.set_nodelay(true)?;
+async fn connection(tcp: TcpStream, service: Arc<Service>) -> Result<()> {
+    tcp.set_nodelay(true)?;
+    let mut stream = Stream::from(tcp);
     let mut wire = Wire::new(&mut stream);
     while let Some((head, content)) = wire.request().await? {
         let answer = service.answer(&head, &content.body);

@@ -14,6 +14,7 @@ use super::wire::{Content, Wire};
 use crate::coding;
 use crate::exchange::{Fields, ResponseHead};
 use crate::http1::writer;
+use crate::net::stream::Stream;
 
 /// For one answer: enough for a debug build on a loaded machine. Only a failing demo takes it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -97,8 +98,9 @@ pub(super) struct Played {
 /// Asks everything of whatever listens at `address`, one after the other, as one program.
 pub(super) async fn play(address: SocketAddr, rows: &[Row]) -> Result<Vec<Played>> {
     let stream = TcpStream::connect(address).await;
-    let mut stream = stream.with_context(|| format!("could not connect to {address}"))?;
+    let stream = stream.with_context(|| format!("could not connect to {address}"))?;
     stream.set_nodelay(true)?;
+    let mut stream = Stream::from(stream);
     let mut wire = Wire::new(&mut stream);
     let host = address.to_string();
     let mut played = Vec::with_capacity(rows.len());

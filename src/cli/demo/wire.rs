@@ -7,8 +7,6 @@ use std::io;
 
 use anyhow::{Context, Result, bail};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::WriteHalf;
 
 use crate::config::Limits;
 use crate::exchange::{Fields, RequestHead, ResponseHead};
@@ -16,6 +14,7 @@ use crate::http1::framing::{self, Framing};
 use crate::http1::head::{self, HeadLimits, HeadScanner, Role};
 use crate::http1::input::Input;
 use crate::http1::receiver::{Receiver, Step};
+use crate::net::stream::{Stream, WriteHalf};
 
 pub(super) struct Wire<'c> {
     receiver: Receiver<'c>,
@@ -31,7 +30,7 @@ pub(super) struct Content {
 }
 
 impl<'c> Wire<'c> {
-    pub(super) fn new(stream: &'c mut TcpStream) -> Self {
+    pub(super) fn new(stream: &'c mut Stream) -> Self {
         let limits = Limits::default();
         let head_limits = HeadLimits::from(&limits);
         let ahead_max = limits.buffer_size.max(head_limits.bytes_max + 1);
@@ -41,7 +40,8 @@ impl<'c> Wire<'c> {
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.writer.write_all(bytes).await
+        self.writer.write_all(bytes).await?;
+        self.writer.flush().await
     }
 
     /// The next request; none when the peer has sent its last.

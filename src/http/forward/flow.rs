@@ -19,6 +19,7 @@ use crate::http1::writer;
 use crate::http2::links::Place;
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
+use crate::net::origin::Origin;
 use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
 use crate::record::{self, Recording};
 use crate::{http1, http2};
@@ -137,7 +138,7 @@ impl<'a> Flow<'a> {
         let here = self.request.here;
         match lane {
             Lane::H1(connection) if answered.reusable => {
-                here.worker.origins.put(&here.endpoint.target, connection);
+                here.worker.origins.put(&here.origin, connection);
             }
             Lane::H1(_) => {}
             Lane::H2(mut place) => place.is_whole = answered.reusable,
@@ -153,8 +154,15 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn broke_off(&self, broken: &Broken) -> Stop {
-        let target = &self.request.here.endpoint.target;
-        Problem::new(Fault::OriginBrokeOff, format!("{target}: {broken}")).into()
+        let Origin { target, tls, .. } = &*self.request.here.origin;
+        let detail = format!("{target}: {broken}");
+        match (broken.refusal(), tls) {
+            (Some(why), Some(tls)) => {
+                Problem::new(Fault::OriginUnreachable, detail).hint_if(tls.hint(why).as_deref())
+            }
+            _ => Problem::new(Fault::OriginBrokeOff, detail),
+        }
+        .into()
     }
 
     /// Tries it on one lane.
@@ -259,11 +267,10 @@ impl<'a> Flow<'a> {
                 break;
             };
             left = left.saturating_sub(bytes.len());
-            let kept = self.recording.borrow_mut().request_data(bytes);
+            let kept = self.recording.borrow_mut().request_data(self.request.elapsed(), bytes);
             kept.map_err(|error| self.disk_failed(error))?;
         }
-        let kept = self.recording.borrow_mut().flush();
-        kept.map_err(|error| self.disk_failed(error))
+        Ok(())
     }
 
     fn judged(&self, ended: Result<Tried, Stop>, is_clean: bool) -> Result<Tried, Stop> {
@@ -306,20 +313,19 @@ impl<'a> Flow<'a> {
     /// `is_committed`: the client has got something of the answer.
     pub(super) fn close(self, ended: &Result<Outcome, Stop>, is_committed: bool) -> Vec<u8> {
         let mut recording = self.recording.into_inner();
-        match ended {
+        let is_sound = match ended {
             Err(_) if !self.answered.get() => return recording.abandon(),
             // The client got Ouli's answer instead.
             Err(Stop::Fault(_)) if !is_committed => return recording.abandon(),
             // The disk failed: the tape has what the client has seen, as if the recorder had died.
-            Err(Stop::Fault(problem)) if problem.fault.whose() != Whose::Client => {}
+            Err(Stop::Fault(problem)) if problem.fault.whose() != Whose::Client => false,
             // Already ended where the origin cut, and where the client failed after the last byte.
-            _ if recording.is_ended() => {}
-            _ => {
-                // A disk that fails here is noted by the run; nobody waits for the answer.
-                let _ = recording
-                    .end(End::LeftByClient, &Fields::new())
-                    .and_then(|()| recording.flush());
-            }
+            _ if recording.is_ended() => true,
+            _ => recording.end(End::LeftByClient, &Fields::new()).is_ok(),
+        };
+        if is_sound {
+            // A disk that fails here is noted by the run; nobody waits for the answer.
+            let _ = recording.request_cut().and_then(|()| recording.flush());
         }
         for omitted in recording.omitted() {
             self.request.here.notes().omitted(self.request.session, &omitted);

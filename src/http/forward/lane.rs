@@ -8,6 +8,7 @@ use crate::http::fault::{Fault, Problem};
 use crate::http::road::{Request, Stop};
 use crate::http2::links::{Dialling, Place, Way};
 use crate::net::origin::{Connection, DialError};
+use crate::net::tls::Protocol;
 
 pub(super) enum Lane {
     H1(Connection),
@@ -45,7 +46,7 @@ impl Lane {
     ) -> Result<Lane, Stop> {
         let here = request.here;
         if kept == Kept::WillDo
-            && let Some(connection) = here.worker.origins.take(&here.endpoint.target)
+            && let Some(connection) = here.worker.origins.take(&here.origin)
         {
             return Ok(Lane::H1(connection));
         }
@@ -65,7 +66,7 @@ async fn open(request: &Request<'_>) -> Result<Lane, Problem> {
     if target.scheme == Scheme::Http {
         return Ok(Lane::H1(dial(request).await?));
     }
-    match here.worker.links.way(target).await {
+    match here.worker.links.way(&here.origin).await {
         Way::Place(place) => Ok(Lane::H2(place)),
         Way::Dial(dialling) => {
             let connection = dial(request).await?;
@@ -81,7 +82,7 @@ async fn by_protocol(
 ) -> Result<Lane, Problem> {
     let here = request.here;
     let target = &here.endpoint.target;
-    if target.scheme != Scheme::H2c && !connection.stream.chose_http2() {
+    if target.scheme != Scheme::H2c && connection.stream.protocol() != Some(Protocol::Http2) {
         dialling.is_http1();
         return Ok(Lane::H1(connection));
     }
@@ -94,12 +95,11 @@ async fn by_protocol(
 
 async fn dial(request: &Request<'_>) -> Result<Connection, Problem> {
     let here = request.here;
-    let target = &here.endpoint.target;
-    here.worker.dialer.dial(&target.host, target.port).await.map_err(|error| {
+    here.worker.dialer.dial(&here.origin).await.map_err(|error| {
         let fault = match error {
             DialError::TimedOut { .. } => Fault::OriginTimeout,
             _ => Fault::OriginUnreachable,
         };
-        Problem::new(fault, error.to_string())
+        Problem::new(fault, error.to_string()).hint_if(error.hint())
     })
 }

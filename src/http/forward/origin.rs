@@ -14,6 +14,7 @@ use crate::http1::framing::Framing;
 use crate::http1::receiver::Step;
 use crate::http1::writer;
 use crate::net::stream::WriteHalf;
+use crate::net::tls::OriginFailure;
 use crate::{http1, http2};
 
 /// Why an origin's answer can't be read on, or a request not be sent.
@@ -38,6 +39,14 @@ impl Broken {
             Broken::H1(http1::client::Broken::BeforeAnswer)
                 | Broken::H2(http2::client::Broken::Unseen(_) | http2::client::Broken::Failed(_))
         )
+    }
+
+    /// Why the origin wants nothing of Ouli, where TLS has told.
+    pub(super) fn refusal(&self) -> Option<&OriginFailure> {
+        match self {
+            Broken::H1(broken) => broken.refusal(),
+            Broken::H2(_) => None,
+        }
     }
 
     /// What an HTTP/2 origin reset its stream with.
@@ -138,6 +147,7 @@ async fn write_both(
         wrote.set(true);
         IoSlice::advance_slices(&mut rest, count);
     }
+    // Under TLS the kernel may have taken a part only.
     writer.flush().await
 }
 

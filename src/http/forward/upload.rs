@@ -129,7 +129,8 @@ impl Flow<'_> {
 
     /// Puts bytes of the body on the tape.
     fn keep_request(&self, bytes: &[u8]) -> Result<(), UploadEnd> {
-        let kept = self.recording.borrow_mut().request_data(bytes);
+        let at = self.request.elapsed();
+        let kept = self.recording.borrow_mut().request_data(at, bytes);
         kept.map_err(|error| UploadEnd::Client(self.disk_failed(error)))?;
         self.request_bytes_kept.set(self.request_bytes_kept.get() + bytes.len() as u64);
         Ok(())

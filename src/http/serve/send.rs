@@ -39,21 +39,32 @@ pub(super) async fn send(
     if framing != Framing::None {
         send_body(request, response, answer, rx, tx).await?;
     }
+    end(request, &asked, response, rx, tx).await
+}
+
+/// Ends an answer as the recording says that it ended.
+pub(super) async fn end(
+    request: &Request<'_>,
+    asked: &Asked<'_>,
+    response: &Response,
+    rx: &mut Rx<'_, '_>,
+    tx: &mut Tx<'_, '_>,
+) -> Result<Then, Stop> {
     match response.end {
         End::Whole => {
             tx.finish(&hop::passing(&response.trailers)).await?;
-            return Ok(Then::after(&asked));
+            return Ok(Then::after(asked));
         }
         End::CutByOrigin => tx.flush().await?,
         End::LeftByClient | End::RecorderKilled => {
             tx.flush().await?;
-            hold(here.limits().replay_wait, rx).await;
+            hold(request.here.limits().replay_wait, rx).await;
         }
     }
     Ok(Then::Cut { code: reset::INTERNAL_ERROR })
 }
 
-async fn send_body(
+pub(super) async fn send_body(
     request: &Request<'_>,
     response: &Response,
     answer: &Answer,
@@ -82,7 +93,7 @@ async fn send_body(
 
 /// Waits for as long as the pace says, or until the client leaves. What was to be sent before
 /// doesn't wait as well.
-async fn pause(delay: Duration, rx: &mut Rx<'_, '_>, tx: &mut Tx<'_, '_>) -> Result<(), Stop> {
+pub(super) async fn pause(delay: Duration, rx: &mut Rx<'_, '_>, tx: &mut Tx<'_, '_>) -> Result<(), Stop> {
     if delay.is_zero() {
         return Ok(());
     }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use bytes::Bytes;
+
 use crate::coding::Encoder;
 use crate::exchange::Coding;
 use crate::http::client::Tx;
@@ -27,6 +29,18 @@ pub(super) async fn send(
         tracing::error!("{}: {}", path.display(), problem.detail);
     }
     sent
+}
+
+/// The whole body of `len` bytes that lies in the file, for what must be coded at once.
+///
+/// Blocking: reads the file, from the page cache as a rule, on the runtime's thread.
+pub(super) fn read(path: &Path, len: u64) -> Result<Bytes, Stop> {
+    let read = open(path, len).and_then(|mut stored| {
+        let mut all = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+        stored.reader.read_exact(&mut all)?;
+        Ok(Bytes::from(all))
+    });
+    read.map_err(|error| broken_body(&error).into())
 }
 
 fn broken_body(error: &dyn std::fmt::Display) -> Problem {

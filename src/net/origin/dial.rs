@@ -1,4 +1,4 @@
-//! Opens a connection to an origin: look up, connect, give up in time.
+//! Opens a connection to an origin: look up, connect, TLS where it is spoken, give up in time.
 //!
 //! A host's addresses are tried in the order the resolver gives them (RFC 6724), the next one
 //! joining when the one before has failed or kept silent for a while; the first that connects
@@ -14,11 +14,13 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
+use super::Origin;
 use super::error::{Attempt, DialError};
 use super::names::Names;
 use super::pool::Connection;
-use crate::config::Sockets;
+use crate::config::{Sockets, Target};
 use crate::net::deadline::Deadline;
+use crate::net::stream::Stream;
 
 /// RFC 8305 section 5: "Connection Attempt Delay", recommended value.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -32,33 +34,42 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// `patience` bounds look-up and connecting together.
+    /// `patience` bounds look-up, connecting and TLS together.
     pub fn new(options: Sockets, patience: Duration) -> Self {
         Dialer { names: Names::default(), options, patience }
     }
 
-    /// A new connection to `host` (a name, or an address without brackets) and `port`, TCP
-    /// options set before it connects.
+    /// A new connection to `origin`, TCP options set before it connects, TLS's handshake done.
     ///
     /// Blocking: names are looked up by the system's resolver on the runtime's blocking threads.
     /// Cancel safety: attempts that are under way are closed. Must run in a `LocalRuntime` or
     /// `LocalSet`.
-    pub async fn dial(&self, host: &str, port: u16) -> Result<Connection, DialError> {
+    pub async fn dial(&self, origin: &Origin) -> Result<Connection, DialError> {
         // Boxed: dialling is rare, and its state should not count for every connection's size.
-        match timeout(self.patience, Box::pin(self.look_up_and_connect(host, port))).await {
+        match timeout(self.patience, Box::pin(self.look_up_and_connect(origin))).await {
             Ok(connected) => connected,
             Err(_) => {
-                Err(DialError::TimedOut { host: host.to_owned(), port, after: self.patience })
+                let Target { host, port, .. } = origin.target.clone();
+                Err(DialError::TimedOut { host, port, after: self.patience })
             }
         }
     }
 
-    async fn look_up_and_connect(&self, host: &str, port: u16) -> Result<Connection, DialError> {
-        let addresses = self.names.look_up(host, port).await?;
-        match connect_any(addresses, &self.options).await {
-            Ok(tcp) => Ok(Connection::new(tcp.into())),
-            Err(attempts) => Err(DialError::Failed { host: host.to_owned(), port, attempts }),
+    async fn look_up_and_connect(&self, origin: &Origin) -> Result<Connection, DialError> {
+        let Target { host, port, .. } = &origin.target;
+        let addresses = self.names.look_up(host, *port).await?;
+        let (host, port) = (|| host.to_owned(), *port);
+        let mut stream: Stream = match connect_any(addresses, &self.options).await {
+            Ok(tcp) => tcp.into(),
+            Err(attempts) => return Err(DialError::Failed { host: host(), port, attempts }),
+        };
+        if let Some(tls) = &origin.tls {
+            tls.secure(&mut stream).await.map_err(|why| {
+                let hint = tls.hint(&why);
+                DialError::Tls { host: host(), port, why, hint }
+            })?;
         }
+        Ok(Connection::new(stream))
     }
 }
 
@@ -155,6 +166,7 @@ async fn connect(address: SocketAddr, options: &Sockets) -> io::Result<TcpStream
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Scheme, TargetTls};
     use crate::net::origin::Why;
     use crate::net::testing::{LOOPBACK, run};
     use socket2::{Domain, SockRef, Socket, Type};
@@ -165,6 +177,12 @@ mod tests {
 
     fn dialer(patience: Duration) -> Dialer {
         Dialer::new(Sockets::default(), patience)
+    }
+
+    /// An origin without TLS.
+    fn origin(host: &str, port: u16) -> Origin {
+        let target = Target { scheme: Scheme::Http, host: host.into(), port };
+        Origin::new(0, target, TargetTls::default())
     }
 
     async fn listener() -> (TcpListener, SocketAddr) {
@@ -201,7 +219,7 @@ mod tests {
             let options =
                 Sockets { recv_buffer: Some(96 << 10), send_buffer: Some(80 << 10), backlog: 1 };
             let dialer = Dialer::new(options, PATIENCE);
-            let connection = dialer.dial("127.0.0.1", address.port()).await.unwrap();
+            let connection = dialer.dial(&origin("127.0.0.1", address.port())).await.unwrap();
             assert!(connection.is_fresh());
             let socket = SockRef::from(connection.stream.tcp());
             let factor = if cfg!(target_os = "linux") { 2 } else { 1 };
@@ -216,7 +234,7 @@ mod tests {
     fn a_name_is_looked_up() {
         run(async {
             let (_listener, address) = listener().await;
-            dialer(PATIENCE).dial("localhost", address.port()).await.unwrap();
+            dialer(PATIENCE).dial(&origin("localhost", address.port())).await.unwrap();
         });
     }
 
@@ -224,7 +242,8 @@ mod tests {
     fn an_origin_that_refuses_is_named() {
         run(async {
             let (_socket, address) = deaf();
-            let error = dialer(PATIENCE).dial("127.0.0.1", address.port()).await.unwrap_err();
+            let error =
+                dialer(PATIENCE).dial(&origin("127.0.0.1", address.port())).await.unwrap_err();
             let attempts = vec![Attempt { address, why: Why::Refused }];
             let port = address.port();
             assert_eq!(error, DialError::Failed { host: "127.0.0.1".into(), port, attempts });
@@ -241,7 +260,8 @@ mod tests {
         run(async {
             let (_queued, _socket, address) = silent().await;
             let patience = Duration::from_millis(100);
-            let error = dialer(patience).dial("127.0.0.1", address.port()).await.unwrap_err();
+            let error =
+                dialer(patience).dial(&origin("127.0.0.1", address.port())).await.unwrap_err();
             let (host, port) = ("127.0.0.1".into(), address.port());
             assert_eq!(error, DialError::TimedOut { host, port, after: patience });
         });

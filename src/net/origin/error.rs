@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::net::error::Cause;
+use crate::net::tls::OriginFailure;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
@@ -21,6 +22,19 @@ pub enum DialError {
 
     #[error("no connection to {host}:{port} within {:.1} s", after.as_secs_f64())]
     TimedOut { host: String, port: u16, after: Duration },
+
+    #[error("no TLS with {host}:{port}: {why}")]
+    Tls { host: String, port: u16, why: OriginFailure, hint: Option<String> },
+}
+
+impl DialError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            DialError::Tls { hint, .. } => hint.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// What became of one address.

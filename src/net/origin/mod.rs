@@ -5,9 +5,11 @@
 
 mod dial;
 mod error;
+mod identity;
 mod names;
 mod pool;
 
 pub use dial::Dialer;
 pub use error::{Attempt, DialError, Why};
+pub use identity::{Origin, Origins};
 pub use pool::{Connection, Pool};

@@ -5,7 +5,7 @@
 //! one that nobody asks for is closed soon after it.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep_until};
 
-use crate::config::Target;
+use super::Origin;
 use crate::net::stream::Stream;
 
 /// How late an old connection may be closed, as a part of the idle timeout: the sweeper wakes
@@ -44,8 +44,8 @@ pub struct Pool(Rc<RefCell<Shelves>>);
 
 #[derive(Debug)]
 struct Shelves {
-    /// By age: the oldest at the front.
-    by_target: HashMap<Target, VecDeque<Kept>>,
+    /// By the origin's number; each by age, the oldest at the front.
+    by_origin: Vec<VecDeque<Kept>>,
     count: usize,
     count_max: usize,
     idle_timeout: Duration,
@@ -62,7 +62,7 @@ impl Pool {
     /// Keeps at most `count_max` connections, all origins together, each for `idle_timeout`.
     pub fn new(count_max: usize, idle_timeout: Duration) -> Self {
         Pool(Rc::new(RefCell::new(Shelves {
-            by_target: HashMap::new(),
+            by_origin: Vec::new(),
             count: 0,
             count_max,
             idle_timeout,
@@ -71,39 +71,37 @@ impl Pool {
     }
 
     /// The living connection that was used last. Those found dead on the way are closed.
-    pub fn take(&self, target: &Target) -> Option<Connection> {
+    pub fn take(&self, origin: &Origin) -> Option<Connection> {
         let mut shelves = self.0.borrow_mut();
         let now = Instant::now();
         loop {
-            let kept = shelves.by_target.get_mut(target)?.pop_back()?;
+            let kept = shelves.by_origin.get_mut(origin.number())?.pop_back()?;
             shelves.count -= 1;
             let Kept { mut connection, until } = kept;
             if now < until && is_alive(&connection.stream) {
                 connection.used += 1;
                 return Some(connection);
             }
+            connection.stream.close();
         }
     }
 
     /// Keeps a connection on which the last answer has ended; where there is no room, the one
     /// that lay longest is closed. Must run in a `LocalRuntime` or `LocalSet`.
-    pub fn put(&self, target: &Target, connection: Connection) {
+    pub fn put(&self, origin: &Origin, connection: Connection) {
         let mut shelves = self.0.borrow_mut();
         if shelves.count_max == 0 {
-            return;
+            return connection.stream.close();
         }
         if shelves.count == shelves.count_max {
             shelves.close_oldest();
         }
         let until = Instant::now() + shelves.idle_timeout;
-        let kept = Kept { connection, until };
-        // Looked up by reference first: an owned key is made once per origin.
-        match shelves.by_target.get_mut(target) {
-            Some(shelf) => shelf.push_back(kept),
-            None => {
-                shelves.by_target.insert(target.clone(), VecDeque::from([kept]));
-            }
+        let number = origin.number();
+        if shelves.by_origin.len() <= number {
+            shelves.by_origin.resize_with(number + 1, VecDeque::new);
         }
+        shelves.by_origin[number].push_back(Kept { connection, until });
         shelves.count += 1;
         if !shelves.sweeping {
             shelves.sweeping = true;
@@ -122,30 +120,31 @@ impl Pool {
     /// Closes all that are kept.
     pub fn clear(&self) {
         let mut shelves = self.0.borrow_mut();
-        shelves.by_target.clear();
+        shelves.by_origin.clear();
         shelves.count = 0;
     }
 }
 
 impl Shelves {
-    fn oldest(&self) -> Option<(&Target, Instant)> {
-        let fronts = self.by_target.iter();
-        let fronts = fronts.filter_map(|(target, shelf)| Some((target, shelf.front()?.until)));
+    fn oldest(&self) -> Option<(usize, Instant)> {
+        let fronts = self.by_origin.iter().enumerate();
+        let fronts = fronts.filter_map(|(number, shelf)| Some((number, shelf.front()?.until)));
         fronts.min_by_key(|(_, until)| *until)
     }
 
     fn close_oldest(&mut self) {
-        let Some(target) = self.oldest().map(|(target, _)| target.clone()) else { return };
-        if let Some(shelf) = self.by_target.get_mut(&target) {
-            self.count -= usize::from(shelf.pop_front().is_some());
+        let Some((number, _)) = self.oldest() else { return };
+        if let Some(kept) = self.by_origin[number].pop_front() {
+            self.count -= 1;
+            kept.connection.stream.close();
         }
     }
 
     fn close_expired(&mut self, now: Instant) {
-        for shelf in self.by_target.values_mut() {
-            while shelf.front().is_some_and(|kept| kept.until <= now) {
-                shelf.pop_front();
+        for shelf in &mut self.by_origin {
+            while let Some(kept) = shelf.pop_front_if(|kept| kept.until <= now) {
                 self.count -= 1;
+                kept.connection.stream.close();
             }
         }
     }
@@ -180,15 +179,17 @@ fn next_sweep(shelves: &mut Shelves) -> Option<Instant> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Scheme;
+    use crate::config::{Scheme, Target, TargetTls};
     use crate::net::testing::{pair, run, until};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
     const LONG: Duration = Duration::from_secs(60);
 
-    fn target(host: &str) -> Target {
-        Target { scheme: Scheme::Http, host: host.into(), port: 80 }
+    /// Each letter is an origin.
+    fn named(letter: &str) -> Origin {
+        let target = Target { scheme: Scheme::Http, host: letter.into(), port: 80 };
+        Origin::new(usize::from(letter.as_bytes()[0] - b'a'), target, TargetTls::default())
     }
 
     async fn connection() -> (Connection, TcpStream) {
@@ -205,10 +206,10 @@ mod tests {
         run(async {
             let pool = Pool::new(8, LONG);
             let ((first, _origin), (second, _other)) = (connection().await, connection().await);
-            pool.put(&target("a"), first);
+            pool.put(&named("a"), first);
             let second_port = second.stream.tcp().peer_addr().unwrap();
-            pool.put(&target("a"), second);
-            let taken = pool.take(&target("a")).unwrap();
+            pool.put(&named("a"), second);
+            let taken = pool.take(&named("a")).unwrap();
             assert_eq!(taken.stream.tcp().peer_addr().unwrap(), second_port);
             assert!(!taken.is_fresh());
             assert_eq!(pool.len(), 1);
@@ -216,16 +217,14 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_told_apart_by_scheme_host_and_port() {
+    fn origins_are_told_apart() {
         run(async {
             let pool = Pool::new(8, LONG);
             let (kept, _origin) = connection().await;
-            pool.put(&target("a"), kept);
-            assert!(pool.take(&target("b")).is_none());
-            assert!(pool.take(&Target { port: 81, ..target("a") }).is_none());
-            assert!(pool.take(&Target { scheme: Scheme::H2c, ..target("a") }).is_none());
-            assert!(pool.take(&target("a")).is_some());
-            assert!(pool.take(&target("a")).is_none());
+            pool.put(&named("a"), kept);
+            assert!(pool.take(&named("b")).is_none());
+            assert!(pool.take(&named("a")).is_some());
+            assert!(pool.take(&named("a")).is_none());
         });
     }
 
@@ -235,11 +234,11 @@ mod tests {
             let pool = Pool::new(8, LONG);
             let ((alive, _origin), (dead, dying)) = (connection().await, connection().await);
             let alive_port = port(&alive);
-            pool.put(&target("a"), alive);
+            pool.put(&named("a"), alive);
             drop(dying);
             until("its end is seen", || !is_alive(&dead.stream)).await;
-            pool.put(&target("a"), dead);
-            assert_eq!(port(&pool.take(&target("a")).unwrap()), alive_port);
+            pool.put(&named("a"), dead);
+            assert_eq!(port(&pool.take(&named("a")).unwrap()), alive_port);
             assert!(pool.is_empty());
         });
     }
@@ -251,8 +250,8 @@ mod tests {
             let (kept, mut origin) = connection().await;
             origin.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.unwrap();
             kept.stream.tcp().readable().await.unwrap();
-            pool.put(&target("a"), kept);
-            assert!(pool.take(&target("a")).is_none());
+            pool.put(&named("a"), kept);
+            assert!(pool.take(&named("a")).is_none());
         });
     }
 
@@ -263,14 +262,14 @@ mod tests {
             let pool = Pool::new(8, timeout);
             let (kept, mut origin) = connection().await;
             let start = Instant::now();
-            pool.put(&target("a"), kept);
+            pool.put(&named("a"), kept);
             assert_eq!(origin.read(&mut [0; 1]).await.unwrap(), 0);
             assert!(start.elapsed() >= timeout);
             assert!(pool.is_empty());
             assert!(!pool.0.borrow().sweeping, "the sweeper must end when nothing is left");
             // And it starts again.
             let (kept, mut origin) = connection().await;
-            pool.put(&target("a"), kept);
+            pool.put(&named("a"), kept);
             assert_eq!(origin.read(&mut [0; 1]).await.unwrap(), 0);
         });
     }
@@ -280,8 +279,8 @@ mod tests {
         run(async {
             let pool = Pool::new(8, Duration::ZERO);
             let (kept, _origin) = connection().await;
-            pool.put(&target("a"), kept);
-            assert!(pool.take(&target("a")).is_none());
+            pool.put(&named("a"), kept);
+            assert!(pool.take(&named("a")).is_none());
         });
     }
 
@@ -291,13 +290,13 @@ mod tests {
             let pool = Pool::new(2, LONG);
             let ((first, mut oldest), (second, _two), (third, _three)) =
                 (connection().await, connection().await, connection().await);
-            pool.put(&target("a"), first);
-            pool.put(&target("b"), second);
-            pool.put(&target("c"), third);
+            pool.put(&named("a"), first);
+            pool.put(&named("b"), second);
+            pool.put(&named("c"), third);
             assert_eq!(oldest.read(&mut [0; 1]).await.unwrap(), 0);
             assert_eq!(pool.len(), 2);
-            assert!(pool.take(&target("a")).is_none());
-            assert!(pool.take(&target("b")).is_some() && pool.take(&target("c")).is_some());
+            assert!(pool.take(&named("a")).is_none());
+            assert!(pool.take(&named("b")).is_some() && pool.take(&named("c")).is_some());
         });
     }
 
@@ -306,7 +305,7 @@ mod tests {
         run(async {
             let pool = Pool::new(0, LONG);
             let (kept, mut origin) = connection().await;
-            pool.put(&target("a"), kept);
+            pool.put(&named("a"), kept);
             assert_eq!(origin.read(&mut [0; 1]).await.unwrap(), 0);
             assert!(pool.is_empty());
         });

@@ -4,29 +4,28 @@
 //! before the silence. When stdin closes each connection must answer once more: that they were held
 //! open is a claim to be proved.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Read;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use ouli_bench::answer::{BodyLength, read_head};
 use ouli_bench::args::{Args, fail};
 
+use crate::target::{Target, Wire};
+
 /// A server that is silent for longer has lost the request.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
-pub(crate) fn main(args: &Args) {
-    let addr: SocketAddr = args.need("addr");
+pub(crate) fn main(args: &Args, target: &Target) {
     let count: usize = args.need("connections");
     let body = args.need_file("body");
     let path: String = args.get("path").unwrap_or_else(|| "/".into());
-    let request = crate::request(&path, &addr.to_string());
+    let request = crate::request(&path, &target.addr.to_string());
     let at_once = args.get::<String>("at-once").as_deref() == Some("yes");
 
-    let mut streams: Vec<TcpStream> = Vec::with_capacity(count);
+    let mut streams: Vec<Wire<TcpStream>> = Vec::with_capacity(count);
     for _ in 0..count {
-        let mut stream = TcpStream::connect(addr).unwrap_or_else(|e| fail(e));
-        stream.set_nodelay(true).unwrap_or_else(|e| fail(e));
-        stream.set_read_timeout(Some(SILENCE_MAX)).unwrap_or_else(|e| fail(e));
+        let mut stream = connect(target);
         if !at_once {
             ask(&mut stream, &request);
             check(&mut stream, &body);
@@ -43,16 +42,25 @@ pub(crate) fn main(args: &Args) {
     println!("{{\"connections\":{count}}}");
 }
 
-fn ask_all(streams: &mut [TcpStream], request: &[u8], body: &[u8]) {
+fn connect(target: &Target) -> Wire<TcpStream> {
+    let socket = TcpStream::connect(target.addr).unwrap_or_else(|e| fail(e));
+    socket.set_nodelay(true).unwrap_or_else(|e| fail(e));
+    socket.set_read_timeout(Some(SILENCE_MAX)).unwrap_or_else(|e| fail(e));
+    let mut stream = target.wire(socket);
+    stream.shake_hands().unwrap_or_else(|e| fail(format!("handshake: {e}")));
+    stream
+}
+
+fn ask_all(streams: &mut [Wire<TcpStream>], request: &[u8], body: &[u8]) {
     streams.iter_mut().for_each(|stream| ask(stream, request));
     streams.iter_mut().for_each(|stream| check(stream, body));
 }
 
-fn ask(stream: &mut TcpStream, request: &[u8]) {
-    stream.write_all(request).unwrap_or_else(|e| fail(format!("sending: {e}")));
+fn ask(stream: &mut Wire<TcpStream>, request: &[u8]) {
+    stream.send(request).unwrap_or_else(|e| fail(format!("sending: {e}")));
 }
 
-fn check(stream: &mut TcpStream, expected: &[u8]) {
+fn check(stream: &mut Wire<TcpStream>, expected: &[u8]) {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {

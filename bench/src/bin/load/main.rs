@@ -6,22 +6,44 @@
 //! - `idle`: connections that each made a request, held until stdin closes, then used once more
 //! - `stream`: one long answer, read at a given rate
 //!
+//! `run` and `idle` speak HTTP/1.1 or HTTP/2, with TLS or without (`target.rs`).
+//!
 //! The result is one line of JSON on stdout.
 
+mod expected;
+mod http2;
 mod idle;
 mod run;
 mod stream;
+mod target;
 
 use ouli_bench::args::{Args, fail};
+use ouli_bench::histogram::Histogram;
+
+use crate::target::{Target, Version};
 
 fn main() {
     let args = Args::from_env();
-    match args.command.as_str() {
-        "run" => run::main(&args),
-        "idle" => idle::main(&args),
-        "stream" => stream::main(&args),
-        other => fail(format!("unknown command {other}")),
+    let target = Target::new(&args);
+    match (args.command.as_str(), target.version) {
+        ("run", Version::Http1) => run::main(&args, target),
+        ("run", Version::Http2) => http2::run(&args, &target),
+        ("idle", Version::Http1) => idle::main(&args, &target),
+        ("idle", Version::Http2) => http2::idle(&args, &target),
+        ("stream", _) => stream::main(&args),
+        (other, _) => fail(format!("unknown command {other}")),
     }
+}
+
+fn report(answered: u64, seconds: f64, latency: &Histogram, resumed: u64) {
+    println!(
+        "{{\"requests\":{answered},\"seconds\":{seconds:.6},\"mean_us\":{:.1},\"p50_us\":{:.1},\"p90_us\":{:.1},\"p99_us\":{:.1},\"max_us\":{:.1},\"resumed\":{resumed}}}",
+        latency.mean_us(),
+        latency.quantile_us(0.5),
+        latency.quantile_us(0.9),
+        latency.quantile_us(0.99),
+        latency.max_us()
+    );
 }
 
 /// A request as a test's client would send it: wrk's own fields, so that both loads cost the same.

@@ -6,7 +6,7 @@
 //! epoll's millisecond would be part of the figures.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
@@ -17,31 +17,21 @@ use ouli_bench::args::{Args, fail};
 use ouli_bench::histogram::Histogram;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::expected::{ExpectedBody, Paths};
+use crate::target::{Target, Wire};
+
 /// Larger than any answer of these cases, so that one read takes one answer.
 const READ_BYTES: usize = 64 * 1024;
 
 /// A run whose answers stay away this long has failed.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
-/// Stands for the request's path in the expected body, so that a case can prove *which* recording
-/// it was given.
-const PATH_MARK: &str = "@PATH@";
-
-pub(crate) fn main(args: &Args) {
-    let mut run = Run::new(args);
+pub(crate) fn main(args: &Args, target: Target) {
+    let mut run = Run::new(args, target);
     let started = Instant::now();
     run.drive(started);
     let seconds = run.last_answer.duration_since(started).as_secs_f64();
-    let latency = &run.latency;
-    println!(
-        "{{\"requests\":{},\"seconds\":{:.6},\"p50_us\":{:.1},\"p90_us\":{:.1},\"p99_us\":{:.1},\"max_us\":{:.1}}}",
-        run.answered,
-        seconds,
-        latency.quantile_us(0.5),
-        latency.quantile_us(0.9),
-        latency.quantile_us(0.99),
-        latency.max_us()
-    );
+    crate::report(run.answered, seconds, &run.latency, run.resumed);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,7 +43,7 @@ enum Connections {
 }
 
 struct Run {
-    addr: SocketAddr,
+    target: Target,
     connections: Connections,
     paths: Paths,
     body: ExpectedBody,
@@ -63,6 +53,8 @@ struct Run {
     requests_max: u64,
     asked: u64,
     answered: u64,
+    /// Connections whose handshake resumed a session.
+    resumed: u64,
     last_answer: Instant,
     latency: Histogram,
     slots: Vec<Slot>,
@@ -73,7 +65,7 @@ struct Run {
 
 /// One connection, or one of its successors.
 struct Slot {
-    stream: Option<TcpStream>,
+    stream: Option<Wire<TcpStream>>,
     state: State,
     /// When the open request was sent, was due, or its connection was begun.
     since: Instant,
@@ -92,8 +84,7 @@ enum State {
 }
 
 impl Run {
-    fn new(args: &Args) -> Self {
-        let addr: SocketAddr = args.need("addr");
+    fn new(args: &Args, target: Target) -> Self {
         let slots_count: usize = args.need("connections");
         let connections = match args.get::<String>("new-connections").as_deref() {
             Some("yes") => Connections::New,
@@ -102,7 +93,7 @@ impl Run {
         let rate: Option<f64> = args.get("rate");
         let now = Instant::now();
         let mut run = Self {
-            addr,
+            target,
             connections,
             paths: Paths::new(args),
             body: ExpectedBody::new(args.need_file("body")),
@@ -111,6 +102,7 @@ impl Run {
             requests_max: args.get("requests").unwrap_or(u64::MAX),
             asked: 0,
             answered: 0,
+            resumed: 0,
             last_answer: now,
             latency: Histogram::default(),
             slots: Vec::with_capacity(slots_count),
@@ -190,7 +182,7 @@ impl Run {
         let slot = &mut self.slots[index];
         slot.since = since;
         if self.paths.next_into(&mut slot.path) || slot.request.is_empty() {
-            slot.request = crate::request(&slot.path, &self.addr.to_string());
+            slot.request = crate::request(&slot.path, &self.target.addr.to_string());
         }
         match self.connections {
             Connections::Kept => slot.send(),
@@ -199,7 +191,7 @@ impl Run {
     }
 
     fn open_kept(&mut self, index: usize) {
-        let stream = std::net::TcpStream::connect(self.addr)
+        let stream = std::net::TcpStream::connect(self.target.addr)
             .unwrap_or_else(|e| fail(format!("connection {index}: {e}")));
         stream.set_nodelay(true).unwrap_or_else(|e| fail(e));
         stream.set_nonblocking(true).unwrap_or_else(|e| fail(e));
@@ -207,7 +199,7 @@ impl Run {
         let registered =
             self.poll.registry().register(&mut stream, Token(index), Interest::READABLE);
         registered.unwrap_or_else(|e| fail(e));
-        self.slots[index].stream = Some(stream);
+        self.slots[index].stream = Some(self.target.wire(stream));
     }
 
     /// Begins a connection from the next of many loopback addresses: one address alone runs out of
@@ -222,7 +214,7 @@ impl Run {
                 socket.set_reuse_address(true)?;
                 socket.bind(&source(self.sources).into())?;
             }
-            match socket.connect(&self.addr.into()) {
+            match socket.connect(&self.target.addr.into()) {
                 Ok(()) => {}
                 Err(error) if error.raw_os_error() == Some(EINPROGRESS) => {}
                 Err(error) => return Err(error),
@@ -235,14 +227,14 @@ impl Run {
         let registered = self.poll.registry().register(&mut stream, Token(index), both);
         registered.unwrap_or_else(|e| fail(e));
         let slot = &mut self.slots[index];
-        slot.stream = Some(stream);
+        slot.stream = Some(self.target.wire(stream));
         slot.state = State::AwaitConnect;
     }
 
     fn on_event(&mut self, index: usize, readable: bool) {
         let slot = &mut self.slots[index];
         if slot.state == State::AwaitConnect {
-            let Some(stream) = &slot.stream else { return };
+            let Some(stream) = slot.stream.as_mut().map(Wire::socket) else { return };
             if let Ok(Some(error)) = stream.take_error() {
                 fail(format!("connection: {error}"));
             }
@@ -263,8 +255,11 @@ impl Run {
         self.last_answer = now;
         self.answered += 1;
         slot.state = State::Idle;
-        if self.connections == Connections::New {
-            slot.stream = None;
+        if self.connections == Connections::New
+            && let Some(mut stream) = slot.stream.take()
+        {
+            self.resumed += u64::from(stream.is_resumed());
+            stream.end().unwrap_or_else(|e| fail(format!("ending a connection: {e}")));
         }
         match (self.interval, slot.due.pop_front()) {
             (Some(_), Some(due)) => self.ask(index, due),
@@ -299,11 +294,8 @@ impl Slot {
 
     fn send(&mut self) {
         let Some(stream) = &mut self.stream else { fail("no connection to send on") };
-        match stream.write(&self.request) {
-            Ok(len) if len == self.request.len() => self.state = State::AwaitAnswer,
-            Ok(_) => fail("a request didn't fit an empty socket"),
-            Err(error) => fail(format!("sending: {error}")),
-        }
+        stream.send(&self.request).unwrap_or_else(|e| fail(format!("sending: {e}")));
+        self.state = State::AwaitAnswer;
     }
 
     /// Reads what has come. True once the answer is whole, and right.
@@ -358,63 +350,4 @@ fn is_right(bytes: &[u8], expected: &ExpectedBody, path: &str) -> bool {
         fail(format!("wrong body for {path}: {}", String::from_utf8_lossy(body)));
     }
     true
-}
-
-/// The body every answer must have, around the place of its request's path.
-struct ExpectedBody {
-    before: Vec<u8>,
-    after: Option<Vec<u8>>,
-}
-
-impl ExpectedBody {
-    fn new(template: Vec<u8>) -> Self {
-        match memchr::memmem::find(&template, PATH_MARK.as_bytes()) {
-            Some(at) => Self {
-                after: Some(template[at + PATH_MARK.len()..].to_vec()),
-                before: template[..at].to_vec(),
-            },
-            None => Self { before: template, after: None },
-        }
-    }
-
-    fn matches(&self, body: &[u8], path: &str) -> bool {
-        let Some(after) = &self.after else { return body == self.before };
-        body.strip_prefix(self.before.as_slice())
-            .and_then(|rest| rest.strip_prefix(path.as_bytes()))
-            .is_some_and(|rest| rest == after)
-    }
-}
-
-/// Which path the next request asks for: always one, or `/item/0000000` and so on in turn, of a
-/// fixed width, so that every body has the same size.
-struct Paths {
-    one: String,
-    count: u64,
-    next: u64,
-    step: u64,
-}
-
-impl Paths {
-    fn new(args: &Args) -> Self {
-        let count = args.get("paths").unwrap_or(0);
-        // A prime step visits every path, and not in the order in which they were recorded.
-        let step = if args.get::<String>("order").as_deref() == Some("mixed") { 7919 } else { 1 };
-        Self { one: args.get("path").unwrap_or_else(|| "/".into()), count, next: 0, step }
-    }
-
-    /// Writes the next path; false if it is the one that is there.
-    fn next_into(&mut self, path: &mut String) -> bool {
-        use std::fmt::Write as _;
-        if self.count == 0 {
-            if path.is_empty() {
-                path.push_str(&self.one);
-            }
-            return false;
-        }
-        path.clear();
-        // Writing to a string can't fail.
-        let _ = write!(path, "/item/{:07}", self.next);
-        self.next = (self.next + self.step) % self.count;
-        true
-    }
 }

@@ -1,0 +1,418 @@
+//! Why a handshake failed, in plain words, from either side.
+//!
+//! rustls names what it saw; here is what that means to whoever reads the log or the 502.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
+
+use crate::net::error::Cause;
+use crate::x509;
+
+/// What ended a handshake, before anybody has put it into words.
+#[derive(Debug)]
+pub(in crate::net) enum Broken {
+    Tls(rustls::Error),
+    Io(io::Error),
+    /// The peer closed its connection in the middle.
+    Left,
+}
+
+impl From<rustls::Error> for Broken {
+    fn from(error: rustls::Error) -> Self {
+        Broken::Tls(error)
+    }
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Broken::Io(error)
+    }
+}
+
+/// Why an origin and Ouli, its client, agreed on nothing. Completes "no TLS with …:".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OriginFailure {
+    #[error("its certificate is from an authority that is not trusted here")]
+    UnknownIssuer,
+    #[error("its certificate is self-signed, and not trusted here")]
+    SelfSigned,
+    #[error("its certificate is for {}, and not for {asked}", Names(has))]
+    WrongName { asked: String, has: Vec<String> },
+    #[error("its certificate has expired{}", On(.0))]
+    Expired(Option<String>),
+    #[error("its certificate is not valid yet{}", Until(.0))]
+    NotYetValid(Option<String>),
+    #[error("its certificate is not fit for a server: {0}")]
+    BadCertificate(String),
+    #[error("no TLS version, cipher or key exchange is known to both sides: {0}")]
+    NothingInCommon(String),
+    #[error("it speaks neither HTTP/2 nor HTTP/1.1 above TLS")]
+    NoProtocol,
+    #[error("it wants a client certificate")]
+    WantsCertificate,
+    #[error("it refuses the client certificate ({0})")]
+    RefusesCertificate(String),
+    #[error("it does not know the name {0}")]
+    UnknownName(String),
+    #[error("no certificate can be for the name {0}")]
+    UnusableName(String),
+    #[error("it speaks no TLS")]
+    NotTls,
+    #[error("it closed the connection during the handshake")]
+    Left,
+    #[error("the system's root certificates can't be had: {0}")]
+    NoRoots(String),
+    #[error("{0}")]
+    Io(Cause),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl OriginFailure {
+    /// `asked`: the name that the certificate had to be for. `shown`: whether Ouli had a
+    /// certificate to show.
+    pub(super) fn of(broken: Broken, asked: &ServerName<'_>, shown: bool) -> Self {
+        match broken {
+            Broken::Left => OriginFailure::Left,
+            Broken::Io(error) if is_gone(&error) => OriginFailure::Left,
+            Broken::Io(error) => OriginFailure::Io(error.into()),
+            Broken::Tls(error) => Self::of_tls(error, asked, shown),
+        }
+    }
+
+    /// What an origin said after the handshake.
+    pub(super) fn later(error: rustls::Error, shown: bool) -> Self {
+        match error {
+            rustls::Error::AlertReceived(alert) => Self::of_alert(alert, shown),
+            other => OriginFailure::Other(other.to_string()),
+        }
+    }
+
+    /// That which an error of a stream stands for: an origin may refuse a client when the
+    /// handshake is done.
+    pub fn in_error(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    fn of_tls(error: rustls::Error, asked: &ServerName<'_>, shown: bool) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(why) => Self::of_certificate(why, asked),
+            rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => {
+                OriginFailure::UnknownName(host(asked))
+            }
+            rustls::Error::AlertReceived(alert) => Self::of_alert(alert, shown),
+            rustls::Error::NoApplicationProtocol => OriginFailure::NoProtocol,
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+                OriginFailure::NotTls
+            }
+            rustls::Error::PeerIncompatible(why) => {
+                OriginFailure::NothingInCommon(incompatible(&why))
+            }
+            other => OriginFailure::Other(other.to_string()),
+        }
+    }
+
+    fn of_certificate(why: CertificateError, asked: &ServerName<'_>) -> Self {
+        let asked = || host(asked);
+        match why {
+            CertificateError::UnknownIssuer => OriginFailure::UnknownIssuer,
+            CertificateError::NotValidForName => {
+                OriginFailure::WrongName { asked: asked(), has: Vec::new() }
+            }
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                let has = presented.iter().filter_map(|name| presented_name(name)).collect();
+                OriginFailure::WrongName { asked: asked(), has }
+            }
+            CertificateError::Expired => OriginFailure::Expired(None),
+            CertificateError::ExpiredContext { not_after, .. } => {
+                OriginFailure::Expired(Some(date(not_after)))
+            }
+            CertificateError::NotValidYet => OriginFailure::NotYetValid(None),
+            CertificateError::NotValidYetContext { not_before, .. } => {
+                OriginFailure::NotYetValid(Some(date(not_before)))
+            }
+            // webpki's word for an authority's certificate that a server shows as its own.
+            CertificateError::Other(other)
+                if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+            {
+                OriginFailure::SelfSigned
+            }
+            other => OriginFailure::BadCertificate(other.to_string()),
+        }
+    }
+
+    /// What a server says when it gives up (RFC 8446 section 6.2).
+    fn of_alert(alert: AlertDescription, shown: bool) -> Self {
+        use AlertDescription as Alert;
+        match alert {
+            Alert::CertificateRequired => OriginFailure::WantsCertificate,
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+                if shown =>
+            {
+                OriginFailure::RefusesCertificate(name_of(alert))
+            }
+            // Before TLS 1.3 there was no better word for it.
+            Alert::BadCertificate | Alert::NoCertificate => OriginFailure::WantsCertificate,
+            Alert::NoApplicationProtocol => OriginFailure::NoProtocol,
+            Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity => {
+                OriginFailure::NothingInCommon(format!("the origin says {}", name_of(alert)))
+            }
+            other => OriginFailure::Other(format!("the origin says {}", name_of(other))),
+        }
+    }
+
+    /// What a person may do about it. `own_roots`: whether `target_ca` is set.
+    pub(super) fn hint(&self, own_roots: bool) -> Option<String> {
+        let hint = match self {
+            OriginFailure::UnknownIssuer | OriginFailure::SelfSigned if own_roots => {
+                "`target_ca` holds other certificates than the one it needs"
+            }
+            OriginFailure::UnknownIssuer => {
+                "name its authority's certificate with `target_ca`, if you trust it"
+            }
+            OriginFailure::SelfSigned => "name the certificate with `target_ca`, if you trust it",
+            OriginFailure::WrongName { has, .. } => {
+                let name = has.iter().find(|name| !name.starts_with('*'))?;
+                return Some(format!("`target_server_name = \"{name}\"` asks for that name"));
+            }
+            OriginFailure::Expired(_) | OriginFailure::NotYetValid(_) => {
+                "look at this machine's clock as well"
+            }
+            OriginFailure::WantsCertificate => {
+                "give it one with `target_client_cert` and `target_client_key`"
+            }
+            OriginFailure::UnknownName(_) => "`target_server_name` asks for another name",
+            OriginFailure::UnusableName(_) => "give it one with `target_server_name`",
+            OriginFailure::NotTls => "for plain HTTP it is `target_type = \"http\"`",
+            OriginFailure::NoRoots(_) => {
+                "install the system's CA certificates, or name a file of them with `target_ca`"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Why a client and Ouli, its server, agreed on nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientFailure {
+    #[error("the client does not trust the certificate{}", Trust(.0))]
+    Untrusted(Issuer),
+    #[error("the client says that the certificate has expired; is its clock right?")]
+    Expired,
+    #[error("the client refuses the certificate ({alert}): it does not trust it, or asks for another name than {}{}", Asked(.name), Trust(.issuer))]
+    Refused { alert: String, name: Option<String>, issuer: Issuer },
+    #[error("no TLS version, cipher or key exchange is known to both sides: {0}")]
+    NothingInCommon(String),
+    #[error("the client speaks neither HTTP/2 nor HTTP/1.1 above TLS")]
+    NoProtocol,
+    #[error("no certificate could be issued for {}", Asked(.0))]
+    NoCertificate(Option<String>),
+    #[error("the client speaks plain HTTP to a port with TLS: its URL begins with https://")]
+    PlainHttp,
+    #[error("the client speaks no TLS")]
+    NotTls,
+    #[error("the client left during the handshake{}", Untold(.0))]
+    Left(Issuer),
+    #[error("the handshake was not complete after {0:?}")]
+    TimedOut(Duration),
+    #[error("{0}")]
+    Io(Cause),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Whose certificates a listener shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Issuer {
+    /// The local authority's.
+    Local,
+    /// `source_cert`.
+    Configured,
+}
+
+impl ClientFailure {
+    /// `name`: what the client asked for. `first`: the first byte that it sent.
+    pub(super) fn of(
+        broken: Broken,
+        name: Option<&str>,
+        issuer: Issuer,
+        first: Option<u8>,
+    ) -> Self {
+        match broken {
+            Broken::Left => ClientFailure::Left(issuer),
+            Broken::Io(error) if is_gone(&error) => ClientFailure::Left(issuer),
+            Broken::Io(error) => ClientFailure::Io(error.into()),
+            Broken::Tls(error) => Self::of_tls(error, name, issuer, first),
+        }
+    }
+
+    fn of_tls(error: rustls::Error, name: Option<&str>, issuer: Issuer, first: Option<u8>) -> Self {
+        match error {
+            rustls::Error::AlertReceived(alert) => Self::of_alert(alert, name, issuer),
+            rustls::Error::NoApplicationProtocol => ClientFailure::NoProtocol,
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+                // Methods are words in capitals.
+                match first {
+                    Some(b'A'..=b'Z') => ClientFailure::PlainHttp,
+                    _ => ClientFailure::NotTls,
+                }
+            }
+            rustls::Error::PeerIncompatible(why) => {
+                ClientFailure::NothingInCommon(incompatible(&why))
+            }
+            // rustls' words for a resolver that has none.
+            rustls::Error::General(why) if why.contains("no server certificate chain") => {
+                ClientFailure::NoCertificate(name.map(str::to_owned))
+            }
+            other => ClientFailure::Other(other.to_string()),
+        }
+    }
+
+    fn of_alert(alert: AlertDescription, name: Option<&str>, issuer: Issuer) -> Self {
+        use AlertDescription as Alert;
+        match alert {
+            Alert::UnknownCA => ClientFailure::Untrusted(issuer),
+            Alert::CertificateExpired => ClientFailure::Expired,
+            // Most libraries say one of these for whatever they don't like of a certificate.
+            Alert::BadCertificate | Alert::CertificateUnknown | Alert::UnsupportedCertificate => {
+                let name = name.map(str::to_owned);
+                ClientFailure::Refused { alert: name_of(alert), name, issuer }
+            }
+            Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity => {
+                ClientFailure::NothingInCommon(format!("the client says {}", name_of(alert)))
+            }
+            Alert::UserCanceled => ClientFailure::Left(issuer),
+            other => ClientFailure::Other(format!("the client says {}", name_of(other))),
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof)
+}
+
+/// What rustls found missing, less its type's name.
+fn incompatible(why: &PeerIncompatible) -> String {
+    let text = match why {
+        PeerIncompatible::Tls12NotOffered
+        | PeerIncompatible::Tls12NotOfferedOrEnabled
+        | PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::SupportedVersionsExtensionRequired => "TLS 1.2 or 1.3 is needed",
+        PeerIncompatible::NoCipherSuitesInCommon => "no cipher suite in common",
+        PeerIncompatible::NoKxGroupsInCommon => "no key exchange in common",
+        PeerIncompatible::NoSignatureSchemesInCommon => {
+            "no way to sign in common; the certificate's key may be of a kind that is too new or \
+             too old"
+        }
+        other => return format!("{other:?}"),
+    };
+    text.to_owned()
+}
+
+/// An alert by its name in RFC 8446.
+fn name_of(alert: AlertDescription) -> String {
+    let Some(name) = alert.as_str() else { return format!("alert {}", u8::from(alert)) };
+    let mut out = String::new();
+    for (index, letter) in name.char_indices() {
+        let after_small = index > 0 && name.as_bytes()[index - 1].is_ascii_lowercase();
+        if letter.is_ascii_uppercase() && after_small {
+            out.push('_');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+    out
+}
+
+fn host(name: &ServerName<'_>) -> String {
+    name.to_str().into_owned()
+}
+
+/// `DnsName("api.test")` as `api.test`, `IpAddress(::1)` as `::1`.
+fn presented_name(debug: &str) -> Option<String> {
+    let inside = |kind: &str| debug.strip_prefix(kind)?.strip_prefix('(')?.strip_suffix(')');
+    let name = inside("DnsName").or_else(|| inside("IpAddress"))?;
+    Some(name.trim_matches('"').to_owned())
+}
+
+fn date(time: UnixTime) -> String {
+    x509::date(x509::seconds(time))
+}
+
+/// Names of a certificate, the first few.
+struct Names<'a>(&'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN_MAX: usize = 5;
+        match self.0 {
+            [] => f.write_str("another name"),
+            names if names.len() > SHOWN_MAX => {
+                let more = names.len() - SHOWN_MAX;
+                write!(f, "{} and {more} more", names[..SHOWN_MAX].join(", "))
+            }
+            names => f.write_str(&names.join(", ")),
+        }
+    }
+}
+
+struct On<'a>(&'a Option<String>);
+
+impl fmt::Display for On<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |date| write!(f, " on {date}"))
+    }
+}
+
+struct Until<'a>(&'a Option<String>);
+
+impl fmt::Display for Until<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |date| write!(f, ", but from {date} on"))
+    }
+}
+
+struct Asked<'a>(&'a Option<String>);
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_deref().unwrap_or("this address"))
+    }
+}
+
+/// What makes a client trust it.
+struct Trust<'a>(&'a Issuer);
+
+impl fmt::Display for Trust<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Issuer::Local => "; `ouli ca` says how to make it",
+            Issuer::Configured => "; it is that of `source_cert`",
+        })
+    }
+}
+
+/// Some clients leave without a word when they don't like a certificate.
+struct Untold<'a>(&'a Issuer);
+
+impl fmt::Display for Untold<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Issuer::Local => {
+                "; if it does not trust the certificate, `ouli ca` says how to make it"
+            }
+            Issuer::Configured => "; it may not trust the certificate of `source_cert`",
+        })
+    }
+}
