@@ -141,9 +141,7 @@ impl<'s> Rx<'s> {
         let next = pin!(next(&mut self.body));
         let came = match self.stall_timeout {
             None => next.await,
-            Some(limit) => {
-                within(limit, next).await.map_err(|_| Unread::Stalled(limit))?
-            }
+            Some(limit) => within(limit, next).await.map_err(|_| Unread::Stalled(limit))?,
         };
         came.map_err(|_| Unread::Left)
     }

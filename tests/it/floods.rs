@@ -142,12 +142,23 @@ fn priorities() {
     });
 }
 
+/// They move a window, so they are no idle frames; what they cost, their sender pays for.
 #[test]
-fn window_updates_by_one() {
-    ends_only_its_connection(&[], |frames, round| match round {
-        0 => frames.send(&Frame::request(1, END_STREAM, "GET", "/hold")),
-        _ => frames.send(&Frame::window_update(if round % 2 == 0 { 0 } else { 1 }, 1)),
-    });
+fn window_updates_by_one_harm_no_other_client() {
+    let origin = origin();
+    let ouli = Ouli::record(&origin).config("workers = 1\n").start();
+    let mut other = ouli.client_over(Protocol::H2c);
+    assert_eq!(other.get("/").status, 200);
+    let before = ouli.memory_kib("RssAnon");
+    let mut frames = Frames::connect(ouli.address(), &[]);
+    frames.send(&Frame::request(1, END_STREAM, "GET", "/hold"));
+    let updates = [Frame::window_update(0, 1).to_bytes(), Frame::window_update(1, 1).to_bytes()];
+    let many = updates.concat().repeat(1000);
+    for _ in 0..50 {
+        frames.write(&many);
+        assert_eq!(other.get("/").status, 200);
+    }
+    assert!(ouli.memory_kib("RssAnon").saturating_sub(before) < MEMORY_KIB);
 }
 
 /// A small table that every request names many times over: a few bytes that unfold into many.

@@ -26,3 +26,4 @@ mod scale;
 mod sockets;
 mod startup;
 mod support;
+mod tls;

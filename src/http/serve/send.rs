@@ -93,7 +93,11 @@ pub(super) async fn send_body(
 
 /// Waits for as long as the pace says, or until the client leaves. What was to be sent before
 /// doesn't wait as well.
-pub(super) async fn pause(delay: Duration, rx: &mut Rx<'_, '_>, tx: &mut Tx<'_, '_>) -> Result<(), Stop> {
+pub(super) async fn pause(
+    delay: Duration,
+    rx: &mut Rx<'_, '_>,
+    tx: &mut Tx<'_, '_>,
+) -> Result<(), Stop> {
     if delay.is_zero() {
         return Ok(());
     }
