@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::frames::{Frame, FrameOrigin};
 use crate::support::*;
 
 /// RFC 9113 section 7.
@@ -140,11 +141,13 @@ fn a_reset_instead_of_an_answer_is_a_502() {
 #[test]
 fn an_answer_that_wants_no_more_of_the_request_is_whole() {
     const NO_ERROR: u32 = 0;
-    let origin = Origin::h2c().h2_script("/", |talk| {
-        talk.reply("enough");
-        talk.reset(NO_ERROR);
+    let origin = FrameOrigin::new(&[], |talk| {
+        while let Some(stream) = talk.request() {
+            talk.answer(stream, "enough");
+            talk.frames.send(&Frame::reset(stream, NO_ERROR));
+        }
     });
-    let ouli = Ouli::record(&origin).start();
+    let ouli = Ouli::command("record").origin(origin.url()).start();
     for protocol in [Protocol::Http1, Protocol::H2c] {
         let body = vec![0; 300_000];
         let answer = ouli.client_over(protocol).try_ask(&Ask::post("/", body)).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::support::frames::{END_STREAM, Frame, Frames, HEADERS};
+use crate::support::frames::{END_STREAM, Frame, Frames, HEADERS};
 use crate::support::*;
 
 #[test]

@@ -162,6 +162,11 @@ pub fn client_config(
     Arc::new(config)
 }
 
+/// How a client speaks TLS that offers these protocols and trusts these authorities.
+pub fn tls_config(alpn: &[&[u8]], trusted: &[String]) -> Arc<ClientConfig> {
+    client_config(alpn, trusted, None)
+}
+
 fn roots(trusted: &[String]) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     for root in trusted.iter().flat_map(|pem| certificates(pem)) {

@@ -2,11 +2,15 @@
 
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::ClientConfig;
 
 use super::ask::Ask;
 use super::message::{Ending, Failure, Headers, Response};
 use super::peer::{PATIENCE, Peer};
+use super::socket::Socket;
 use super::wire::{BodySoFar, Framing, Stop, Wire, declared_framing, parse_head};
 
 /// A socket to an HTTP/1.1 peer, over TLS or not.
@@ -28,6 +32,23 @@ impl Connection {
     pub(super) fn reach(peer: &Peer) -> std::io::Result<Self> {
         let wire = Wire::new(peer.dial()?);
         Ok(Connection { wire, host: peer.authority() })
+    }
+
+    /// With a way to speak TLS of the test's own.
+    pub fn over_tls(
+        address: SocketAddr,
+        config: Arc<ClientConfig>,
+        name: &str,
+    ) -> std::io::Result<Self> {
+        let peer = Peer { name: Some(name.to_owned()), ..Peer::new(address) };
+        let Socket::Plain(stream) = peer.dial()? else { unreachable!("no TLS was asked for") };
+        let wire = Wire::new(Socket::client(stream, config, name)?);
+        Ok(Connection { wire, host: peer.authority() })
+    }
+
+    /// Whether the handshake took up an earlier session.
+    pub fn was_resumed(&self) -> bool {
+        self.wire.stream.was_resumed()
     }
 
     /// Sends bytes as they are. A peer that has gone is no failure here: the answer tells.

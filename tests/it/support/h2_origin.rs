@@ -68,9 +68,9 @@ pub fn serve(stream: TcpStream, tls: Tls, shared: &Arc<Shared>) {
 
 async fn serve_io<T: AsyncRead + AsyncWrite + Unpin>(io: T, shared: Arc<Shared>) {
     let mut builder = Builder::new();
-    // Scripts may leave bodies unread for long: no attack, here.
+    // Scripts may leave bodies unread for long, and clients may leave: no attack, here.
     builder.data_frame_budget(1 << 30).initial_connection_window_size(1 << 28);
-    builder.max_send_buffer_size(SEND_BUFFER);
+    builder.max_send_buffer_size(SEND_BUFFER).max_pending_accept_reset_streams(1 << 20);
     match shared.h2.max_streams.load(Ordering::SeqCst) {
         0 => {}
         count => drop(builder.max_concurrent_streams(count)),

@@ -37,7 +37,7 @@ mod wait;
 mod wire;
 
 pub use ask::Ask;
-pub use certificates::{Authority, Flaw, Identity, authority};
+pub use certificates::{Authority, Flaw, Identity, authority, tls_config};
 pub use client::Client;
 pub use connection::Connection;
 pub use endpoint::Endpoint;

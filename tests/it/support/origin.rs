@@ -43,6 +43,7 @@ pub struct Shared {
     routes: Mutex<Vec<Arc<Route>>>,
     pub(super) requests: Mutex<Vec<Request>>,
     faults: Mutex<Vec<String>>,
+    full_handshakes: AtomicUsize,
     pub(super) failed_handshakes: Mutex<Vec<String>>,
     /// Every connection that is open, to be shut when the origin stops.
     open: Mutex<HashMap<usize, TcpStream>>,
@@ -212,6 +213,11 @@ impl Origin {
         self.shared.h2.most_streams()
     }
 
+    /// Handshakes of HTTP/1.1 over TLS that took up no earlier session.
+    pub fn full_handshakes(&self) -> usize {
+        self.shared.full_handshakes.load(Ordering::SeqCst)
+    }
+
     /// Handshakes that failed, and why.
     pub fn failed_handshakes(&self) -> Vec<String> {
         self.shared.failed_handshakes.lock().unwrap().clone()
@@ -322,7 +328,12 @@ fn serve_http1(stream: TcpStream, tls: Tls, listed: Listed<'_>) {
     let socket = match tls {
         None => Socket::Plain(stream),
         Some(config) => match Socket::server(stream, config) {
-            Ok(socket) => socket,
+            Ok(socket) => {
+                if !socket.was_resumed() {
+                    shared.full_handshakes.fetch_add(1, Ordering::SeqCst);
+                }
+                socket
+            }
             Err(error) => {
                 return shared.failed_handshakes.lock().unwrap().push(error.to_string());
             }
@@ -342,6 +353,7 @@ fn serve_http1(stream: TcpStream, tls: Tls, listed: Listed<'_>) {
             let socket = socket2::SockRef::from(wire.stream.tcp());
             socket.set_linger(Some(Duration::ZERO)).unwrap();
         }
+        After::Truncate => drop(wire.stream.tcp().shutdown(Shutdown::Both)),
         _ => wire.stream.finish(Shutdown::Both),
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, ServerConfig, ServerConnection, StreamOwned,
+};
 
 pub enum Socket {
     Plain(TcpStream),
@@ -49,6 +51,16 @@ impl Socket {
             Socket::Client(tls) => tls.conn.alpn_protocol(),
             Socket::Server(tls) => tls.conn.alpn_protocol(),
         }
+    }
+
+    /// Whether the handshake took up an earlier session.
+    pub fn was_resumed(&self) -> bool {
+        let kind = match self {
+            Socket::Plain(_) => None,
+            Socket::Client(tls) => tls.conn.handshake_kind(),
+            Socket::Server(tls) => tls.conn.handshake_kind(),
+        };
+        kind == Some(HandshakeKind::Resumed)
     }
 
     /// The end of what this side sends, in good order: over TLS with a close_notify before it.

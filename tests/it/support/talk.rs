@@ -11,6 +11,8 @@ use super::wire::{BodySoFar, Framing, Stop, Wire};
 pub enum After {
     KeepAlive,
     Close,
+    /// Closes in good order below TLS, and says nothing on it.
+    Truncate,
     Reset,
 }
 
@@ -101,6 +103,11 @@ impl Talk<'_> {
     /// Closes in an orderly way once the script has ended.
     pub fn close(&mut self) {
         self.after = After::Close;
+    }
+
+    /// Ends the connection without TLS's own goodbye once the script has ended.
+    pub fn truncate(&mut self) {
+        self.after = After::Truncate;
     }
 
     /// Resets the connection once the script has ended.
