@@ -28,6 +28,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::grpc::{Catalog, Descriptors};
+
 pub use fault::{Fault, Faults, Place};
 pub use file::{Checked, Need, check, load, parse_bytes};
 pub(crate) use host::{parse_address, parse_host};
@@ -91,6 +93,17 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+impl Config {
+    /// The descriptor sets of all endpoints that have one.
+    pub fn descriptors(&self) -> Catalog {
+        let named = |endpoint: &Endpoint| {
+            let set = endpoint.grpc_descriptors.clone()?;
+            Some((endpoint.name.clone(), set))
+        };
+        self.endpoints.iter().filter_map(named).collect()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -136,6 +149,8 @@ pub struct Endpoint {
     pub redact_request_headers: Vec<String>,
     pub response_header_replacements: Vec<Replacement>,
     pub rewrite_location: bool,
+    /// What the messages of gRPC calls are.
+    pub grpc_descriptors: Option<Arc<Descriptors>>,
     /// Who wrote it down, for messages.
     pub written: Written,
 }
@@ -153,6 +168,7 @@ impl Endpoint {
             redact_request_headers: Vec::new(),
             response_header_replacements: Vec::new(),
             rewrite_location: true,
+            grpc_descriptors: None,
             written: Written::Elsewhere,
         }
     }
