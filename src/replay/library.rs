@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::session::{Session, Settings};
 use super::source::{Endpoints, Folder, Left, LoadError, OpenError, Source, Tapes};
 use crate::exchange::Digest;
+use crate::grpc::Catalog;
 
 /// Sessions without recordings that are remembered, to count what was missed in them. Their names
 /// come from the network, so there must be a bound; those past it are empty all the same.
@@ -46,9 +47,10 @@ impl Library {
     pub fn open(
         dir: &Path,
         left: Vec<Left>,
+        descriptors: Catalog,
         settings: Settings,
     ) -> Result<Arc<Library>, OpenError> {
-        let folder = Folder::open(dir)?;
+        let folder = Folder::open(dir)?.described(descriptors);
         let source: Arc<dyn Source> = match left.is_empty() {
             true => Arc::new(folder),
             false => Arc::new(Tapes::new(folder, left)),
