@@ -22,7 +22,7 @@ pub(super) async fn replay_or_forward(
         body.push(bytes);
         spool.push(bytes).map_err(spool_problem)?;
     }
-    match serve::choose(request, path, &session, body.finish(), &mut arena.key) {
+    match serve::choose(request, path, &session, &mut body, &mut arena.key) {
         Choice::Hit(recorded) => serve::answer_with(request, recorded, client).await,
         Choice::Exhausted(_) | Choice::Miss => {
             let body = Upload::Spooled(spool);

@@ -17,6 +17,9 @@ use super::{Bounds, json};
 use crate::exchange::{Coding, Digest, Fields};
 use crate::grpc;
 
+/// Bytes of a print as part of a key.
+pub const PRINT_BYTES: usize = 1 + size_of::<Digest>();
+
 /// Who knows the messages of some gRPC methods.
 pub trait Canonical: fmt::Debug + Send + Sync {
     /// A client's message of the method at this path (`/package.Service/Method`) as JSON; none
@@ -69,13 +72,16 @@ impl MessagePrint {
         MessagePrint { by: By::Bytes, digest, len }
     }
 
-    /// Writes what tells prints apart.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        out.push(match self.by {
+    /// What tells prints apart, to be part of a key.
+    pub fn to_bytes(self) -> [u8; PRINT_BYTES] {
+        let mut bytes = [0; PRINT_BYTES];
+        let (kind, digest) = bytes.split_at_mut(1);
+        kind.fill(match self.by {
             By::Bytes => 1,
             By::Value => 2,
         });
-        out.extend_from_slice(&self.digest.0);
+        digest.copy_from_slice(&self.digest.0);
+        bytes
     }
 }
 

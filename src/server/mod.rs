@@ -181,6 +181,7 @@ fn settings(config: &Config, mode: Mode, strict: bool) -> Settings {
         } else {
             AfterLast::Repeat
         },
+        canonical: None,
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn replay(
     while let Some(bytes) = client.rx.body().await? {
         body.push(bytes);
     }
-    match choose(request, path, &session, body.finish(), &mut arena.key) {
+    match choose(request, path, &session, &mut body, &mut arena.key) {
         Choice::Hit(recorded) => answer_with(request, recorded, client).await,
         Choice::Exhausted(_) => Err(miss::exhausted(request, path)),
         Choice::Miss => Err(miss::unknown(request, path, session.clone(), &arena.key, body).await),
@@ -68,24 +68,18 @@ fn answered_early<'s>(
     key: &mut Vec<u8>,
 ) -> Option<&'s Recorded> {
     key::write(key, &asked(request, path, BodyPrint::None), &request.here.redactor);
-    if !session.holds(key) {
-        return None;
-    }
-    match session.choose(key) {
-        Choice::Hit(recorded) => Some(recorded),
-        Choice::Exhausted(_) | Choice::Miss => None,
-    }
+    session.choose_early(key)
 }
 
 pub(super) fn choose<'s>(
     request: &Request<'_>,
     path: &str,
     session: &'s Session,
-    body: BodyPrint,
+    body: &mut BodyKey,
     key: &mut Vec<u8>,
 ) -> Choice<'s> {
-    key::write(key, &asked(request, path, body), &request.here.redactor);
-    session.choose(key)
+    key::write(key, &asked(request, path, body.finish()), &request.here.redactor);
+    session.choose(key, body)
 }
 
 fn asked<'a>(request: &Request<'a>, path: &'a str, body: BodyPrint) -> matching::Asked<'a> {
