@@ -169,6 +169,7 @@ fn messages_are_compared_by_value_or_by_offset() {
         ("\n{\"token\":\"a\"}", "\n{\"token\":\"b\"}", {
             "message 3 at /token: asked REDACTED, recorded REDACTED"
         }),
+        ("{\"a\":1}", "{\"a\":2}", "message 3 at /a: asked 1, recorded 2"),
         ("abc", "abd", {
             "message 3, byte 2: asked 61 62 [63] of 3 bytes, recorded 61 62 [64] of 3 bytes"
         }),

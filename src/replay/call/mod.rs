@@ -239,7 +239,7 @@ impl<'s> Call<'s> {
     /// Where no calls compete: the first part takes its recording.
     fn advance_alone(&mut self) -> Next<'s> {
         let (session, heard) = (self.session, &self.course.heard);
-        if !heard.may_begin(session) {
+        if !self.course.may_be_due(session) {
             return self.wait_for_any();
         }
         while let Some(due) = heard.left(session, |one| self.course.is_due(session, one)) {
@@ -255,7 +255,7 @@ impl<'s> Call<'s> {
 
     fn advance_at_desk(&mut self, patience: Patience) -> Next<'s> {
         let (session, course) = (self.session, &self.course);
-        if course.sent == 0 && !course.heard.may_begin(session) {
+        if !course.may_be_due(session) {
             return self.wait_for_any();
         }
         let mut desk = session.desk();
