@@ -198,7 +198,7 @@ mod tests {
             let fits = |recording| recording % 2 == parity;
             ledger.reserve_fitting(&all, &cursor, AfterLast::Repeat, fits)
         };
-        let order = [1, 0, 1, 0, 0].map(|parity| next(parity));
+        let order = [1, 0, 1, 0, 0].map(next);
         assert_eq!(order, [1, 0, 3, 2, 4].map(|n| Some(Reserved::Given(n))));
         assert_eq!(ledger.left(&all, &cursor).collect::<Vec<_>>(), [5]);
         assert_eq!(next(0), Some(Reserved::Repeated(4)));
