@@ -14,6 +14,7 @@ use super::session::{Session, Settings};
 use super::source::{Endpoints, Folder, Left, LoadError, OpenError, Source, Tapes};
 use crate::exchange::Digest;
 use crate::grpc::Catalog;
+use crate::matching::Canonical;
 
 /// Sessions without recordings that are remembered, to count what was missed in them. Their names
 /// come from the network, so there must be a bound; those past it are empty all the same.
@@ -157,7 +158,9 @@ impl Library {
             let cassette = self.source.load(name)?.unwrap_or_default();
             let source = self.source.clone();
             let body_path = Arc::new(move |digest: &Digest| source.body_path(digest));
-            Session::build(name, cassette.exchanges, &self.settings, body_path)
+            let descriptors = Some(cassette.descriptors).filter(|all| !all.is_empty());
+            let canonical = descriptors.map(|all| Arc::new(all) as Arc<dyn Canonical>);
+            Session::build(name, cassette.exchanges, &self.settings, body_path, canonical)
                 .map(Arc::new)
                 .map_err(|error| LoadError::new(self.source.path(name), error))
         };

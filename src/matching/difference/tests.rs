@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::exchange::Fields;
-use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, MessageKey, key};
+use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, MessageKey, Method, key};
 
 const BOUNDS: Bounds = Bounds { match_bytes_max: 1 << 16, decoded_bytes_max: 1 << 20 };
 
@@ -141,15 +141,17 @@ fn bytes_are_compared_by_offset() {
 struct Tagged;
 
 impl crate::matching::Canonical for Tagged {
-    fn request_json(&self, _: &str, message: &[u8]) -> Option<Vec<u8>> {
-        message.strip_prefix(b"\x0a").map(Into::into)
+    fn request_json(&self, _: &str, _: &str, message: &[u8]) -> Option<String> {
+        String::from_utf8(message.strip_prefix(b"\x0a")?.to_vec()).ok()
     }
 }
+
+const TAGGED: Method<'_> = Method { endpoint: "api", path: "/", canonical: Some(&Tagged) };
 
 fn messages(number: u32, asked: impl AsRef<[u8]>, recorded: impl AsRef<[u8]>) -> String {
     let (asked, recorded) = (asked.as_ref(), recorded.as_ref());
     let fields = Fields::from_iter([("content-type", "application/grpc")]);
-    let mut key = MessageKey::new(&fields, "/", Some(&Tagged), BOUNDS, Vec::new());
+    let mut key = MessageKey::new(&fields, TAGGED, BOUNDS, Vec::new());
     let mut print = |content: &[u8]| {
         key.begin(false);
         key.push(content);

@@ -118,15 +118,16 @@ impl Session {
         call
     }
 
-    /// Takes the messages of a call with these request fields to the method at this path.
+    /// Takes the messages of a call with these request fields to the method at this path. `buffer`
+    /// gives it memory.
     pub fn message_key<'a>(
         &'a self,
         fields: &Fields,
+        endpoint: &'a str,
         path: &'a str,
         buffer: Vec<u8>,
     ) -> MessageKey<'a> {
-        let canonical = self.bodies.canonical.as_deref();
-        MessageKey::new(fields, path, canonical, self.bodies.bounds, buffer)
+        self.bodies.live_message_key(fields, endpoint, path, buffer)
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
