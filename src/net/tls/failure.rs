@@ -38,6 +38,9 @@ impl From<io::Error> for Broken {
 pub enum OriginFailure {
     #[error("its certificate is from an authority that is not trusted here")]
     UnknownIssuer,
+    /// One of the same name is.
+    #[error("its certificate is not from the authority of that name that is trusted here")]
+    OtherAuthority,
     #[error("its certificate is self-signed, and not trusted here")]
     SelfSigned,
     #[error("its certificate is for {}, and not for {asked}", Names(has))]
@@ -120,6 +123,7 @@ impl OriginFailure {
         let asked = || host(asked);
         match why {
             CertificateError::UnknownIssuer => OriginFailure::UnknownIssuer,
+            CertificateError::BadSignature => OriginFailure::OtherAuthority,
             CertificateError::NotValidForName => {
                 OriginFailure::WrongName { asked: asked(), has: Vec::new() }
             }
@@ -156,6 +160,7 @@ impl OriginFailure {
             | Alert::CertificateExpired
             | Alert::CertificateUnknown
             | Alert::UnknownCA
+            | Alert::DecryptError
             | Alert::AccessDenied
                 if shown =>
             {
@@ -174,10 +179,14 @@ impl OriginFailure {
     /// What a person may do about it. `own_roots`: whether `target_ca` is set.
     pub(super) fn hint(&self, own_roots: bool) -> Option<String> {
         let hint = match self {
-            OriginFailure::UnknownIssuer | OriginFailure::SelfSigned if own_roots => {
+            OriginFailure::UnknownIssuer
+            | OriginFailure::OtherAuthority
+            | OriginFailure::SelfSigned
+                if own_roots =>
+            {
                 "`target_ca` holds other certificates than the one it needs"
             }
-            OriginFailure::UnknownIssuer => {
+            OriginFailure::UnknownIssuer | OriginFailure::OtherAuthority => {
                 "name its authority's certificate with `target_ca`, if you trust it"
             }
             OriginFailure::SelfSigned => "name the certificate with `target_ca`, if you trust it",
@@ -208,9 +217,17 @@ impl OriginFailure {
 pub enum ClientFailure {
     #[error("the client does not trust the certificate{}", Trust(.0))]
     Untrusted(Issuer),
+    /// Its own authority has the same name and another key.
+    #[error("the client trusts another authority of the same name{}", Trust(.0))]
+    OtherAuthority(Issuer),
     #[error("the client says that the certificate has expired; is its clock right?")]
     Expired,
-    #[error("the client refuses the certificate ({alert}): it does not trust it, or asks for another name than {}{}", Asked(.name), Trust(.issuer))]
+    #[error(
+        "the client asks for {} and refuses the certificate ({alert}): it does not trust it, or it \
+         is not for that name{}",
+        Asked(.name),
+        Trust(.issuer)
+    )]
     Refused { alert: String, name: Option<String>, issuer: Issuer },
     #[error("no TLS version, cipher or key exchange is known to both sides: {0}")]
     NothingInCommon(String),
@@ -283,6 +300,7 @@ impl ClientFailure {
         use AlertDescription as Alert;
         match alert {
             Alert::UnknownCA => ClientFailure::Untrusted(issuer),
+            Alert::DecryptError => ClientFailure::OtherAuthority(issuer),
             Alert::CertificateExpired => ClientFailure::Expired,
             // Most libraries say one of these for whatever they don't like of a certificate.
             Alert::BadCertificate | Alert::CertificateUnknown | Alert::UnsupportedCertificate => {
@@ -309,7 +327,8 @@ fn incompatible(why: &PeerIncompatible) -> String {
         PeerIncompatible::Tls12NotOffered
         | PeerIncompatible::Tls12NotOfferedOrEnabled
         | PeerIncompatible::ServerDoesNotSupportTls12Or13
-        | PeerIncompatible::SupportedVersionsExtensionRequired => "TLS 1.2 or 1.3 is needed",
+        | PeerIncompatible::SupportedVersionsExtensionRequired
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => "TLS 1.2 or 1.3 is needed",
         PeerIncompatible::NoCipherSuitesInCommon => "no cipher suite in common",
         PeerIncompatible::NoKxGroupsInCommon => "no key exchange in common",
         PeerIncompatible::NoSignatureSchemesInCommon => {
@@ -397,7 +416,7 @@ struct Trust<'a>(&'a Issuer);
 impl fmt::Display for Trust<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Issuer::Local => "; `ouli ca` says how to make it",
+            Issuer::Local => "; `ouli ca` says how to have it trusted",
             Issuer::Configured => "; it is that of `source_cert`",
         })
     }
@@ -409,9 +428,7 @@ struct Untold<'a>(&'a Issuer);
 impl fmt::Display for Untold<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Issuer::Local => {
-                "; if it does not trust the certificate, `ouli ca` says how to make it"
-            }
+            Issuer::Local => "; if it does not trust the certificate, `ouli ca` says what to do",
             Issuer::Configured => "; it may not trust the certificate of `source_cert`",
         })
     }
