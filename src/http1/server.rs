@@ -35,7 +35,7 @@ pub async fn serve(mut conn: Conn, here: Rc<Here>) {
         deadline.set_after(patience);
         // Peers that close, stay silent or are idle when the drain starts get no answer.
         let Woken::Bytes(mut arena) = conn.idle(&here.worker.arenas, &mut deadline).await else {
-            return;
+            return conn.close();
         };
         match burst(&mut conn, &here, &mut arena, &mut deadline).await {
             ControlFlow::Continue(()) => patience = here.limits().idle_timeout,

@@ -53,7 +53,8 @@ fn one_that_was_killed_between_its_two_files_is_completed() {
 fn damage_is_told_and_nothing_is_overwritten() {
     let other = tempfile::tempdir().unwrap();
     Authority::open_in(other.path()).unwrap();
-    let damage: [(&str, &dyn Fn(&Path)); 6] = [
+    type Harm<'a> = &'a dyn Fn(&Path);
+    let damage: [(&str, Harm<'_>); 6] = [
         ("is there without `ca-key.pem`", &|dir| {
             fs::remove_file(dir.join("ca-key.pem")).unwrap();
         }),

@@ -215,7 +215,7 @@ fn a_listener_on_every_address_shows_the_one_that_was_reached() {
 }
 
 #[test]
-fn many_failures_are_one_line() {
+fn many_failures_are_few_lines() {
     run(async {
         let (certificates, _roots, _dir) = local();
         let front = Front::new(certificates).await;
@@ -225,6 +225,7 @@ fn many_failures_are_one_line() {
                 front.meet("api.test", client_config(RootCertStore::empty())).await;
             assert!(conn.is_none());
         }
-        assert_eq!(log.text().lines().count(), 1, "{}", log.text());
+        // A second line only where the machine took a second for the five.
+        assert!(log.text().lines().count() <= 2, "{}", log.text());
     });
 }
