@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os(), Path::new("")) {
         Ok(Command::Serve(invocation)) => cli::serve::run(*invocation),
         Ok(Command::Check(check)) => cli::check::run(&check),
+        Ok(Command::Ca) => cli::ca::run(),
         Ok(Command::Demo) => cli::demo::run(),
         Err(Stop::Help(text)) => {
             // `ouli --help | head` is no failure.

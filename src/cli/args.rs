@@ -18,6 +18,7 @@ pub enum Command {
     /// `record`, `replay` or `auto`.
     Serve(Box<Invocation>),
     Check(Check),
+    Ca,
     Demo,
 }
 
@@ -89,6 +90,14 @@ Examples:
 
 Exit codes: 0 all fine, 1 a faulty cassette, 2 a faulty configuration or bad usage";
 
+const CA_EXAMPLES: &str = "\
+Examples:
+  ouli ca                                                    the path of its certificate, and what to do
+  curl --cacert \"$(ouli ca 2>/dev/null)\" https://localhost:8443/
+
+It is kept in $XDG_DATA_HOME/ouli or ~/.local/share/ouli (macOS: ~/Library/Application Support/ouli), \
+or where OULI_CA_DIR says.";
+
 #[derive(Debug, Parser)]
 #[command(name = "ouli", version, about = ABOUT, long_about = OVERVIEW, after_help = EXAMPLES)]
 #[command(max_term_width = 100)]
@@ -123,6 +132,9 @@ enum TypedCommand {
         #[arg(value_name = "CASSETTE")]
         cassettes: Vec<PathBuf>,
     },
+    /// Make or show the local certificate authority, and how to trust it
+    #[command(after_help = CA_EXAMPLES)]
+    Ca,
     /// Show the whole story: record, stop the origin, replay, compare
     Demo,
 }
@@ -203,6 +215,7 @@ fn understand(typed: Typed, dir: &Path) -> Result<Command, Faults> {
         TypedCommand::Auto(shared) => serve(Mode::Auto, &shared, &Replay::instant()),
         TypedCommand::Replay { shared, replay } => serve(Mode::Replay, &shared, &replay),
         TypedCommand::Check { config, cassettes } => Ok(check(config, cassettes, dir)?),
+        TypedCommand::Ca => Ok(Command::Ca),
         TypedCommand::Demo => Ok(Command::Demo),
     }
 }
@@ -289,7 +302,7 @@ fn check(config: Option<PathBuf>, named: Vec<PathBuf>, dir: &Path) -> Result<Com
 fn usage_fault(args: &[OsString], error: &clap::Error) -> Fault {
     let no_command = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if error.kind() == no_command || error.kind() == ErrorKind::MissingSubcommand {
-        return Fault::new("no command", "expected record, replay, auto, check or demo")
+        return Fault::new("no command", "expected record, replay, auto, check, ca or demo")
             .with_hint("`ouli --help` explains them, and `ouli demo` shows them at work");
     }
     let text = error.to_string();

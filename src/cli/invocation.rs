@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::args::{Replay, Shared};
 use super::origin::{parse_listen, parse_origin};
 use crate::config::fault::quoted;
-use crate::config::{
-    self, Config, Endpoint, Fault, Faults, Mode, Need, Pace, Target, Written, units,
-};
+use crate::config::{self, Config, Endpoint, Fault, Faults, Mode, Need, Pace, Target, units};
 use crate::server::Invocation;
 use crate::session;
 use crate::telemetry::{Level, Log, LogFormat};
@@ -38,9 +36,6 @@ pub(super) fn resolve(
     }
     if let Some(timeout) = drain_timeout {
         config.limits.drain_timeout = timeout;
-    }
-    for fault in config::unsupported(&config, mode) {
-        faults.push(fault);
     }
     let log = Log { format, level: level(shared) };
     faults.or(Invocation { mode, config, session, strict: replay.strict, pace, log })
@@ -100,7 +95,7 @@ fn endpoint(shared: &Shared) -> Result<Option<Endpoint>, Faults> {
     };
     let target = parse_origin(origin).map_err(|found| faults.append(found)).ok();
     faults.or(target.map(|target: Target| {
-        let mut endpoint = Endpoint { written: Written::CommandLine, ..Endpoint::new(target) };
+        let mut endpoint = Endpoint::new(target);
         if let Some((address, port)) = listen {
             (endpoint.source_address, endpoint.source_port) = (address, port);
         }

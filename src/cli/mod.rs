@@ -1,6 +1,7 @@
 //! The command line: one file per command, and the arguments they take.
 
 pub mod args;
+pub mod ca;
 pub mod check;
 pub mod demo;
 mod invocation;

@@ -1,5 +1,7 @@
 //! docs/configuration.md is held against the program: every key, default and range in it.
 
+use std::path::Path;
+
 use super::limits::{BOUNDS, Bound, Slot};
 use super::*;
 
@@ -83,6 +85,11 @@ fn the_documented_defaults_are_the_real_ones() {
         ("endpoints", "source_port", endpoint.source_port.to_string()),
         ("endpoints", "source_type", endpoint.source_type.as_str().to_owned()),
         ("endpoints", "rewrite_location", endpoint.rewrite_location.to_string()),
+        (
+            "endpoints",
+            "danger_accept_invalid_target_cert",
+            endpoint.target_tls.danger_accept_invalid.to_string(),
+        ),
     ];
     for (heading, key, value) in expected {
         assert_eq!(cells(heading, key).0, value, "{key}");

@@ -62,12 +62,6 @@ impl Fault {
         self
     }
 
-    #[must_use]
-    pub(crate) fn with_place(mut self, place: Option<Place>) -> Self {
-        self.place = place;
-        self
-    }
-
     pub fn place(&self) -> Option<Place> {
         self.place
     }

@@ -44,6 +44,13 @@ pub(crate) const ENDPOINT: Known = Known {
         "redact_request_headers",
         "response_header_replacements",
         "rewrite_location",
+        "source_cert",
+        "source_key",
+        "target_ca",
+        "target_client_cert",
+        "target_client_key",
+        "target_server_name",
+        "danger_accept_invalid_target_cert",
         "shutdown_timeout_seconds",
     ],
 };

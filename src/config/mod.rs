@@ -1,8 +1,7 @@
 //! The checked configuration. Nothing past this module can meet an invalid value.
 //!
 //! A file becomes a raw tree with places (`toml`, `yaml`), which `resolve` turns into `Config`:
-//! the only place that says "invalid". Every fault of a file is found in one run. What this version
-//! can't do yet is no fault of a file; `unsupported` tells it apart, by mode.
+//! the only place that says "invalid". Every fault of a file is found in one run.
 
 pub mod fault;
 mod file;
@@ -15,7 +14,6 @@ pub mod property;
 mod raw;
 mod read;
 mod resolve;
-mod support;
 mod toml;
 pub(crate) mod units;
 mod yaml;
@@ -26,7 +24,7 @@ mod document;
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -36,7 +34,6 @@ pub use file::{Checked, Need, check, load, parse_bytes};
 pub(crate) use host::{parse_address, parse_host};
 pub use limits::Limits;
 pub use pem::{Identity, server_name};
-pub use support::unsupported;
 
 /// Where Ouli listens unless told otherwise: loopback, so that nobody else reaches a proxy that
 /// adds no check of its own.
@@ -143,8 +140,6 @@ pub struct Endpoint {
     /// Who the listener is under TLS; none where the local authority issues what is asked for.
     pub source_identity: Option<Identity>,
     pub target_tls: TargetTls,
-    /// Who wrote it down, for messages.
-    pub written: Written,
 }
 
 impl Endpoint {
@@ -162,7 +157,6 @@ impl Endpoint {
             rewrite_location: true,
             source_identity: None,
             target_tls: TargetTls::default(),
-            written: Written::Elsewhere,
         }
     }
 }
@@ -178,23 +172,6 @@ pub struct TargetTls {
     pub server_name: Option<ServerName<'static>>,
     /// Whether any certificate will do.
     pub danger_accept_invalid: bool,
-}
-
-/// Where an endpoint was written down.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Written {
-    /// As ORIGIN on the command line.
-    CommandLine,
-    File {
-        path: Arc<Path>,
-        /// Its number in the file's list, from 0.
-        index: usize,
-        source_type: Option<Place>,
-        target_type: Option<Place>,
-    },
-    /// In the recordings, or by a program.
-    #[default]
-    Elsewhere,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

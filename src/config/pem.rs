@@ -53,6 +53,8 @@ pub(super) enum Holds {
 pub(super) enum Unusable {
     #[error("it can't be read: {0}")]
     Unreadable(#[from] io::Error),
+    #[error("it is no file")]
+    NoFile,
     #[error("it has more than 4MiB")]
     TooLarge,
     #[error("it is no PEM file: {0}")]
@@ -74,7 +76,7 @@ pub(super) enum Unusable {
 impl Unusable {
     pub(super) fn hint(&self) -> &'static str {
         match self {
-            Unusable::Unreadable(_) => {
+            Unusable::Unreadable(_) | Unusable::NoFile => {
                 "name a file that you may read; a path counts from the configuration's folder"
             }
             Unusable::TooLarge => "name a PEM file",
@@ -98,7 +100,7 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     let bytes = read(path)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<_, _>>()
-        .map_err(|error| Unusable::Malformed(error.to_string()))?;
+        .map_err(|error| malformed(&error))?;
     if certificates.is_empty() {
         return Err(Unusable::NoCertificate);
     }
@@ -130,7 +132,14 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Unusable> {
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
         _ if is_encrypted(&bytes) => Unusable::EncryptedKey,
         pem::Error::NoItemsFound => Unusable::NoKey,
-        error => Unusable::Malformed(error.to_string()),
+        error => malformed(&error),
+    })
+}
+
+fn malformed(error: &pem::Error) -> Unusable {
+    Unusable::Malformed(match error {
+        pem::Error::MissingSectionEnd { .. } => "its last section has no end".to_owned(),
+        error => error.to_string(),
     })
 }
 
@@ -141,6 +150,10 @@ fn is_encrypted(pem: &[u8]) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
+    // A pipe or a device might never end.
+    if !path.metadata()?.is_file() {
+        return Err(Unusable::NoFile);
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > BYTES_MAX { Err(Unusable::TooLarge) } else { Ok(bytes) }

@@ -14,6 +14,7 @@ use super::{Config, Limits, Need, Sockets, keys, units};
 
 mod endpoint;
 mod template;
+mod tls;
 
 /// The configuration that `root` describes, as far as it can be read. Faults go to `reading`.
 pub(super) fn resolve(reading: &mut Reading, root: &Node, need: Need) -> Config {
@@ -149,7 +150,6 @@ fn socket_buffer(reading: &mut Reading, at: &At<'_>) -> Option<usize> {
     usize::try_from(bytes).ok()
 }
 
-/// What `Written::File` keeps of an endpoint's places.
 fn place_of(at: Option<&At<'_>>) -> Option<Place> {
     at.and_then(|at| at.node.place)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 
 mod faults;
+mod tls;
 
 fn parse(name: &str, text: &str) -> Result<Config, Faults> {
     parse_bytes(text.as_bytes(), Path::new(name), Need::Nothing)

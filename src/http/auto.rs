@@ -1,12 +1,14 @@
 //! Replays what is recorded; forwards and records what is not.
 
+use std::sync::Arc;
+
 use super::client::Client;
 use super::fault::{Fault, Problem};
 use super::forward::{self, Spool, Upload};
 use super::road::{Outcome, Request, Stop};
-use super::serve;
+use super::serve::{self, Replayed, miss};
 use crate::net::arena::Arena;
-use crate::replay::Choice;
+use crate::replay::{Choice, Session};
 
 /// Answers from the session's recordings, or from the origin.
 pub(super) async fn replay_or_forward(
@@ -16,6 +18,9 @@ pub(super) async fn replay_or_forward(
     client: &mut Client<'_, '_>,
 ) -> Result<Outcome, Stop> {
     let session = serve::session(request).await?;
+    if request.is_call() {
+        return Box::pin(replay_or_forward_call(request, path, &session, arena, client)).await;
+    }
     let mut body = serve::body_key(request);
     let mut spool = Spool::default();
     client.invite(request.head).await?;
@@ -23,11 +28,38 @@ pub(super) async fn replay_or_forward(
         body.push(bytes);
         spool.push(bytes).map_err(spool_problem)?;
     }
-    match serve::choose(request, path, &session, body.finish(), &mut arena.key) {
+    match serve::choose(request, path, &session, &mut body, &mut arena.key) {
         Choice::Hit(recorded) => serve::answer_with(request, recorded, client).await,
         Choice::Exhausted(_) | Choice::Miss => {
             let body = Upload::after(spool);
             forward::forward(request, path, arena, client, body).await
+        }
+    }
+}
+
+/// A call is forwarded once no recording agrees with what its client says, as long as nothing was
+/// answered. What it has said goes first.
+async fn replay_or_forward_call(
+    request: &Request<'_>,
+    path: &str,
+    session: &Arc<Session>,
+    arena: &mut Arena,
+    client: &mut Client<'_, '_>,
+) -> Result<Outcome, Stop> {
+    let (replayed, aside) = {
+        let aside = Some(Spool::default());
+        let mut replaying = serve::call(request, path, session, &mut arena.key, aside);
+        let replayed = replaying.run(client).await?;
+        (replayed, replaying.into_aside())
+    };
+    match replayed {
+        Replayed::Answered(outcome) => Ok(outcome),
+        Replayed::Missed(missed, _) if !missed.was_begun => {
+            forward::forward(request, path, arena, client, Upload::after(aside)).await
+        }
+        Replayed::Missed(missed, content) => {
+            let session = session.clone();
+            Err(miss::call(request, path, session, &arena.key, missed, content).await)
         }
     }
 }

@@ -267,6 +267,11 @@ impl<'a> Request<'a> {
         Asked { keep_alive: self.asked.keep_alive && !self.here.drain.is_draining(), ..self.asked }
     }
 
+    /// Whether it is a gRPC call.
+    pub fn is_call(&self) -> bool {
+        self.asked.is_grpc
+    }
+
     /// Since the request head was complete.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()

@@ -10,8 +10,9 @@ use std::borrow::Cow;
 
 use sha2::{Digest as _, Sha256};
 
+use super::coded::Coded;
 use super::{form, json, multipart};
-use crate::coding::{self, Decoder};
+use crate::coding;
 use crate::config::Limits;
 use crate::exchange::{Coding, Digest, Fields};
 
@@ -20,6 +21,10 @@ use crate::exchange::{Coding, Digest, Fields};
 pub enum BodyPrint {
     /// No body, or an empty one.
     None,
+    /// Whatever was to come of a body that is recorded only in part. No live body has this print.
+    Part,
+    /// The messages of a gRPC call, which are compared one by one as they come.
+    Call,
     /// By its bytes.
     Bytes(Digest),
     /// By value.
@@ -71,19 +76,6 @@ enum Kind {
     Bytes,
 }
 
-enum Coded {
-    Waiting(Coding),
-    Running(Box<Running>),
-}
-
-struct Running {
-    /// None once the data has turned out not to decode.
-    decoder: Option<Decoder>,
-    /// Of the coded bytes, which count when they don't decode.
-    digest: Sha256,
-    step: Vec<u8>,
-}
-
 struct Flowing {
     bytes: Sha256,
     parts: Option<multipart::Parts>,
@@ -107,7 +99,7 @@ impl BodyKey {
         BodyKey {
             kind: Kind::of(fields),
             bounds,
-            coded: on.map(Coded::Waiting),
+            coded: on.map(|coding| Coded::new(coding, bounds.decoded_bytes_max)),
             kept,
             flowing: None,
             in_part: false,
@@ -131,13 +123,9 @@ impl BodyKey {
         if bytes.is_empty() {
             return;
         }
-        let Some(coded) = self.coded.take() else { return self.take(bytes) };
-        let mut running = match coded {
-            Coded::Waiting(coding) => Running::new(coding, self.bounds.decoded_bytes_max),
-            Coded::Running(running) => running,
-        };
-        running.push(bytes, |decoded| self.take(decoded));
-        self.coded = Some(Coded::Running(running));
+        let Some(mut coded) = self.coded.take() else { return self.take(bytes) };
+        coded.push(bytes, |decoded| self.take(decoded));
+        self.coded = Some(coded);
     }
 
     /// Takes decoded content.
@@ -159,8 +147,8 @@ impl BodyKey {
 
     /// The body has ended.
     pub fn finish(&mut self) -> BodyPrint {
-        if let Some(Coded::Running(running)) = self.coded.take()
-            && let Err(coded) = running.finish()
+        if let Some(coded) = self.coded.take()
+            && let Err(coded) = coded.finish()
         {
             self.in_part = true;
             return BodyPrint::Bytes(coded);
@@ -198,35 +186,6 @@ impl BodyKey {
     /// The buffer that was given to `new`, grown perhaps.
     pub fn into_buffer(self) -> Vec<u8> {
         self.kept
-    }
-}
-
-impl Running {
-    fn new(coding: Coding, out_max: u64) -> Box<Running> {
-        let decoder = Decoder::new(coding, out_max).ok();
-        Box::new(Running { decoder, digest: Sha256::new(), step: Vec::new() })
-    }
-
-    fn push(&mut self, mut bytes: &[u8], mut take: impl FnMut(&[u8])) {
-        self.digest.update(bytes);
-        while let Some(decoder) = &mut self.decoder {
-            self.step.clear();
-            let Ok(step) = decoder.step(bytes, &mut self.step) else {
-                self.decoder = None;
-                return;
-            };
-            take(&self.step);
-            bytes = bytes.get(step.consumed..).unwrap_or_default();
-            if bytes.is_empty() && !step.more {
-                return;
-            }
-        }
-    }
-
-    /// Errors: the digest of the coded bytes, which don't decode from first to last.
-    fn finish(self) -> Result<(), Digest> {
-        let whole = self.decoder.is_some_and(|decoder| decoder.finish().is_ok());
-        if whole { Ok(()) } else { Err(Digest(self.digest.finalize().into())) }
     }
 }
 
@@ -316,6 +275,6 @@ fn ends_with(text: &[u8], ending: &[u8]) -> bool {
     start.and_then(|start| text.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(ending))
 }
 
-fn sha256(bytes: &[u8]) -> Digest {
+pub(super) fn sha256(bytes: &[u8]) -> Digest {
     Digest(Sha256::digest(bytes).into())
 }

@@ -67,9 +67,16 @@ fn put_query(out: &mut Vec<u8>, query: &str) {
     }
 }
 
+/// The kinds of body print that have no digest.
+const NONE: u8 = 0;
+const PART: u8 = 5;
+const CALL: u8 = 6;
+
 fn put_body(out: &mut Vec<u8>, body: BodyPrint) {
     let (kind, digest) = match body {
-        BodyPrint::None => return out.push(0),
+        BodyPrint::None => return out.push(NONE),
+        BodyPrint::Part => return out.push(PART),
+        BodyPrint::Call => return out.push(CALL),
         BodyPrint::Bytes(digest) => (1, digest),
         BodyPrint::Json(digest) => (2, digest),
         BodyPrint::Form(digest) => (3, digest),
@@ -77,6 +84,20 @@ fn put_body(out: &mut Vec<u8>, body: BodyPrint) {
     };
     out.push(kind);
     out.extend_from_slice(&digest.0);
+}
+
+/// Writes the key that a recording of this request would have if its body is recorded only in
+/// part; false for what `write` never wrote.
+pub fn write_part(out: &mut Vec<u8>, key: &[u8]) -> bool {
+    let Some(parts) = Parts::of(key) else { return false };
+    let share = match parts.body {
+        BodyPrint::None | BodyPrint::Part | BodyPrint::Call => 1,
+        _ => 1 + size_of::<Digest>(),
+    };
+    out.clear();
+    out.extend_from_slice(key.get(..key.len() - share).unwrap_or_default());
+    out.push(PART);
+    true
 }
 
 /// A key taken apart again. Everything in it is canonical and redacted.
@@ -127,8 +148,12 @@ fn text(key: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn body(key: &[u8]) -> Option<BodyPrint> {
     let (kind, digest) = key.split_first()?;
-    if *kind == 0 {
-        return digest.is_empty().then_some(BodyPrint::None);
+    if let ([], NONE | PART | CALL) = (digest, *kind) {
+        return Some(match *kind {
+            PART => BodyPrint::Part,
+            CALL => BodyPrint::Call,
+            _ => BodyPrint::None,
+        });
     }
     let digest = Digest(digest.try_into().ok()?);
     match kind {

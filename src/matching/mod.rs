@@ -3,7 +3,8 @@
 //!
 //! Pure. A key is a byte string; equal keys are equal requests and the other way round, so
 //! whoever looks keys up compares them whole. It covers endpoint, method, path, query and body;
-//! header fields count only where a rule names them, and today none does.
+//! header fields count only where a rule names them, and today none does. The key of a gRPC call
+//! is that of its head: its messages have prints of their own, compared as they come.
 //!
 //! Both sides go the same way: a recorded request gets its key from the same functions as a live
 //! one. Invariants, each a property test: the key doesn't move with the order of the query, with
@@ -12,16 +13,19 @@
 //! with redaction.
 
 mod body;
+mod coded;
 pub mod difference;
 mod form;
 mod json;
 pub mod key;
+mod message;
 mod multipart;
 pub mod nearest;
 mod target;
 
 pub use body::{BodyKey, BodyPrint, Bounds};
 pub use difference::Differences;
+pub use message::{Canonical, MessageKey, MessagePrint, PRINT_BYTES};
 
 /// What of a request counts.
 #[derive(Clone, Copy, Debug)]

@@ -49,6 +49,8 @@ fn method_path_query_endpoint_and_body_count() {
         key_of("POST", "/a", BodyPrint::None),
         key_of("get", "/a", BodyPrint::None),
         key_of("GET", "/a", print("", "x")),
+        key_of("GET", "/a", BodyPrint::Part),
+        key_of("GET", "/a", BodyPrint::Call),
     ];
     for (n, a) in all.iter().enumerate() {
         assert!(!all[n + 1..].contains(a), "{n} is there twice");
@@ -57,6 +59,17 @@ fn method_path_query_endpoint_and_body_count() {
     let asked = Asked { endpoint: "b", method: "GET", target: "/a", body: BodyPrint::None };
     key::write(&mut other, &asked, &Redactor::default());
     assert_ne!(other, get("/a"));
+}
+
+#[test]
+fn the_key_of_a_request_leads_to_that_of_its_recording_in_part() {
+    let part = key_of("GET", "/a?b=c", BodyPrint::Part);
+    for body in [BodyPrint::None, BodyPrint::Part, BodyPrint::Call, print("", "x")] {
+        let mut out = b"left from before".to_vec();
+        assert!(key::write_part(&mut out, &key_of("GET", "/a?b=c", body)));
+        assert_eq!(out, part);
+    }
+    assert!(!key::write_part(&mut Vec::new(), b"no key"));
 }
 
 #[test]

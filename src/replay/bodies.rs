@@ -1,4 +1,4 @@
-//! Recorded request bodies, read for their share of a match key or to be compared with a missed
+//! Recorded request bodies and messages, read for their share of a match key or to be compared with a missed
 //! one.
 
 use std::fs::File;
@@ -6,8 +6,9 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::exchange::{Body, Digest, Request};
-use crate::matching::{BodyKey, BodyPrint, Bounds};
+use crate::coding;
+use crate::exchange::{Body, Compression, Digest, Message, Payload, Request};
+use crate::matching::{BodyKey, BodyPrint, Bounds, Canonical, MessageKey, MessagePrint};
 
 /// Says where the file with a body's digest lies.
 pub type BodyPath = Arc<dyn Fn(&Digest) -> PathBuf + Send + Sync>;
@@ -15,6 +16,7 @@ pub type BodyPath = Arc<dyn Fn(&Digest) -> PathBuf + Send + Sync>;
 pub(super) struct Bodies {
     pub(super) path_of: BodyPath,
     pub(super) bounds: Bounds,
+    pub(super) canonical: Option<Arc<dyn Canonical>>,
 }
 
 /// A file that can't be read, and why.
@@ -52,6 +54,65 @@ impl Bodies {
         Some(body)
     }
 
+    /// Whether what is recorded of a request's body may be how this one begins: false only where
+    /// both are at hand and it isn't.
+    pub(super) fn may_begin(&self, recorded: &Request, body: &BodyKey) -> bool {
+        if recorded.coding.is_none() && coding::of(&recorded.head.fields).is_some() {
+            return true; // a coded body that was cut is kept coded
+        }
+        if len(&recorded.body) > body.len() {
+            return false;
+        }
+        let Some(mut content) = body.content() else { return true };
+        let mut starts_with = |bytes: &[u8]| match content.strip_prefix(bytes) {
+            Some(rest) => {
+                content = rest;
+                true
+            }
+            None => false,
+        };
+        match &recorded.body {
+            Body::Whole(bytes) => starts_with(bytes),
+            Body::Pieces(pieces) => pieces.iter().all(|piece| starts_with(&piece.bytes)),
+            Body::File { .. } | Body::Omitted { .. } | Body::Absent | Body::Messages(_) => true,
+        }
+    }
+
+    /// For the messages of a recorded call, one after the other.
+    pub(super) fn message_key<'a>(&'a self, request: &'a Request) -> MessageKey<'a> {
+        let (fields, path) = (&request.head.fields, &request.head.target);
+        MessageKey::new(fields, path, self.canonical.as_deref(), self.bounds, Vec::new())
+    }
+
+    /// A recorded message's print; `key` is its call's. Reads a file only when its digest doesn't
+    /// say enough.
+    pub(super) fn message_print(
+        &self,
+        key: &mut MessageKey<'_>,
+        message: &Message,
+    ) -> Result<MessagePrint, Unreadable> {
+        if let Payload::File { digest, len } = message.payload
+            && !key.needs_content(message.compression == Compression::On, len)
+        {
+            return Ok(MessagePrint::of_bytes(digest, len));
+        }
+        self.read_message(key, message)
+    }
+
+    /// As `message_print`, and leaves the content in `key`, if it is within bounds.
+    pub(super) fn read_message(
+        &self,
+        key: &mut MessageKey<'_>,
+        message: &Message,
+    ) -> Result<MessagePrint, Unreadable> {
+        key.begin(message.compression == Compression::On);
+        match &message.payload {
+            Payload::Bytes(bytes) | Payload::Rest(bytes) => key.push(bytes),
+            Payload::File { digest, .. } => self.read(digest, |bytes| key.push(bytes))?,
+        }
+        Ok(key.finish())
+    }
+
     fn key(&self, request: &Request) -> BodyKey {
         BodyKey::recorded(&request.head.fields, request.coding, self.bounds)
     }
@@ -61,22 +122,24 @@ impl Bodies {
             Body::Absent | Body::Messages(_) | Body::Omitted { .. } => {}
             Body::Whole(bytes) => body.push(bytes),
             Body::Pieces(pieces) => pieces.iter().for_each(|piece| body.push(&piece.bytes)),
-            Body::File { digest, .. } => {
-                let path = (self.path_of)(digest);
-                let read = File::open(&path).and_then(|file| push_all(file, body));
-                return read.map_err(|source| Unreadable { path, source });
-            }
+            Body::File { digest, .. } => self.read(digest, |bytes| body.push(bytes))?,
         }
         Ok(())
     }
+
+    fn read(&self, digest: &Digest, take: impl FnMut(&[u8])) -> Result<(), Unreadable> {
+        let path = (self.path_of)(digest);
+        let read = File::open(&path).and_then(|file| read_all(file, take));
+        read.map_err(|source| Unreadable { path, source })
+    }
 }
 
-fn push_all(mut file: File, body: &mut BodyKey) -> io::Result<()> {
+fn read_all(mut file: File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; 64 << 10];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(len) => body.push(&buffer[..len]),
+            Ok(len) => take(&buffer[..len]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -61,6 +61,47 @@ impl Ledger {
         word.is_some_and(|word| word.load(Relaxed) & (1 << (recording % 64)) != 0)
     }
 
+    /// Gives back what was taken and of which nothing was given out. Who uses this looks for what is
+    /// left without a cursor, because a cursor may have passed it by.
+    pub(super) fn release(&self, recording: u32) {
+        if let Some(word) = self.taken.get((recording / 64) as usize) {
+            word.fetch_and(!(1 << (recording % 64)), Relaxed);
+        }
+    }
+
+    /// A key's occurrences that are left, in order.
+    pub(super) fn left<'l>(
+        &'l self,
+        occurrences: &'l [u32],
+        cursor: &Cursor,
+    ) -> impl Iterator<Item = u32> + use<'l> {
+        let passed = cursor.0.load(Relaxed) as usize;
+        let rest = occurrences.get(passed..).unwrap_or_default();
+        let taken = rest.iter().take_while(|recording| self.is_taken(**recording)).count();
+        if taken > 0 {
+            cursor.0.fetch_max((passed + taken) as u32, Relaxed);
+        }
+        let rest = rest.get(taken..).unwrap_or_default();
+        rest.iter().copied().filter(|recording| !self.is_taken(*recording))
+    }
+
+    /// As `reserve`, among those of the occurrences that fit.
+    pub(super) fn reserve_fitting(
+        &self,
+        occurrences: &[u32],
+        cursor: &Cursor,
+        after: AfterLast,
+        fits: impl Fn(u32) -> bool,
+    ) -> Option<Reserved> {
+        while let Some(recording) = self.left(occurrences, cursor).find(|one| fits(*one)) {
+            if self.take(recording) {
+                return Some(Reserved::Given(recording));
+            }
+        }
+        let last = occurrences.iter().copied().rfind(|one| fits(*one))?;
+        Some(Reserved::after_last(last, after))
+    }
+
     /// The recordings that nobody was given, in order.
     pub fn untaken(&self) -> impl Iterator<Item = u32> {
         (0..self.count).filter(|recording| !self.is_taken(*recording))
@@ -86,10 +127,16 @@ impl Ledger {
                 None => break,
             }
         }
-        Some(match after {
+        Some(Reserved::after_last(last, after))
+    }
+}
+
+impl Reserved {
+    pub(super) fn after_last(last: u32, after: AfterLast) -> Reserved {
+        match after {
             AfterLast::Repeat => Reserved::Repeated(last),
             AfterLast::Refuse => Reserved::Exhausted(last),
-        })
+        }
     }
 }
 
@@ -132,6 +179,23 @@ mod tests {
         assert_eq!(next(), Some(Reserved::Given(0)));
         assert_eq!(next(), Some(Reserved::Given(2)));
         assert_eq!(next(), Some(Reserved::Exhausted(2)));
+    }
+
+    #[test]
+    fn among_those_that_fit_the_earliest_left_is_given_and_then_the_last_again() {
+        let (ledger, cursor) = (Ledger::new(6), Cursor::default());
+        let all = [0, 1, 2, 3, 4, 5];
+        let next = |parity| {
+            let fits = |recording| recording % 2 == parity;
+            ledger.reserve_fitting(&all, &cursor, AfterLast::Repeat, fits)
+        };
+        let order = [1, 0, 1, 0, 0].map(|parity| next(parity));
+        assert_eq!(order, [1, 0, 3, 2, 4].map(|n| Some(Reserved::Given(n))));
+        assert_eq!(ledger.left(&all, &cursor).collect::<Vec<_>>(), [5]);
+        assert_eq!(next(0), Some(Reserved::Repeated(4)));
+        assert_eq!(next(7), None);
+        ledger.release(4);
+        assert!(ledger.take(4) && !ledger.take(4));
     }
 
     #[test]

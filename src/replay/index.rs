@@ -21,7 +21,8 @@ pub(super) struct Index {
     occurrences: Vec<u32>,
     /// A power of two, at least a quarter of it empty.
     table: Box<[u32]>,
-    /// All groups, those near each other side by side; only where there are too many to look at.
+    /// All groups of requests; those near each other side by side where there are too many to look
+    /// at.
     by_place: Vec<u32>,
 }
 
@@ -36,54 +37,78 @@ struct Group {
     cursor: Cursor,
 }
 
-impl Index {
-    /// Takes the keys of all recordings, in order: `write(n, out)` replaces `out` with the nth.
-    ///
-    /// Errors: the first that `write` gives.
-    pub(super) fn build<E>(
-        count: u32,
-        mut write: impl FnMut(u32, &mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<Index, E> {
-        let places = (count as usize * 4 / 3 + 1).next_power_of_two();
+/// An index while keys are put into it.
+pub(super) struct Builder {
+    index: Index,
+    /// Groups and their recordings, in the order in which they were put in.
+    put: Vec<(u32, u32)>,
+}
+
+impl Builder {
+    /// With room for so many keys; more are too many.
+    pub(super) fn new(key_count: usize) -> Builder {
+        let places = (key_count * 4 / 3 + 1).next_power_of_two();
         let table = vec![EMPTY; places].into_boxed_slice();
         let (keys, groups, occurrences) = (Vec::new(), Vec::new(), Vec::new());
-        let mut index = Index { keys, groups, occurrences, table, by_place: Vec::new() };
-        let mut group_of = Vec::with_capacity(count as usize);
-        let mut key = Vec::new();
-        for recording in 0..count {
-            write(recording, &mut key)?;
-            let group = index.find_or_insert(&key);
-            index.groups[group as usize].count += 1;
-            group_of.push(group);
-        }
-        index.sort(&group_of);
+        let index = Index { keys, groups, occurrences, table, by_place: Vec::new() };
+        Builder { index, put: Vec::with_capacity(key_count) }
+    }
+
+    /// Puts a recording under a key, and says which group that is: those of new keys are counted
+    /// up from 0. A recording may stand under several keys; under each, those before it must have
+    /// been put in before.
+    pub(super) fn put(&mut self, key: &[u8], recording: u32) -> u32 {
+        let group = self.index.find_or_insert(key);
+        self.index.groups[group as usize].count += 1;
+        self.put.push((group, recording));
+        group
+    }
+
+    pub(super) fn finish(self) -> Index {
+        let mut index = self.index;
+        index.sort(&self.put);
         index.keys.shrink_to_fit();
         index.groups.shrink_to_fit();
         index.lay_out();
-        Ok(index)
+        index
     }
+}
 
-    /// Lays the recordings out by group; `group_of` says each one's.
-    fn sort(&mut self, group_of: &[u32]) {
+impl Index {
+    /// Lays the recordings out by group.
+    fn sort(&mut self, put: &[(u32, u32)]) {
         let mut first = 0;
         for group in &mut self.groups {
             group.first = first;
             first += std::mem::take(&mut group.count);
         }
-        self.occurrences = vec![0; group_of.len()];
-        for (recording, group) in group_of.iter().enumerate() {
+        self.occurrences = vec![0; put.len()];
+        for (group, recording) in put {
             let group = &mut self.groups[*group as usize];
-            self.occurrences[(group.first + group.count) as usize] = recording as u32;
+            self.occurrences[(group.first + group.count) as usize] = *recording;
             group.count += 1;
         }
     }
 
     /// The key's occurrences in order, and how far they have been given out.
     pub(super) fn find(&self, key: &[u8]) -> Option<(&[u32], &Cursor)> {
-        let (_, found) = self.probe(xxh3_64(key), key);
-        let group = &self.groups[found? as usize];
+        Some(self.group(self.find_group(key)?))
+    }
+
+    /// The key's group.
+    pub(super) fn find_group(&self, key: &[u8]) -> Option<u32> {
+        self.probe(xxh3_64(key), key).1
+    }
+
+    /// The occurrences of a group's key in order, and how far they have been given out.
+    pub(super) fn group(&self, group: u32) -> (&[u32], &Cursor) {
+        let group = &self.groups[group as usize];
         let first = group.first as usize;
-        Some((&self.occurrences[first..first + group.count as usize], &group.cursor))
+        (&self.occurrences[first..first + group.count as usize], &group.cursor)
+    }
+
+    pub(super) fn group_count(&self) -> usize {
+        self.groups.len()
     }
 
     /// Keys that may be near one that isn't here, each with the first of its recordings; no more
@@ -91,22 +116,24 @@ impl Index {
     pub(super) fn around(&self, asked: &Parts<'_>) -> impl Iterator<Item = (&[u8], u32)> {
         let before = |group: &u32| self.place(*group) < Some(asked.place());
         let here = self.by_place.partition_point(before);
-        let end =
-            (here + LOOKED_AT_MAX / 2).clamp(LOOKED_AT_MAX, self.groups.len().max(LOOKED_AT_MAX));
-        (end - LOOKED_AT_MAX..end).filter_map(|n| {
-            let group = self.by_place.get(n).map_or(n, |group| *group as usize);
-            let group = self.groups.get(group)?;
+        let start =
+            (here + LOOKED_AT_MAX / 2).min(self.by_place.len()).saturating_sub(LOOKED_AT_MAX);
+        self.by_place.iter().skip(start).take(LOOKED_AT_MAX).filter_map(|group| {
+            let group = self.groups.get(*group as usize)?;
             let first = self.occurrences.get(group.first as usize)?;
             Some((self.key(group), *first))
         })
     }
 
+    /// Keys of another form, which are no requests, are left out.
     fn lay_out(&mut self) {
-        if self.groups.len() > LOOKED_AT_MAX {
-            let mut by_place: Vec<u32> = (0..self.groups.len() as u32).collect();
+        let is_request = |group: &u32| self.place(*group).is_some();
+        let mut by_place: Vec<u32> = (0..self.groups.len() as u32).filter(is_request).collect();
+        if by_place.len() > LOOKED_AT_MAX {
             by_place.sort_by_key(|group| self.place(*group));
-            self.by_place = by_place;
         }
+        by_place.shrink_to_fit();
+        self.by_place = by_place;
     }
 
     fn place(&self, group: u32) -> Option<(&[u8], &[u8], &[u8])> {
@@ -158,28 +185,22 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::convert::Infallible;
 
     use proptest::prelude::*;
 
     use super::*;
 
     fn index(keys: &[Vec<u8>]) -> Index {
-        let built = Index::build(keys.len() as u32, |n, out| {
-            out.clone_from(&keys[n as usize]);
-            Ok::<(), Infallible>(())
-        });
-        built.unwrap_or_else(|never| match never {})
+        let mut builder = Builder::new(keys.len());
+        for (recording, key) in keys.iter().enumerate() {
+            builder.put(key, recording as u32);
+        }
+        builder.finish()
     }
 
     #[test]
     fn an_empty_index_finds_nothing() {
         assert!(index(&[]).find(b"").is_none());
-    }
-
-    #[test]
-    fn a_key_that_cannot_be_made_stops_the_building() {
-        assert_eq!(Index::build(3, |n, _| if n < 2 { Ok(()) } else { Err(n) }).err(), Some(2));
     }
 
     proptest! {

@@ -1,16 +1,18 @@
 //! One session, loaded: which of its recordings answers a request.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::answer::Answer;
-use super::bodies::{Bodies, BodyPath, Unreadable};
+use super::bodies::{self, Bodies, BodyPath, Unreadable};
+use super::call::{Desk, tree};
 use super::choose::{AfterLast, Ledger, Reserved};
-use super::index::Index;
-use crate::exchange::{Body, Exchange};
-use crate::matching::{Asked, Bounds, key};
+use super::index::{self, Index};
+use crate::exchange::{Body, Exchange, Request};
+use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, Canonical, key};
 use crate::redact::Redactor;
 
 /// What holds for every session of a run.
@@ -20,6 +22,8 @@ pub struct Settings {
     pub redactor: Redactor,
     pub bounds: Bounds,
     pub after_last: AfterLast,
+    /// Who knows gRPC messages by value.
+    pub canonical: Option<Arc<dyn Canonical>>,
 }
 
 /// One recorded exchange.
@@ -43,21 +47,27 @@ pub enum Choice<'a> {
 pub struct Session {
     pub(super) recorded: Vec<Recorded>,
     pub(super) index: Index,
+    pub(super) tree: tree::Tree,
     pub(super) bodies: Bodies,
     pub(super) redactor: Redactor,
+    pub(super) ledger: Ledger,
+    pub(super) desk: Mutex<Desk>,
+    pub(super) after_last: AfterLast,
+    pub(super) hits: AtomicU64,
+    pub(super) misses: AtomicU64,
     name: String,
-    ledger: Ledger,
-    after_last: AfterLast,
-    hits: AtomicU64,
-    misses: AtomicU64,
+    /// Whether any request was recorded only in part.
+    has_parts: bool,
 }
 
-/// The index counts in 32 bits and keeps one value for "none".
+/// The index counts keys in 32 bits and keeps one value for "none".
 const EXCHANGE_COUNT_MAX: u32 = u32::MAX - 1;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    #[error("a session has at most {EXCHANGE_COUNT_MAX} exchanges, this one has {0}")]
+    #[error(
+        "a session has at most {EXCHANGE_COUNT_MAX} exchanges and messages of calls, this one has {0}"
+    )]
     TooMany(usize),
     #[error("the body of request {nth} can't be read from `{}`", path.display())]
     Body {
@@ -66,6 +76,12 @@ pub enum BuildError {
         path: PathBuf,
         source: io::Error,
     },
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -79,36 +95,42 @@ impl Session {
         settings: &Settings,
         body_path: BodyPath,
     ) -> Result<Session, BuildError> {
-        let count =
-            u32::try_from(exchanges.len()).ok().filter(|count| *count <= EXCHANGE_COUNT_MAX);
-        let count = count.ok_or(BuildError::TooMany(exchanges.len()))?;
-        let bodies = Bodies { path_of: body_path, bounds: settings.bounds };
-        let index = Index::build(count, |n, out| {
-            let exchange = &exchanges[n as usize];
-            let body = bodies.print(&exchange.request).map_err(|unreadable| {
+        let key_count = exchanges.iter().map(|one| 1 + tree::messages(&one.request).len()).sum();
+        let fits = u32::try_from(key_count).is_ok_and(|count| count <= EXCHANGE_COUNT_MAX);
+        let count = u32::try_from(exchanges.len()).ok().filter(|_| fits);
+        let count = count.ok_or(BuildError::TooMany(key_count))?;
+        let bodies = Bodies {
+            path_of: body_path,
+            bounds: settings.bounds,
+            canonical: settings.canonical.clone(),
+        };
+        let mut keys =
+            Keys { bodies: &bodies, redactor: &settings.redactor, tree: tree::Builder::default() };
+        let mut index = index::Builder::new(key_count);
+        let mut key = Vec::new();
+        for (n, exchange) in (0..count).zip(&exchanges) {
+            keys.put(&mut index, n, exchange, &mut key).map_err(|unreadable| {
                 let Unreadable { path, source } = unreadable;
                 BuildError::Body { nth: n + 1, path, source }
             })?;
-            let asked = Asked {
-                endpoint: &exchange.endpoint,
-                method: &exchange.request.head.method,
-                target: &exchange.request.head.target,
-                body,
-            };
-            key::write(out, &asked, &settings.redactor);
-            Ok(())
-        })?;
+        }
+        let index = index.finish();
+        let tree = keys.tree.finish(&index, &exchanges);
+        let has_parts = exchanges.iter().any(|exchange| is_part(&exchange.request));
         let recorded = exchanges.into_iter().map(Recorded::new).collect();
         Ok(Session {
             name: name.to_owned(),
             recorded,
             index,
+            tree,
             bodies,
             redactor: settings.redactor.clone(),
             ledger: Ledger::new(count),
+            desk: Mutex::default(),
             after_last: settings.after_last,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            has_parts,
         })
     }
 
@@ -126,12 +148,18 @@ impl Session {
         self.index.find(key).is_some()
     }
 
-    /// Reserves the answer to a request with this match key: the nth equal request gets the nth
-    /// recording. Never waits.
-    pub fn choose(&self, key: &[u8]) -> Choice<'_> {
-        let reserved = self.index.find(key).and_then(|(occurrences, cursor)| {
-            self.ledger.reserve(occurrences, cursor, self.after_last)
-        });
+    /// Reserves the answer to a request with this match key and body: the nth equal request gets
+    /// the nth recording. Never waits.
+    ///
+    /// Where none is recorded whole, one will do whose origin answered before it had all of the
+    /// body, if what it had of it is how this one begins, as far as that can be told.
+    pub fn choose(&self, key: &[u8], body: &BodyKey) -> Choice<'_> {
+        let reserved = match self.index.find(key) {
+            Some((occurrences, cursor)) => {
+                self.ledger.reserve(occurrences, cursor, self.after_last)
+            }
+            None => self.reserve_part(key, |begun| self.bodies.may_begin(begun, body)),
+        };
         let counter = match reserved {
             Some(Reserved::Given(_) | Reserved::Repeated(_)) => &self.hits,
             Some(Reserved::Exhausted(_)) | None => &self.misses,
@@ -144,6 +172,33 @@ impl Session {
             Some(Reserved::Exhausted(n)) => Choice::Exhausted(&self.recorded[n as usize]),
             None => Choice::Miss,
         }
+    }
+
+    /// Reserves the answer of an origin that gave it before anything of the body came, to a request
+    /// with the match key of one without a body.
+    pub fn choose_early(&self, key: &[u8]) -> Option<&Recorded> {
+        let reserved =
+            self.reserve_part(key, |begun| bodies::len(&begun.body) == 0).or_else(|| {
+                let (occurrences, cursor) = self.index.find(key)?;
+                self.ledger.reserve(occurrences, cursor, self.after_last)
+            });
+        let (Reserved::Given(n) | Reserved::Repeated(n)) = reserved? else { return None };
+        self.hits.fetch_add(1, Relaxed);
+        self.recorded.get(n as usize)
+    }
+
+    /// Among the requests with this head that were recorded only in part.
+    fn reserve_part(&self, key: &[u8], fits: impl Fn(&Request) -> bool) -> Option<Reserved> {
+        let mut part = Vec::new();
+        if !self.has_parts || !key::write_part(&mut part, key) {
+            return None;
+        }
+        let (occurrences, cursor) = self.index.find(&part)?;
+        let fits = |n: u32| {
+            let recorded = self.recorded.get(n as usize);
+            recorded.is_some_and(|recorded| fits(&recorded.exchange.request))
+        };
+        self.ledger.reserve_fitting(occurrences, cursor, self.after_last, fits)
     }
 
     /// The recordings that could have answered a request and answered none, in order.
@@ -162,6 +217,49 @@ impl Session {
     /// Requests that found nothing here, or nothing left.
     pub fn misses(&self) -> u64 {
         self.misses.load(Relaxed)
+    }
+}
+
+/// Whether an ordinary request is recorded only as far as its client sent it before it was
+/// answered.
+fn is_part(request: &Request) -> bool {
+    !request.is_whole && !tree::is_call(request)
+}
+
+/// What the recordings of a session are found by.
+struct Keys<'b> {
+    bodies: &'b Bodies,
+    redactor: &'b Redactor,
+    tree: tree::Builder,
+}
+
+impl Keys<'_> {
+    /// `key` is only memory.
+    fn put(
+        &mut self,
+        index: &mut index::Builder,
+        n: u32,
+        exchange: &Exchange,
+        key: &mut Vec<u8>,
+    ) -> Result<(), Unreadable> {
+        let request = &exchange.request;
+        let is_call = tree::is_call(request);
+        let body = match is_call {
+            true => BodyPrint::Call,
+            false if is_part(request) => BodyPrint::Part,
+            false => self.bodies.print(request)?,
+        };
+        let (endpoint, head) = (&exchange.endpoint, &request.head);
+        let asked = Asked { endpoint, method: &head.method, target: &head.target, body };
+        key::write(key, &asked, self.redactor);
+        if !is_call {
+            index.put(key, n);
+            return Ok(());
+        }
+        let mut message_key = self.bodies.message_key(request);
+        let messages = tree::messages(request).iter();
+        let prints = messages.map(|one| self.bodies.message_print(&mut message_key, one));
+        self.tree.put(index, (n, request), key, prints)
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn conclude(
         tracing::debug!("runtime {number}: {} requests sent again", counters.retries.get());
     }
     let mut summary = summary_of(shared, served);
+    summary.notes.extend(server.lowered_guards.iter().cloned());
     let sealed = seal_run(shared, &mut summary);
     tell_replay(server, &mut summary);
     summary.tell(log_format);

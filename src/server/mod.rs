@@ -20,7 +20,7 @@ use std::thread;
 
 use tokio::time::Instant;
 
-use crate::config::{Config, Mode, Pace, Sockets};
+use crate::config::{Config, Endpoint, Mode, Pace, Sockets};
 use crate::http::context::{Notes, Shared};
 use crate::matching::Bounds;
 use crate::net::drain::Drain;
@@ -64,6 +64,8 @@ pub enum Ended {
 struct Server {
     shared: Arc<Shared>,
     strict: bool,
+    /// What lowers the guard, to be told once more at the end.
+    lowered_guards: Vec<String>,
     /// Runtimes, at least one.
     workers: usize,
     sockets: Sockets,
@@ -132,6 +134,7 @@ fn build(
     if let Some(held) = run.as_ref().and_then(|run| run.holder(&session)) {
         tracing::warn!("{held}: requests that name no other session can't be recorded here");
     }
+    let lowered_guards = if mode.forwards() { lowered_guards(&config) } else { Vec::new() };
     let limits = config.limits;
     Ok(Server {
         permits: Permits::new(limits.max_connections),
@@ -147,6 +150,7 @@ fn build(
             run,
         }),
         strict,
+        lowered_guards,
         workers,
         sockets: config.sockets,
         drain,
@@ -162,6 +166,18 @@ fn open_run(config: &Config, bound: &[Bound], drain: &Drain) -> Result<Arc<Run>,
         drain.start(Instant::now() + drain_timeout);
     })?;
     Ok(run)
+}
+
+/// A line for each endpoint whose origin may show any certificate.
+fn lowered_guards(config: &Config) -> Vec<String> {
+    let lowered = config.endpoints.iter().filter(|e| e.target_tls.danger_accept_invalid);
+    let line = |endpoint: &Endpoint| {
+        format!(
+            "{}: the certificate of {} was not checked (`danger_accept_invalid_target_cert`)",
+            endpoint.name, endpoint.target
+        )
+    };
+    lowered.map(line).collect()
 }
 
 fn worker_count(config: &Config) -> usize {
@@ -181,6 +197,7 @@ fn settings(config: &Config, mode: Mode, strict: bool) -> Settings {
         } else {
             AfterLast::Repeat
         },
+        canonical: None,
     }
 }
 

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::{place_of, template};
+use super::{template, tls};
 use crate::config::fault::{Place, quoted};
 use crate::config::host::{parse_address, parse_host};
 use crate::config::keys;
 use crate::config::read::{At, Reading, Table};
 use crate::config::{
-    Endpoint, Replacement, SOURCE_ADDRESS, SOURCE_PORT, Scheme, SourceType, Target, Written,
+    Endpoint, Replacement, SOURCE_ADDRESS, SOURCE_PORT, Scheme, SourceType, Target,
 };
 use crate::spelling;
 
@@ -39,22 +39,20 @@ pub(super) fn endpoints(reading: &mut Reading, at: &At<'_>) -> Vec<Endpoint> {
         reading.refuse(at, reason, "several files and runs of Ouli share the work");
         return Vec::new();
     }
-    let drafts: Vec<Draft> =
-        items.iter().enumerate().filter_map(|(index, item)| draft(reading, item, index)).collect();
+    let drafts: Vec<Draft> = items.iter().filter_map(|item| draft(reading, item)).collect();
     refuse_equal_names(reading, &drafts);
     refuse_equal_sources(reading, &drafts);
     drafts.into_iter().map(|draft| draft.endpoint).collect()
 }
 
 /// None if it is no table; then there is a fault.
-fn draft(reading: &mut Reading, at: &At<'_>, index: usize) -> Option<Draft> {
+fn draft(reading: &mut Reading, at: &At<'_>) -> Option<Draft> {
     let table = reading.table(at, &keys::ENDPOINT)?;
     let host = host(reading, &table);
     let name = name(reading, &table, host.as_deref());
     let source = source(reading, &table);
     let target = target(reading, &table, host.unwrap_or_default());
-    let mut endpoint =
-        Endpoint { written: written(reading, &table, index), ..Endpoint::new(target) };
+    let mut endpoint = Endpoint::new(target);
     if let Some(text) = &name.value {
         endpoint.name.clone_from(text);
     }
@@ -66,17 +64,8 @@ fn draft(reading: &mut Reading, at: &At<'_>, index: usize) -> Option<Draft> {
     }
     endpoint.health = table.get("health").and_then(|at| health(reading, &at));
     rewriting(reading, &table, &mut endpoint);
+    tls::tls(reading, &table, &mut endpoint);
     Some(Draft { path: at.path.clone(), place: table.place, name, source, endpoint })
-}
-
-fn written(reading: &Reading, table: &Table<'_>, index: usize) -> Written {
-    let place = |key| place_of(table.get(key).as_ref()).or(table.place);
-    Written::File {
-        path: reading.path.clone(),
-        index,
-        source_type: place("source_type"),
-        target_type: place("target_type"),
-    }
 }
 
 /// What happens to messages on their way, and what test-server's files may hold besides.

@@ -149,7 +149,7 @@ endpoints:
     hint: in lower case, as here
     error: invalid `endpoints[2]` in `ouli.yaml`
       caused by: line 10, column 3: expected a table of keys and values, found "just a word"
-    hint: it holds name, source_address, source_port, source_type, target_type, target_host, target_port, health, redact_request_headers, response_header_replacements, rewrite_location, shutdown_timeout_seconds
+    hint: it holds name, source_address, source_port, source_type, target_type, target_host, target_port, health, redact_request_headers, response_header_replacements, rewrite_location, source_cert, source_key, target_ca, target_client_cert, target_client_key, target_server_name, danger_accept_invalid_target_cert, shutdown_timeout_seconds
     "#);
 }
 
@@ -299,30 +299,5 @@ fn limits_out_of_range_are_refused_with_a_reason() {
     error: invalid `limits.max_match_body` in `limits.toml`
       caused by: line 2, column 18: expected a size, found a number too large for any key
     hint: write a whole number with B, KiB, MiB, GiB or TiB, such as "64KiB"
-    "#);
-}
-
-#[test]
-fn what_this_version_cannot_do_is_told_by_mode() {
-    let text = "\
-endpoints:
-  - {target_host: plain, target_type: http, source_port: 1}
-  - {target_host: tls, target_type: https, source_port: 2}
-  - {target_host: h2, target_type: h2c, source_port: 3}
-  - {target_host: front, target_type: http, source_port: 4, source_type: https}
-";
-    let config = used("a.yaml", text);
-    assert_eq!(unsupported(&config, Mode::Replay).len(), 1);
-    assert_eq!(unsupported(&config, Mode::Auto), unsupported(&config, Mode::Record));
-    insta::assert_snapshot!(Faults::from(unsupported(&config, Mode::Record)), @r#"
-    error: can't use `endpoints[1].target_type` in `a.yaml`
-      caused by: line 3, column 37: TLS is not available in this version, and https://tls:443 needs it
-    hint: name an http:// origin, or replay, which calls none
-    error: can't use `endpoints[2].target_type` in `a.yaml`
-      caused by: line 4, column 36: HTTP/2 is not available in this version, and h2c://h2:80 needs it
-    hint: name an http:// origin, or replay, which calls none
-    error: can't use `endpoints[3].source_type` in `a.yaml`
-      caused by: line 5, column 74: TLS is not available in this version
-    hint: use `source_type = "http"` and let the program under test call http://
     "#);
 }

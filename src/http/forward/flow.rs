@@ -255,7 +255,7 @@ impl<'a> Flow<'a> {
     /// The answer is over before its request: what is left of that is kept as far as its client
     /// sends it soon, so that the request is known by all of its body.
     async fn keep_rest(&self, rx: &mut Rx<'_, '_>) -> Result<(), Stop> {
-        if self.request.asked().is_grpc || !self.gate.is_open() {
+        if self.request.is_call() || !self.gate.is_open() {
             return Ok(());
         }
         let mut left = LINGER_BYTES_MAX;

@@ -168,7 +168,7 @@ impl Flow<'_> {
     /// From here on the origin owes its answer's head. A call's origin owes none before the
     /// request's end: both sides may be silent for as long as they like.
     pub(super) fn expect_head(&self) {
-        if !self.answered.get() && (self.request_done.get() || !self.request.asked().is_grpc) {
+        if !self.answered.get() && (self.request_done.get() || !self.request.is_call()) {
             let limit = self.request.here.limits().origin_header_timeout;
             self.origin_due.set(Some(Instant::now() + limit));
         }

@@ -233,11 +233,7 @@ impl<'a, 's> Replaying<'a, 's> {
         self.request.here.shared().pace
     }
 
-    fn send_head(
-        &mut self,
-        response: &Response,
-        client: &mut Client<'_, '_>,
-    ) -> Result<(), Stop> {
+    fn send_head(&mut self, response: &Response, client: &mut Client<'_, '_>) -> Result<(), Stop> {
         let (here, asked) = (self.request.here, self.request.asked());
         let tx = &mut client.tx;
         for interim in &response.interim {

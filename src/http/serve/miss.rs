@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::http::fault::{Fault, Problem};
 use crate::http::road::{Request, Stop};
 use crate::matching::BodyKey;
+use crate::replay::call::{CallMiss, Why};
 use crate::replay::{Near, Session};
 
 /// The session has no recording with this key.
@@ -28,6 +29,37 @@ pub(super) async fn unknown(
         Some(Nearest { member, text }) => told(request, problem.member("nearest", member), &text),
         None => told(request, problem, ""),
     }
+}
+
+/// No recorded call agrees with what the client said, or none any further. `content`: of the
+/// message that nothing agrees with, where it is at hand.
+pub(in crate::http) async fn call(
+    request: &Request<'_>,
+    path: &str,
+    session: Arc<Session>,
+    key: &[u8],
+    missed: CallMiss,
+    content: Option<Vec<u8>>,
+) -> Stop {
+    let (asked, name, why) = (asked(request, path), request.session, missed.why);
+    let detail = format!("{asked} in session `{name}`: {why}");
+    let hint = match why {
+        Why::Head => hint(request, &session, key),
+        Why::Exhausted => "without --strict the last answer is repeated".to_owned(),
+        Why::Overdue(_) => "raise `replay_wait` in `[limits]` if the client is slow".to_owned(),
+        _ => "`ouli auto` records what is missing".to_owned(),
+    };
+    let nearest = tokio::task::spawn_blocking(move || {
+        session.nearest_call(&missed, content.as_deref()).map(|near| near.to_string())
+    });
+    // A search that panicked has found nothing; the call is a miss all the same.
+    let nearest = nearest.await.ok().flatten();
+    let detail = match &nearest {
+        // The call's status has one line for all of it.
+        Some(near) => format!("{detail}; {}", near.replace('\n', "; ")),
+        None => detail,
+    };
+    told(request, Problem::new(Fault::Miss, detail).hint(hint), "")
 }
 
 /// Every recording with this key has been given out, and none may be repeated.

@@ -3,7 +3,8 @@
 //! What can be built ahead is built at the first use of a recorded answer and kept with it, so
 //! that an ordinary hit is one lookup and one write.
 
-mod miss;
+mod call;
+pub(super) mod miss;
 mod prepare;
 mod send;
 mod stored;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use super::answer::Asked;
 use super::client::{Client, Tx};
 use super::fault::{Fault, Problem};
+use super::forward::Spool;
 use super::line::Source;
 use super::road::{Outcome, Request, Stop, Then};
 use crate::config::Pace;
@@ -21,6 +23,7 @@ use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
 use crate::net::arena::Arena;
 use crate::replay::answer::Answer;
 use crate::replay::{Choice, Recorded, Session};
+pub(super) use call::{Replayed, Replaying};
 
 /// Answers from the session's recordings, or with a miss.
 pub(super) async fn replay(
@@ -30,6 +33,9 @@ pub(super) async fn replay(
     client: &mut Client<'_, '_>,
 ) -> Result<Outcome, Stop> {
     let session = session(request).await?;
+    if request.is_call() {
+        return Box::pin(replay_call(request, path, session, arena, client)).await;
+    }
     let mut body = body_key(request);
     if client.waits_for_continue(request.head)
         && let Some(recorded) = answered_early(request, path, &session, &mut arena.key)
@@ -40,11 +46,41 @@ pub(super) async fn replay(
     while let Some(bytes) = client.rx.body().await? {
         body.push(bytes);
     }
-    match choose(request, path, &session, body.finish(), &mut arena.key) {
+    match choose(request, path, &session, &mut body, &mut arena.key) {
         Choice::Hit(recorded) => answer_with(request, recorded, client).await,
         Choice::Exhausted(_) => Err(miss::exhausted(request, path)),
         Choice::Miss => Err(miss::unknown(request, path, session.clone(), &arena.key, body).await),
     }
+}
+
+/// Answers a gRPC call message by message.
+async fn replay_call(
+    request: &Request<'_>,
+    path: &str,
+    session: Arc<Session>,
+    arena: &mut Arena,
+    client: &mut Client<'_, '_>,
+) -> Result<Outcome, Stop> {
+    let replayed = call(request, path, &session, &mut arena.key, None).run(client).await?;
+    match replayed {
+        Replayed::Answered(outcome) => Ok(outcome),
+        Replayed::Missed(missed, content) => {
+            Err(miss::call(request, path, session.clone(), &arena.key, missed, content).await)
+        }
+    }
+}
+
+/// A call that begins to be replayed. `aside`: where what is read of its request is kept.
+pub(super) fn call<'a, 's>(
+    request: &'a Request<'a>,
+    path: &'s str,
+    session: &'s Session,
+    key: &mut Vec<u8>,
+    aside: Option<Spool>,
+) -> Replaying<'a, 's> {
+    key::write(key, &asked(request, path, BodyPrint::Call), &request.here.redactor);
+    let messages = session.message_key(&request.head.fields, path, Vec::new());
+    Replaying::new(request, session.call(key), messages, aside)
 }
 
 pub(super) async fn session(request: &Request<'_>) -> Result<Arc<Session>, Stop> {
@@ -70,24 +106,18 @@ fn answered_early<'s>(
     key: &mut Vec<u8>,
 ) -> Option<&'s Recorded> {
     key::write(key, &asked(request, path, BodyPrint::None), &request.here.redactor);
-    if !session.holds(key) {
-        return None;
-    }
-    match session.choose(key) {
-        Choice::Hit(recorded) => Some(recorded),
-        Choice::Exhausted(_) | Choice::Miss => None,
-    }
+    session.choose_early(key)
 }
 
 pub(super) fn choose<'s>(
     request: &Request<'_>,
     path: &str,
     session: &'s Session,
-    body: BodyPrint,
+    body: &mut BodyKey,
     key: &mut Vec<u8>,
 ) -> Choice<'s> {
-    key::write(key, &asked(request, path, body), &request.here.redactor);
-    session.choose(key)
+    key::write(key, &asked(request, path, body.finish()), &request.here.redactor);
+    session.choose(key, body)
 }
 
 fn asked<'a>(request: &Request<'a>, path: &'a str, body: BodyPrint) -> matching::Asked<'a> {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::{Differences, Place};
+use crate::exchange::Digest;
 use crate::matching::{BodyPrint, form};
 use crate::redact::{MARK, Redactor};
 
@@ -40,7 +41,8 @@ impl Differences {
                 }
                 _ => {}
             }
-            if self.count() == before {
+            let is_more = recorded.0 == BodyPrint::Part && asked_bytes.starts_with(recorded_bytes);
+            if self.count() == before && !is_more {
                 self.compare_bytes(asked_bytes, recorded_bytes);
             }
         }
@@ -49,7 +51,7 @@ impl Differences {
         }
     }
 
-    fn compare_json(&mut self, asked: &[u8], recorded: &[u8], redactor: &Redactor) {
+    pub(super) fn compare_json(&mut self, asked: &[u8], recorded: &[u8], redactor: &Redactor) {
         let parsed = |bytes| serde_json::from_slice::<Value>(bytes);
         if let (Ok(asked), Ok(recorded)) = (parsed(asked), parsed(recorded)) {
             let mut pointer = String::new();
@@ -116,21 +118,27 @@ impl Differences {
 }
 
 fn present<'a>(side: Side<'a>) -> Option<&'a [u8]> {
-    if side.0 == BodyPrint::None { None } else { side.1.bytes }
+    match side.0 {
+        BodyPrint::None | BodyPrint::Call => None,
+        _ => side.1.bytes,
+    }
 }
 
 /// A body that can't be shown in its parts.
 fn summary(side: Side<'_>) -> Option<impl FnOnce() -> String> {
-    let (kind, digest) = match side.0 {
-        BodyPrint::None => return None,
-        BodyPrint::Bytes(digest) => ("", digest),
-        BodyPrint::Json(digest) => (" of JSON", digest),
-        BodyPrint::Form(digest) => (" of a form", digest),
-        BodyPrint::Multipart(digest) => (" in parts", digest),
-    };
-    Some(move || {
+    let (print, len) = (side.0, side.1.len);
+    let known = move |kind: &str, digest: Digest| {
         let digest = digest.to_string();
-        format!("{} bytes{kind} (digest {}…)", side.1.len, digest.get(..16).unwrap_or_default())
+        format!("{len} bytes{kind} (digest {}…)", digest.get(..16).unwrap_or_default())
+    };
+    (print != BodyPrint::None).then_some(move || match print {
+        BodyPrint::None => String::new(),
+        BodyPrint::Part => format!("the first {len} bytes of a body"),
+        BodyPrint::Call => "the messages of a gRPC call".to_owned(),
+        BodyPrint::Bytes(digest) => known("", digest),
+        BodyPrint::Json(digest) => known(" of JSON", digest),
+        BodyPrint::Form(digest) => known(" of a form", digest),
+        BodyPrint::Multipart(digest) => known(" in parts", digest),
     })
 }
 

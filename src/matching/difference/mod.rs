@@ -2,6 +2,7 @@
 
 mod body;
 mod head;
+mod message;
 
 use std::fmt;
 
@@ -42,6 +43,9 @@ pub enum Place {
     },
     /// Counted from 0.
     Byte(usize),
+    /// Somewhere in a client's message of a gRPC call, which is counted from 1; the place inside
+    /// is one that a body has.
+    Message(u32, Box<Place>),
 }
 
 /// One difference. A side is none where it has nothing in that place.
@@ -123,12 +127,28 @@ impl fmt::Display for Place {
             Place::Path => f.write_str("path"),
             Place::Segment(n) => write!(f, "path segment {n}"),
             Place::Query(name) => write!(f, "query parameter `{name}`"),
-            Place::Body => f.write_str("body"),
-            Place::Json(pointer) if pointer.is_empty() => f.write_str("body, as a whole"),
-            Place::Json(pointer) => write!(f, "body at {pointer}"),
             Place::Form(name) => write!(f, "form field `{name}`"),
-            Place::Text { line, column } => write!(f, "body, line {line}, column {column}"),
-            Place::Byte(offset) => write!(f, "body, byte {offset}"),
+            Place::Message(n, inside) => {
+                write!(f, "message {n}")?;
+                inside.write_inside(f)
+            }
+            Place::Body | Place::Json(_) | Place::Text { .. } | Place::Byte(_) => {
+                f.write_str("body")?;
+                self.write_inside(f)
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Where in a body or a message it is, to stand behind the word for that.
+    fn write_inside(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Json(pointer) if pointer.is_empty() => f.write_str(", as a whole"),
+            Place::Json(pointer) => write!(f, " at {pointer}"),
+            Place::Text { line, column } => write!(f, ", line {line}, column {column}"),
+            Place::Byte(offset) => write!(f, ", byte {offset}"),
+            _ => Ok(()),
         }
     }
 }

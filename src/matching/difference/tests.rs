@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::exchange::Fields;
-use crate::matching::{Asked, BodyKey, Bounds, key};
+use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, MessageKey, key};
 
 const BOUNDS: Bounds = Bounds { match_bytes_max: 1 << 16, decoded_bytes_max: 1 << 20 };
 
@@ -134,6 +134,71 @@ fn bytes_are_compared_by_offset() {
     assert_eq!(bodies("image/png", b"\xff\x00", b"\xff"), {
         "body, byte 1: asked 00 of 2 bytes, recorded the end of 1 bytes"
     });
+}
+
+/// Protobuf's wire format, whose messages start with a tag byte, stands for JSON behind it here.
+#[derive(Debug)]
+struct Tagged;
+
+impl crate::matching::Canonical for Tagged {
+    fn request_json(&self, _: &str, message: &[u8]) -> Option<Vec<u8>> {
+        message.strip_prefix(b"\x0a").map(Into::into)
+    }
+}
+
+fn messages(number: u32, asked: impl AsRef<[u8]>, recorded: impl AsRef<[u8]>) -> String {
+    let (asked, recorded) = (asked.as_ref(), recorded.as_ref());
+    let fields = Fields::from_iter([("content-type", "application/grpc")]);
+    let mut key = MessageKey::new(&fields, "/", Some(&Tagged), BOUNDS, Vec::new());
+    let mut print = |content: &[u8]| {
+        key.begin(false);
+        key.push(content);
+        let print = key.finish();
+        (print, key.content().map(<[u8]>::to_vec))
+    };
+    let (asked, recorded) = (print(asked), print(recorded));
+    let redactor = Redactor::default();
+    let (asked, recorded) = ((asked.0, asked.1.as_deref()), (recorded.0, recorded.1.as_deref()));
+    Differences::between_messages(number, &key, asked, recorded, &redactor).to_string()
+}
+
+#[test]
+fn messages_are_compared_by_value_or_by_offset() {
+    for (asked, recorded, difference) in [
+        ("\n{\"a\":1}", "\n{\"a\":2}", "message 3 at /a: asked 1, recorded 2"),
+        ("\n{\"token\":\"a\"}", "\n{\"token\":\"b\"}", {
+            "message 3 at /token: asked REDACTED, recorded REDACTED"
+        }),
+        ("abc", "abd", {
+            "message 3, byte 2: asked 61 62 [63] of 3 bytes, recorded 61 62 [64] of 3 bytes"
+        }),
+        ("0123456789abcdefghijk", "0123456789", {
+            "message 3, byte 10: asked …32 33 34 35 36 37 38 39 [61] 62 63 64 65 66 67 68 69 … \
+             of 21 bytes, recorded …32 33 34 35 36 37 38 39 [end] of 10 bytes"
+        }),
+        ("same", "same", ""),
+    ] {
+        assert_eq!(messages(3, asked, recorded), difference);
+    }
+    let large = messages(1, "x".repeat(1 << 17), "");
+    assert!(large.starts_with("message 1: asked 131072 bytes (digest "), "{large}");
+}
+
+#[test]
+fn calls_and_bodies_in_part_are_told_from_bodies() {
+    let with = |body| Side { key: key_with(body), body: side("/", JSON, b"").body };
+    let cut = between(&side("/", JSON, b"{}"), &with(BodyPrint::Part)).to_string();
+    assert!(cut.ends_with(", recorded the first 0 bytes of a body"), "{cut}");
+    assert_eq!(between(&with(BodyPrint::Call), &side("/", JSON, b"")).to_string(), {
+        "body: asked the messages of a gRPC call, recorded nothing"
+    });
+}
+
+fn key_with(body: BodyPrint) -> Vec<u8> {
+    let asked = Asked { endpoint: "api", method: "POST", target: "/", body };
+    let mut key = Vec::new();
+    key::write(&mut key, &asked, &Redactor::default());
+    key
 }
 
 #[test]

@@ -14,7 +14,8 @@ fn answer(recorded: &Recorded) -> &str {
 }
 
 fn choose(session: &Session, method: &str, target: &str, body: &str) -> Option<String> {
-    match session.choose(&asked(method, target, body).0) {
+    let (key, body) = asked(method, target, body);
+    match session.choose(&key, &body) {
         Choice::Hit(recorded) => Some(answer(recorded).to_owned()),
         Choice::Exhausted(_) | Choice::Miss => None,
     }
@@ -34,9 +35,9 @@ fn equal_requests_get_their_answers_in_recorded_order() {
 fn a_strict_session_says_which_recording_was_the_last() {
     let strict = settings(AfterLast::Refuse);
     let session = Session::build("s", vec![get("/", "1")], &strict, no_bodies()).unwrap();
-    let (key, _) = asked("GET", "/", "");
-    assert!(matches!(session.choose(&key), Choice::Hit(_)));
-    let Choice::Exhausted(last) = session.choose(&key) else { panic!("given out twice") };
+    let (key, body) = asked("GET", "/", "");
+    assert!(matches!(session.choose(&key, &body), Choice::Hit(_)));
+    let Choice::Exhausted(last) = session.choose(&key, &body) else { panic!("given out twice") };
     assert_eq!(answer(last), "1");
     assert_eq!((session.hits(), session.misses()), (1, 1));
 }
@@ -88,7 +89,63 @@ fn an_answer_that_was_not_kept_is_found_but_not_missed_when_unused() {
     omitted.response.body = Body::Omitted { digest: Digest([0; 32]), len: 1 };
     let session = session(vec![omitted, get("/a", "1")]);
     assert_eq!(session.unused().count(), 1);
-    assert!(matches!(session.choose(&asked("GET", "/", "").0), Choice::Hit(r) if !r.is_usable()));
+    let (key, body) = asked("GET", "/", "");
+    assert!(matches!(session.choose(&key, &body), Choice::Hit(r) if !r.is_usable()));
+}
+
+/// A request of whose body this came before the answer, and no more.
+fn part(target: &str, came: &str, answer: &str) -> Exchange {
+    let mut part = post(target, came, answer);
+    part.request.is_whole = false;
+    part
+}
+
+#[test]
+fn a_request_recorded_in_part_answers_what_begins_like_it() {
+    let session = session(vec![
+        part("/", r#"{"a":1"#, "1"),
+        part("/", r#"{"b"#, "2"),
+        part("/", r#"{"a"#, "3"),
+        post("/", r#"{"a":2}"#, "whole"),
+    ]);
+    let next = |body: &str| choose(&session, "POST", "/", body);
+    assert_eq!(next(r#"{"a":1}"#).as_deref(), Some("1"));
+    assert_eq!(next(r#"{"a":1,"b":2}"#).as_deref(), Some("3"));
+    assert_eq!(next(r#"{"a":1}"#).as_deref(), Some("3"), "the last again");
+    assert_eq!(next(r#"{"a":2}"#).as_deref(), Some("whole"));
+    assert_eq!(next(r#"{"b":2}"#).as_deref(), Some("2"));
+    assert_eq!(next("[]"), None);
+    assert_eq!(next(""), None);
+    assert_eq!((session.misses(), session.unused().count()), (2, 0));
+}
+
+#[test]
+fn what_can_not_be_compared_of_a_request_in_part_does_not_count() {
+    let digest = Digest([7; 32]);
+    let with = |body| {
+        let mut part = part("/", "", "1");
+        part.request.body = body;
+        session(vec![part])
+    };
+    let file = with(Body::File { digest, len: 5000 });
+    assert_eq!(choose(&file, "POST", "/", &"x".repeat(5001)).as_deref(), Some("1"));
+    assert_eq!(choose(&file, "POST", "/", &"x".repeat(4999)), None, "longer than what is asked");
+    let nothing = with(Body::Absent);
+    assert_eq!(choose(&nothing, "POST", "/", "x").as_deref(), Some("1"));
+}
+
+#[test]
+fn an_answer_given_without_the_body_is_found_before_the_body_comes() {
+    let session = session(vec![
+        part("/", "some", "not this"),
+        part("/", "", "1"),
+        post("/", "", "2"),
+        post("/whole", "x", "not this"),
+    ]);
+    let early = |target| session.choose_early(&asked("POST", target, "").0).map(answer);
+    assert_eq!([early("/"), early("/"), early("/whole")], [Some("1"), Some("1"), None]);
+    assert_eq!(choose(&session, "POST", "/", "").as_deref(), Some("2"));
+    assert_eq!((session.hits(), session.misses()), (3, 0));
 }
 
 #[test]

@@ -1,0 +1,351 @@
+//! One replayed gRPC call: which recording answers it, and when each part of the answer is due.
+//!
+//! Pure: takes what the client does as it happens, and says what to send. All recordings with the
+//! call's head are candidates until the client says something else; a part of an answer is due
+//! when as much of the request has come as when it was recorded. A call takes a recording only
+//! when it must: where what is due is the same for all that are left it sends that and waits for
+//! the client to say which it means.
+//!
+//! Most calls never come to that. Where every answer begins only after the client has said all
+//! that tells its recordings apart, a call is a look-up per message and takes the earliest that is
+//! left, without a lock. The others compete for theirs at the `desk`.
+
+mod desk;
+mod heard;
+mod miss;
+mod part;
+#[cfg(test)]
+mod tests;
+pub(super) mod tree;
+
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub(super) use desk::Desk;
+use desk::{Patience, Ticket, Turn};
+use heard::{Course, Heard};
+pub use miss::{CallMiss, NearCall, Why};
+pub use part::Part;
+
+use super::choose::AfterLast;
+use super::session::{Recorded, Session};
+use crate::exchange::{After, Fields};
+use crate::matching::{MessageKey, MessagePrint};
+
+/// One call being replayed. When it is dropped, what it has begun to send is given out.
+#[derive(Debug)]
+pub struct Call<'s> {
+    session: &'s Session,
+    course: Course,
+    competes: bool,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing is taken; perhaps something is held at the desk.
+    Open(Option<Ticket>),
+    /// This recording answers, whatever comes.
+    Bound(u32),
+    Missed(Box<CallMiss>),
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug)]
+pub enum Next<'s> {
+    /// Send this and ask again.
+    Send(Due<'s>),
+    /// Nothing is due before this has come of the request. If it doesn't come in time, the call is
+    /// [`overdue`](Call::overdue).
+    Await(Awaited),
+    /// Something is due, but to send it is to choose among recordings that the client may tell
+    /// apart with its next words. Give it a moment to say them, then
+    /// [`choose`](Call::choose).
+    Choose(Awaited),
+    /// No recording answers, or none any further.
+    Miss(CallMiss),
+    /// All was sent.
+    Over,
+}
+
+/// A part of a recorded answer whose turn it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Due<'s> {
+    pub part: Part<'s>,
+    /// Whose part it is. Two parts of one answer may come from two recordings that are equal so
+    /// far.
+    pub recorded: &'s Recorded,
+    /// When the part before it came, counted from the request's head; zero for the first.
+    pub before: Duration,
+    /// When it came itself.
+    pub at: Duration,
+}
+
+/// What a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// A message of the client, counted from 1.
+    Message(u32),
+    /// The request's end.
+    End,
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Awaited::Message(n) => write!(f, "message {n} of the request"),
+            Awaited::End => f.write_str("the end of the request"),
+        }
+    }
+}
+
+impl Session {
+    /// Begins to replay a call whose head has this match key (`BodyPrint::Call`).
+    pub fn call(&self, key: &[u8]) -> Call<'_> {
+        let root = self.index.find_group(key);
+        let node = root.and_then(|root| self.tree.node(root));
+        let mut call = Call {
+            session: self,
+            course: Course::begin(root),
+            competes: node.is_some_and(|node| node.competes),
+            state: State::Open(None),
+        };
+        if node.is_none() {
+            call.miss(Why::Head, None);
+        }
+        call
+    }
+
+    /// Takes the messages of a call with these request fields to the method at this path.
+    pub fn message_key<'a>(
+        &'a self,
+        fields: &Fields,
+        path: &'a str,
+        buffer: Vec<u8>,
+    ) -> MessageKey<'a> {
+        let canonical = self.bodies.canonical.as_deref();
+        MessageKey::new(fields, path, canonical, self.bodies.bounds, buffer)
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        // What is held stays true whoever panicked.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'s> Call<'s> {
+    /// A whole message of the client has come; false when no recording agrees with it, so that the
+    /// call is missed and the message is what to show.
+    pub fn message_received(&mut self, print: MessagePrint) -> bool {
+        let heard = self.course.heard.with(self.session, print);
+        let number = heard.messages;
+        self.hear(heard, Some(print), |call| match call.has_message(number) {
+            Some(_) => Why::Message(number),
+            None => Why::TooMany { number, recorded: number - 1 },
+        })
+    }
+
+    /// The request has ended; false when no recording agrees with that, so that the call is missed.
+    pub fn request_ended(&mut self) -> bool {
+        let came = self.course.heard.messages;
+        self.hear(self.course.heard.with_end(), None, |call| {
+            let recorded = call.has_message(came.saturating_add(1)).unwrap_or(came);
+            Why::TooFew { came, recorded }
+        })
+    }
+
+    /// What to do now. Until the client does more, it is the same again once it isn't `Send`.
+    pub fn proceed(&mut self) -> Next<'s> {
+        self.advance(Patience::Left)
+    }
+
+    /// As `proceed`, but goes on with the earliest recording that is due where that says `Choose`.
+    pub fn choose(&mut self) -> Next<'s> {
+        self.advance(Patience::Spent)
+    }
+
+    /// What the call waits for hasn't come in time: it is missed.
+    pub fn overdue(&mut self, awaited: Awaited) -> CallMiss {
+        self.miss(Why::Overdue(awaited), None)
+    }
+
+    /// Whether it doesn't matter any more what the client does.
+    fn is_closed(&self) -> bool {
+        match self.state {
+            State::Open(_) => false,
+            State::Bound(recording) => self.session.part(recording, self.course.sent).is_none(),
+            State::Missed(_) => true,
+        }
+    }
+
+    /// Takes what the client has done, if any recording agrees with it; `why` says why not.
+    fn hear(
+        &mut self,
+        heard: Heard,
+        print: Option<MessagePrint>,
+        why: impl FnOnce(&Self) -> Why,
+    ) -> bool {
+        if self.is_closed() {
+            return true;
+        }
+        let (session, course) = (self.session, self.course.with_heard(heard));
+        let agrees = match self.state {
+            State::Bound(recording) => course.heard.includes(session, recording),
+            _ if course.sent == 0 => course.heard.is_known(session),
+            _ => course.earliest(session, |_| true).is_some(),
+        };
+        if !agrees {
+            self.miss(why(self), print);
+            return false;
+        }
+        if let State::Open(Some(ticket)) = self.state {
+            session.desk().heard(session, ticket, &course);
+        }
+        self.course = course;
+        true
+    }
+
+    /// The message count of the earliest recording that agreed so far and has a message of this
+    /// number.
+    fn has_message(&self, number: u32) -> Option<u32> {
+        let count = |one: u32| self.session.message_count(one);
+        let may_answer = |one: u32| !matches!(self.state, State::Bound(bound) if bound != one);
+        let has = |one: u32| may_answer(one) && count(one) >= number;
+        self.course.earliest(self.session, has).map(count)
+    }
+
+    fn advance(&mut self, patience: Patience) -> Next<'s> {
+        match &self.state {
+            State::Missed(miss) => Next::Miss((**miss).clone()),
+            State::Bound(recording) => self.send_if_due(*recording),
+            State::Open(_) if self.competes => self.advance_at_desk(patience),
+            State::Open(_) => self.advance_alone(),
+        }
+    }
+
+    /// The next part of the recording that answers.
+    fn send_if_due(&mut self, recording: u32) -> Next<'s> {
+        if self.session.part(recording, self.course.sent).is_none() {
+            return Next::Over;
+        }
+        match self.course.is_due(self.session, recording) {
+            true => self.send(recording),
+            false => self.wait_for(recording),
+        }
+    }
+
+    /// Where no calls compete: the first part takes its recording.
+    fn advance_alone(&mut self) -> Next<'s> {
+        let (session, heard) = (self.session, &self.course.heard);
+        if !heard.may_begin(session) {
+            return self.wait_for_any();
+        }
+        while let Some(due) = heard.left(session, |one| self.course.is_due(session, one)) {
+            if session.ledger.take(due) {
+                return self.bind(due);
+            }
+        }
+        match heard.left(session, |_| true) {
+            Some(recording) => self.wait_for(recording),
+            None => self.advance_after_last(),
+        }
+    }
+
+    fn advance_at_desk(&mut self, patience: Patience) -> Next<'s> {
+        let (session, course) = (self.session, &self.course);
+        if course.sent == 0 && !course.heard.may_begin(session) {
+            return self.wait_for_any();
+        }
+        let mut desk = session.desk();
+        let ticket = match self.state {
+            State::Open(Some(ticket)) => ticket,
+            _ => desk.ticket(),
+        };
+        let turn = desk.turn(session, ticket, course, patience);
+        drop(desk);
+        self.state = State::Open(Some(ticket));
+        match turn {
+            Turn::Send { recording, is_owned: true } => self.bind(recording),
+            Turn::Send { recording, is_owned: false } => self.send(recording),
+            Turn::Choose(recording) => Next::Choose(self.awaited(recording)),
+            Turn::Await(recording) => self.wait_for(recording),
+            Turn::AllTaken => self.advance_after_last(),
+        }
+    }
+
+    /// All that agree were given out.
+    fn advance_after_last(&mut self) -> Next<'s> {
+        let (session, course) = (self.session, &self.course);
+        let Some(last) = course.latest(session, |one| course.is_due(session, one)) else {
+            return self.wait_for_any();
+        };
+        if session.after_last == AfterLast::Refuse {
+            return Next::Miss(self.miss(Why::Exhausted, None));
+        }
+        match course.with_part_of(session, last).is_decided(session, last) {
+            true => self.bind(last),
+            false => self.send(last),
+        }
+    }
+
+    fn bind(&mut self, recording: u32) -> Next<'s> {
+        self.state = State::Bound(recording);
+        self.send(recording)
+    }
+
+    fn send(&mut self, recording: u32) -> Next<'s> {
+        let n = self.course.sent;
+        let Some((part, recorded)) = self.session.part(recording, n) else { return Next::Over };
+        self.course = self.course.with_part_of(self.session, recording);
+        let response = &recorded.exchange.response;
+        let before = n.checked_sub(1).map_or(Duration::ZERO, |before| part::at(response, before));
+        Next::Send(Due { part, recorded, before, at: part::at(response, n) })
+    }
+
+    fn wait_for(&self, recording: u32) -> Next<'s> {
+        Next::Await(self.awaited(recording))
+    }
+
+    /// For what the first that agrees waits for.
+    fn wait_for_any(&self) -> Next<'s> {
+        let first = self.course.earliest(self.session, |_| true);
+        Next::Await(first.map_or(Awaited::End, |first| self.awaited(first)))
+    }
+
+    /// What comes next of the request, if it goes on like this recording's.
+    fn awaited(&self, recording: u32) -> Awaited {
+        let came = self.course.heard.messages;
+        let after = self.session.part_after(recording, self.course.sent);
+        let is_expected = matches!(after, After::Messages(count) if count > came);
+        match is_expected || self.session.message_count(recording) > came {
+            true => Awaited::Message(came.saturating_add(1)),
+            false => Awaited::End,
+        }
+    }
+
+    fn miss(&mut self, why: Why, print: Option<MessagePrint>) -> CallMiss {
+        self.session.misses.fetch_add(1, Relaxed);
+        self.leave_desk();
+        let miss = CallMiss::new(why, self, print);
+        self.state = State::Missed(Box::new(miss.clone()));
+        miss
+    }
+
+    /// What it holds is its own from now on.
+    fn leave_desk(&mut self) {
+        if let State::Open(Some(ticket)) = self.state {
+            self.session.desk().keep(ticket);
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.leave_desk();
+        if self.course.sent > 0 && !matches!(self.state, State::Missed(_)) {
+            self.session.hits.fetch_add(1, Relaxed);
+        }
+    }
+}

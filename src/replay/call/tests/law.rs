@@ -1,0 +1,167 @@
+//! Whatever was recorded, and however its clients come and go together: each gets a recorded
+//! answer of its own script, and none is given twice.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::script::{Live, part, print, strict};
+use crate::replay::call::Next;
+
+/// A server that answers by what it was told, so that equal beginnings have equal answers: what it
+/// says after each message, and how late, counted in messages.
+#[derive(Clone, Debug)]
+struct Server {
+    says: Vec<usize>,
+    delays: Vec<usize>,
+    /// Nothing is said before so many messages have come.
+    head_after: usize,
+}
+
+fn server() -> impl Strategy<Value = Server> {
+    let says = prop::collection::vec(0..3usize, 8);
+    let delays = prop::collection::vec(0..3usize, 8);
+    (says, delays, 0..3usize).prop_map(|(says, delays, head_after)| Server {
+        says,
+        delays,
+        head_after,
+    })
+}
+
+/// A number for what a client said so far.
+fn number(said: &[char]) -> usize {
+    said.iter().fold(said.len(), |sum, c| sum * 3 + *c as usize)
+}
+
+impl Server {
+    /// The script of a call: what comes after the request's end is of this occurrence alone.
+    fn call(&self, said: &str, occurrence: usize) -> String {
+        let said: Vec<char> = said.chars().collect();
+        let delay = self.delays[number(&said) % self.delays.len()];
+        let end = said.len() + 1;
+        // By the count of messages after which it comes.
+        let mut after: Vec<Vec<String>> = vec![Vec::new(); end + 1];
+        for came in 0..=said.len() {
+            let due = &mut after[(came + delay).max(self.head_after).min(end)];
+            if came == 0 {
+                due.push("<*".into());
+            }
+            let before: String = said[..came].iter().collect();
+            let says = self.says[number(&said[..came]) % self.says.len()];
+            due.extend((0..says).map(|n| format!("<{before}-{n}")));
+        }
+        after[end].push(format!("<occurrence{occurrence}"));
+        after[end].push("<.".into());
+        let mut words = after[0].clone();
+        for (n, c) in said.iter().enumerate() {
+            words.push(format!(">{c}"));
+            words.extend(after[n + 1].clone());
+        }
+        words.push(">|".into());
+        words.extend(after[end].clone());
+        words.join(" ")
+    }
+}
+
+/// A client that does what a recorded one did, each step when it has got all that that one had.
+struct Client<'s> {
+    live: Live<'s>,
+    said: String,
+    to_do: Vec<String>,
+    done: usize,
+    got: Vec<String>,
+}
+
+impl Client<'_> {
+    fn answer_words(&self) -> usize {
+        self.to_do[..self.done].iter().filter(|word| word.starts_with('<')).count()
+    }
+
+    fn is_done(&self) -> bool {
+        self.done == self.to_do.len()
+    }
+
+    /// Takes the next step; false when it waits for more than has come.
+    fn step(&mut self, session: &crate::replay::Session) -> Result<bool, TestCaseError> {
+        match self.to_do[self.done].as_str() {
+            ">|" => prop_assert!(self.live.call.request_ended(), "{}", self.told()),
+            word if word.starts_with('>') => {
+                let print = print(session, &word[1..]);
+                prop_assert!(self.live.call.message_received(print), "{}", self.told());
+            }
+            _ => {
+                while self.got.len() <= self.answer_words() {
+                    match self.live.call.proceed() {
+                        Next::Send(due) => self.got.push(part(&due.part)),
+                        Next::Await(_) => return Ok(false),
+                        other => {
+                            prop_assert!(false, "{}: {other:?}", self.told());
+                        }
+                    }
+                }
+            }
+        }
+        self.done += 1;
+        Ok(true)
+    }
+
+    fn told(&self) -> String {
+        format!("{:?} at {} got {:?}", self.to_do, self.done, self.got)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #[test]
+    fn every_client_gets_a_recorded_answer_of_its_own_script_and_none_is_given_twice(
+        server in server(),
+        said in prop::collection::vec("[ab]{0,3}", 1..8),
+        order in Just((0..8usize).collect::<Vec<_>>()).prop_shuffle(),
+        steps in prop::collection::vec(0..64usize, 60),
+    ) {
+        let scripts: Vec<String> =
+            said.iter().enumerate().map(|(n, said)| server.call(said, n)).collect();
+        let session = strict(&scripts.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut clients: Vec<Client<'_>> = order
+            .iter()
+            .filter_map(|n| Some((said.get(*n)?, scripts.get(*n)?)))
+            .map(|(said, script)| Client {
+                live: Live::new(&session),
+                said: said.clone(),
+                to_do: script.split_whitespace().map(str::to_owned).collect(),
+                done: 0,
+                got: Vec::new(),
+            })
+            .collect();
+        let mut steps = steps.into_iter();
+        loop {
+            let open: Vec<usize> =
+                (0..clients.len()).filter(|n| !clients[*n].is_done()).collect();
+            if open.is_empty() {
+                break;
+            }
+            let first = steps.next().map_or(0, |step| step % open.len());
+            let mut any = false;
+            for n in 0..open.len() {
+                any = clients[open[(first + n) % open.len()]].step(&session)?;
+                if any {
+                    break;
+                }
+            }
+            prop_assert!(any, "all wait: {:?}", clients.iter().map(Client::told).collect::<Vec<_>>());
+        }
+        let mut left: HashMap<(String, Vec<String>), usize> = HashMap::new();
+        for (said, script) in said.iter().zip(&scripts) {
+            let answer = script.split_whitespace().filter(|word| word.starts_with('<'));
+            *left.entry((said.clone(), answer.map(str::to_owned).collect())).or_default() += 1;
+        }
+        for client in &clients {
+            let given = left.get_mut(&(client.said.clone(), client.got.clone()));
+            prop_assert!(given.is_some(), "{} is no answer", client.told());
+            let given = given.unwrap();
+            prop_assert!(*given > 0, "{} was given twice", client.told());
+            *given -= 1;
+        }
+        prop_assert_eq!(session.unused().count(), 0);
+    }
+}

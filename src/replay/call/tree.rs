@@ -1,0 +1,242 @@
+//! The recorded calls of a session as a tree: their heads are the roots, each message of a client
+//! leads to a child. So what a client has said is one node, however many recordings agree with it.
+//!
+//! The nodes are groups of the session's index: the key of a root is its calls' match key, that of
+//! a child its parent's number and the message's print. A group's occurrences are the recordings
+//! that come past the node or end there.
+//!
+//! A call whose request is recorded whole ends at a node and agrees with a client that ends there
+//! too. One whose request is recorded only in part is open: past the node where its record ends it
+//! agrees with whatever a client says.
+
+use std::collections::HashMap;
+
+use crate::exchange::{After, Body, Exchange, Message, Payload, Request};
+use crate::grpc;
+use crate::matching::{MessagePrint, PRINT_BYTES};
+use crate::replay::index::{self, Index};
+
+use super::part;
+
+/// Stands for "no node".
+const NONE: u32 = u32::MAX;
+
+/// The text that a request's match key begins with is never so long, so that no child's key is one.
+const CHILD: [u8; 4] = [0xff; 4];
+
+const CHILD_KEY_BYTES: usize = CHILD.len() + size_of::<u32>() + PRINT_BYTES;
+
+#[derive(Debug, Default)]
+pub(in crate::replay) struct Tree {
+    /// By the index's groups; empty in a session without calls.
+    nodes: Box<[Node]>,
+    /// By recording; likewise.
+    leaves: Box<[Leaf]>,
+    /// By recording: a number for each part of its answer, equal where the answers are equal up to
+    /// there. Only of calls that compete; empty where none do.
+    said: Box<[Box<[u32]>]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node {
+    /// The least that the answer of a recording from here on waits for.
+    pub(super) earliest: After,
+    /// A recording that isn't open ends here.
+    pub(super) ends: bool,
+    /// An open recording ends here.
+    pub(super) opens: bool,
+    /// Nothing that a client says from here on tells the recordings that agree so far apart.
+    pub(super) is_settled: bool,
+    /// Of a root: some of its answers begin before the client's words have settled which it is.
+    pub(super) competes: bool,
+}
+
+/// Where a recording's client stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leaf {
+    pub(super) node: u32,
+    pub(super) messages: u32,
+    pub(super) is_open: bool,
+}
+
+impl Tree {
+    pub(super) fn node(&self, node: u32) -> Option<&Node> {
+        self.nodes.get(node as usize)
+    }
+
+    pub(super) fn leaf(&self, recording: u32) -> Option<&Leaf> {
+        self.leaves.get(recording as usize)
+    }
+
+    /// The number for the first `parts` parts of a recording's answer; 0 for none.
+    pub(super) fn said(&self, recording: u32, parts: u32) -> Option<u32> {
+        let Some(last) = parts.checked_sub(1) else { return Some(0) };
+        self.said.get(recording as usize)?.get(last as usize).copied()
+    }
+
+    /// The node that a message leads to.
+    pub(super) fn child(&self, index: &Index, node: u32, print: MessagePrint) -> Option<u32> {
+        index.find_group(&child_key(node, print))
+    }
+}
+
+fn child_key(parent: u32, print: MessagePrint) -> [u8; CHILD_KEY_BYTES] {
+    let mut key = [0xff; CHILD_KEY_BYTES];
+    let (number, rest) = key[CHILD.len()..].split_at_mut(size_of::<u32>());
+    number.copy_from_slice(&parent.to_le_bytes());
+    rest.copy_from_slice(&print.to_bytes());
+    key
+}
+
+/// Whether a recorded exchange is a call, message by message.
+pub(in crate::replay) fn is_call(request: &Request) -> bool {
+    grpc::is_call(&request.head.fields) && matches!(request.body, Body::Messages(_) | Body::Absent)
+}
+
+/// The whole messages of a recorded call's client. What follows the last of them is the beginning
+/// of one.
+pub(in crate::replay) fn messages(request: &Request) -> &[Message] {
+    let Body::Messages(messages) = &request.body else { return &[] };
+    let is_rest = |message: &Message| matches!(message.payload, Payload::Rest(_));
+    let whole = messages.iter().position(is_rest).unwrap_or(messages.len());
+    messages.get(..whole).unwrap_or_default()
+}
+
+/// Whether it is known only in part what the client said.
+fn is_open(request: &Request) -> bool {
+    let all = matches!(&request.body, Body::Messages(all) if all.len() > messages(request).len());
+    !request.is_whole || all
+}
+
+/// A tree while calls are put into it.
+#[derive(Default)]
+pub(in crate::replay) struct Builder {
+    /// By group; of roots and of what is no call `NONE`.
+    parents: Vec<u32>,
+    leaves: Vec<Leaf>,
+}
+
+impl Builder {
+    /// Puts in a call: by its match key, and the prints of its `messages`.
+    ///
+    /// Errors: the first that a print comes with.
+    pub(in crate::replay) fn put<E>(
+        &mut self,
+        index: &mut index::Builder,
+        (recording, request): (u32, &Request),
+        key: &[u8],
+        prints: impl Iterator<Item = Result<MessagePrint, E>>,
+    ) -> Result<(), E> {
+        let mut leaf = Leaf { node: index.put(key, recording), messages: 0, is_open: false };
+        for print in prints {
+            let parent = leaf.node;
+            leaf.node = index.put(&child_key(parent, print?), recording);
+            leaf.messages += 1;
+            set(&mut self.parents, leaf.node, parent, NONE);
+        }
+        leaf.is_open = is_open(request);
+        let none = Leaf { node: NONE, messages: 0, is_open: false };
+        set(&mut self.leaves, recording, leaf, none);
+        Ok(())
+    }
+
+    pub(in crate::replay) fn finish(mut self, index: &Index, exchanges: &[Exchange]) -> Tree {
+        if self.leaves.is_empty() {
+            return Tree::default();
+        }
+        self.parents.resize(index.group_count(), NONE);
+        let calls = || {
+            let leaves = self.leaves.iter().zip(exchanges).zip(0..);
+            leaves.filter(|((leaf, _), _)| leaf.node != NONE)
+        };
+        let mut nodes = self.nodes(calls().map(|((leaf, exchange), _)| (*leaf, exchange)));
+        for ((leaf, exchange), _) in calls() {
+            if self.answers_unsettled(&nodes, *leaf, exchange.response.after) {
+                let root = self.path(leaf.node).last();
+                root.into_iter().for_each(|root| nodes[root as usize].competes = true);
+            }
+        }
+        let competing = calls().filter(|((leaf, _), _)| {
+            self.path(leaf.node).last().is_some_and(|root| nodes[root as usize].competes)
+        });
+        let said = said(competing.map(|((_, exchange), recording)| (recording, exchange)));
+        Tree { nodes: nodes.into(), leaves: self.leaves.into(), said }
+    }
+
+    fn nodes<'e>(&self, calls: impl Iterator<Item = (Leaf, &'e Exchange)>) -> Vec<Node> {
+        let unknown = Node {
+            earliest: After::End,
+            ends: false,
+            opens: false,
+            is_settled: true,
+            competes: false,
+        };
+        let mut nodes = vec![unknown; self.parents.len()];
+        // The one place where all that come past a node end, as far as is known.
+        let mut only: Vec<Option<Leaf>> = vec![None; self.parents.len()];
+        for (leaf, exchange) in calls {
+            for node in self.path(leaf.node) {
+                let (node, only) = (&mut nodes[node as usize], &mut only[node as usize]);
+                node.earliest = node.earliest.min(exchange.response.after);
+                node.is_settled &= *only.get_or_insert(leaf) == leaf;
+            }
+            let node = &mut nodes[leaf.node as usize];
+            node.ends |= !leaf.is_open;
+            node.opens |= leaf.is_open;
+        }
+        // Who is open above agrees here as well, and may be told from those that aren't. Parents
+        // have lower numbers than their children.
+        let mut open_above = vec![false; nodes.len()];
+        for (node, parent) in self.parents.iter().enumerate().filter(|(_, p)| **p != NONE) {
+            let parent = *parent as usize;
+            open_above[node] = open_above[parent] || nodes[parent].opens;
+            // Unless all that come here are open too: they agree with whatever follows as well.
+            let all_open =
+                only[node].is_some_and(|leaf| leaf.is_open && leaf.node as usize == node);
+            nodes[node].is_settled &= all_open || !open_above[node];
+        }
+        nodes
+    }
+
+    /// Whether the answer may begin where it isn't settled yet which recording it is of.
+    fn answers_unsettled(&self, nodes: &[Node], leaf: Leaf, after: After) -> bool {
+        let After::Messages(count) = after else { return false };
+        match leaf.messages.checked_sub(count) {
+            Some(behind) => {
+                let node = self.path(leaf.node).nth(behind as usize);
+                node.is_some_and(|node| !nodes[node as usize].is_settled)
+            }
+            // An edit has made it wait for more than the client says.
+            None => leaf.is_open,
+        }
+    }
+
+    /// From a node up to its root.
+    fn path(&self, node: u32) -> impl Iterator<Item = u32> {
+        let above = |node: &u32| self.parents.get(*node as usize).copied();
+        std::iter::successors(Some(node), move |node| above(node).filter(|node| *node != NONE))
+    }
+}
+
+fn said<'e>(calls: impl Iterator<Item = (u32, &'e Exchange)>) -> Box<[Box<[u32]>]> {
+    let mut numbers: HashMap<[u8; 32], u32> = HashMap::new();
+    let mut said: Vec<Box<[u32]>> = Vec::new();
+    for (recording, exchange) in calls {
+        let all = part::digests(&exchange.response).map(|digest| {
+            let next = numbers.len() as u32 + 1;
+            *numbers.entry(digest).or_insert(next)
+        });
+        let all = all.collect();
+        set(&mut said, recording, all, Box::default());
+    }
+    said.into()
+}
+
+/// Sets what stands at a place of a list that may not reach so far.
+fn set<T: Clone>(list: &mut Vec<T>, at: u32, value: T, otherwise: T) {
+    let at = at as usize;
+    if list.len() <= at {
+        list.resize(at + 1, otherwise);
+    }
+    list[at] = value;
+}
