@@ -8,8 +8,10 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::bodies::{Bodies, BodyError};
+use super::call::{self, KeptMessage};
 use crate::coding;
-use crate::exchange::{Body, Coding, Digest, End, Fields, Piece, Request, Response};
+use crate::exchange::{Body, Coding, Digest, End, Fields, Payload, Piece, Request, Response};
+use crate::grpc::MessageType;
 
 /// Text up to this many bytes stands in the cassette: as much as a person would scroll through.
 pub(crate) const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -52,8 +54,22 @@ pub(crate) enum Content<'a> {
     Absent,
     Inline(Cow<'a, [u8]>),
     Stream(Cow<'a, [Piece]>),
+    Messages(Vec<KeptMessage>),
     File { digest: Digest, len: u64 },
     Omitted { digest: Digest, len: u64 },
+}
+
+impl Content<'_> {
+    /// Some of it is in `bodies/`.
+    pub(crate) fn is_stored(&self) -> bool {
+        match self {
+            Content::File { .. } => true,
+            Content::Messages(messages) => {
+                messages.iter().any(|one| matches!(one.message.payload, Payload::File { .. }))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What `keep` looks at: one side of an exchange.
@@ -63,27 +79,31 @@ pub(crate) struct Message<'a> {
     pub(crate) body: &'a Body,
     /// Already off the body, when it was read from a cassette.
     pub(crate) coding: Option<Coding>,
+    /// What a gRPC call's messages are, by the endpoint's descriptors.
+    kind: Option<MessageType>,
     /// All of the content is here: neither part of it (206) nor cut short.
     complete: bool,
 }
 
 impl<'a> Message<'a> {
-    pub(crate) fn of_request(request: &'a Request) -> Message<'a> {
+    pub(crate) fn of_request(request: &'a Request, kind: Option<MessageType>) -> Message<'a> {
         Message {
             fields: &request.head.fields,
             trailers: &request.trailers,
             body: &request.body,
             coding: request.coding,
+            kind,
             complete: true,
         }
     }
 
-    pub(crate) fn of_response(response: &'a Response) -> Message<'a> {
+    pub(crate) fn of_response(response: &'a Response, kind: Option<MessageType>) -> Message<'a> {
         Message {
             fields: &response.head.fields,
             trailers: &response.trailers,
             body: &response.body,
             coding: response.coding,
+            kind,
             complete: response.head.status != 206 && response.end != End::CutByOrigin,
         }
     }
@@ -158,7 +178,11 @@ pub(crate) fn keep<'a>(
             }
             Ok(as_it_is(Content::File { digest, len }))
         }
-        Body::Messages(_) => Ok(as_it_is(Content::Absent)),
+        Body::Messages(messages) => {
+            let side = call::Side::of(message.fields, message.kind.clone());
+            let kept = call::keep_all(&side, messages, bodies)?;
+            Ok(as_it_is(Content::Messages(kept)))
+        }
         &Body::Omitted { digest, len } => Ok(as_it_is(Content::Omitted { digest, len })),
     }
 }

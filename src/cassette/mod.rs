@@ -10,6 +10,7 @@
 //! - Every fault of a file has a place in it, and all are found in one run.
 
 pub mod bodies;
+mod call;
 mod fault;
 mod json;
 mod keep;
@@ -18,12 +19,14 @@ mod migrations;
 mod origin;
 #[cfg(any(test, fuzzing))]
 pub mod property;
+mod protobuf;
 mod read;
 mod style;
 mod time;
 mod write;
 
 pub use bodies::{Bodies, BodyError};
+pub use call::keep_message;
 pub use fault::{Finding, Place, ReadError};
 pub use read::{check, read, read_bytes, read_endpoints};
 pub use write::{WriteError, Writer};
@@ -32,6 +35,7 @@ pub use write::{WriteError, Writer};
 mod tests;
 
 use crate::exchange::Exchange;
+use crate::grpc::Catalog;
 
 /// The format that is written. A reader takes this one and, through its migrations, all before it.
 pub const FORMAT: u64 = 1;
@@ -41,6 +45,8 @@ pub const FORMAT: u64 = 1;
 pub struct Cassette {
     /// The endpoints its exchanges came through, so that `ouli replay` alone can serve them again.
     pub endpoints: Vec<EndpointNote>,
+    /// What the messages of gRPC calls were read by, of endpoints that have such.
+    pub descriptors: Catalog,
     /// In the order of their request heads.
     pub exchanges: Vec<Exchange>,
 }

@@ -43,6 +43,7 @@ pub(crate) const ENDPOINT: Known = Known {
         "health",
         "redact_request_headers",
         "response_header_replacements",
+        "grpc_descriptors",
         "rewrite_location",
         "source_cert",
         "source_key",

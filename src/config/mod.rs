@@ -29,6 +29,8 @@ use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 
+use crate::grpc::{Catalog, Descriptors};
+
 pub use fault::{Fault, Faults, Place};
 pub use file::{Checked, Need, check, load, parse_bytes};
 pub(crate) use host::{parse_address, parse_host};
@@ -92,6 +94,17 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+impl Config {
+    /// The descriptor sets of all endpoints that have one.
+    pub fn descriptors(&self) -> Catalog {
+        let named = |endpoint: &Endpoint| {
+            let set = endpoint.grpc_descriptors.clone()?;
+            Some((endpoint.name.clone(), set))
+        };
+        self.endpoints.iter().filter_map(named).collect()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -140,6 +153,8 @@ pub struct Endpoint {
     /// Who the listener is under TLS; none where the local authority issues what is asked for.
     pub source_identity: Option<Identity>,
     pub target_tls: TargetTls,
+    /// What the messages of gRPC calls are.
+    pub grpc_descriptors: Option<Arc<Descriptors>>,
 }
 
 impl Endpoint {
@@ -157,6 +172,7 @@ impl Endpoint {
             rewrite_location: true,
             source_identity: None,
             target_tls: TargetTls::default(),
+            grpc_descriptors: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use super::raw::{Node, Value};
 use super::read::{At, Reading, Table};
 use super::{Config, Limits, Need, Sockets, keys, units};
 
+mod descriptors;
 mod endpoint;
 mod template;
 mod tls;

@@ -5,11 +5,15 @@
 //! a run of messages, each behind a prefix of five bytes, a flag that says whether it is
 //! compressed and its length, big-endian. Knows nothing of streams, recordings or replay.
 
+pub mod descriptors;
 pub mod encoding;
 pub mod splitter;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
+pub use descriptors::{Catalog, Descriptors, DescriptorsError, MessageType};
 pub use splitter::{Event, Splitter};
 
 use crate::exchange::Fields;

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use proptest::prelude::*;
+use prost_reflect::prost::Message as _;
 
 use super::encoding::{on_wire, take_off};
 use super::*;
@@ -160,5 +161,50 @@ proptest! {
         let bytes = body(&messages);
         let split = split(&[&bytes[..stop % (bytes.len() + 1)]]);
         prop_assert!(messages.starts_with(&split.messages));
+    }
+}
+
+#[test]
+fn a_descriptor_set_knows_its_methods() {
+    let set = testing::descriptors();
+    let method = set.method("/chat.Chat/Talk?x=1").unwrap();
+    assert_eq!((method.input.name(), method.output.name()), ("chat.Line", "chat.Line"));
+    for path in ["/chat.Chat/Sing", "/chat.Other/Talk", "chat.Chat/Talk", "/chat.Chat", "/", ""] {
+        assert!(set.method(path).is_none(), "{path}");
+    }
+}
+
+#[test]
+fn what_is_no_descriptor_set_is_refused_with_a_reason() {
+    let parse = |bytes: &[u8]| Descriptors::parse(Bytes::copy_from_slice(bytes)).unwrap_err();
+    assert_eq!(parse(b"syntax = \"proto3\";"), DescriptorsError::NotASet);
+    assert_eq!(parse(b""), DescriptorsError::Empty);
+    let mut set = testing::set();
+    set.file.remove(0);
+    let missing = parse(&set.encode_to_vec());
+    let (file, import) = ("chat.proto".to_owned(), "google/protobuf/timestamp.proto".to_owned());
+    assert_eq!(missing, DescriptorsError::MissingImport { file, import });
+    assert!(missing.hint().contains("--include_imports"));
+    let mut set = testing::set();
+    set.file[1].message_type[0].field[4].type_name = Some(".chat.Nothing".to_owned());
+    assert!(matches!(parse(&set.encode_to_vec()), DescriptorsError::Unsound(_)));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_descriptor_set_or_refused(
+        flips in prop::collection::vec((any::<usize>(), any::<u8>()), 0..6),
+        message in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let mut bytes = testing::set().encode_to_vec();
+        for (at, byte) in flips {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        if let Ok(set) = Descriptors::parse(bytes.into())
+            && let Some(method) = set.method("/chat.Chat/Talk")
+        {
+            let _ = method.input.json(&message);
+        }
     }
 }

@@ -227,14 +227,14 @@ impl<'a> Request<'a> {
         let asked = self.asked().kept_if(rx.is_ended());
         if tx.is_committed() {
             self.here.notes().faults.count(problem.fault);
-            tracing::warn!(fault = problem.fault.name(), "answer cut: {}", problem.detail);
             // A call's end can say what became of it, where the road itself ends it. An answer
             // that its origin cut ends as that did.
-            let is_told = asked.is_grpc && problem.fault.whose() == Whose::Recording;
-            return match is_told && tx.finish(&problem.grpc_trailers()).await.is_ok() {
-                true => Then::after(&asked),
-                false => Then::Cut { code: reset::INTERNAL_ERROR },
-            };
+            let may_tell = asked.is_grpc && problem.fault.whose() == Whose::Recording;
+            if may_tell && tx.finish(&problem.grpc_trailers()).await.is_ok() {
+                return Then::after(&asked);
+            }
+            tracing::warn!(fault = problem.fault.name(), "answer cut: {}", problem.detail);
+            return Then::Cut { code: reset::INTERNAL_ERROR };
         }
         tx.discard();
         match own::answer_problem(self.here, tx, &asked, problem).await {

@@ -165,6 +165,8 @@ impl Answering {
             return Step::Data(0..self.current.len());
         }
         self.release();
+        // Known before it is waited for, so that an answer's last frame says that it is the last.
+        self.is_ended |= self.is_complete();
         if self.is_ended { Step::End } else { Step::NeedMore }
     }
 

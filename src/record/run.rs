@@ -13,6 +13,7 @@ use super::{Error, Recording};
 use crate::cassette::EndpointNote;
 use crate::clock;
 use crate::exchange::{RequestHead, Seq};
+use crate::grpc::Catalog;
 use crate::tape::disk::write_all;
 use crate::tape::format::Header;
 use crate::tape::lock::{RunLock, SessionHeld};
@@ -49,6 +50,8 @@ pub struct Run {
     next_seq: AtomicU64,
     lock: Mutex<RunLock>,
     tapes: Mutex<Vec<PathBuf>>,
+    /// What gRPC messages are shown by when the run is sealed; the tapes don't hold it.
+    descriptors: OnceLock<Catalog>,
     fault: OnceLock<Error>,
     on_fault: Box<dyn Fn(&Error) + Send + Sync>,
 }
@@ -95,6 +98,7 @@ impl Run {
             next_seq: AtomicU64::new(1),
             lock: Mutex::new(lock),
             tapes: Mutex::new(Vec::new()),
+            descriptors: OnceLock::new(),
             fault: OnceLock::new(),
             on_fault: Box::new(on_fault),
         }))
@@ -115,6 +119,16 @@ impl Run {
 
     pub fn endpoints(&self) -> &[EndpointNote] {
         &self.header.endpoints
+    }
+
+    /// Says what the messages of gRPC calls are, by endpoint; the first time counts.
+    pub fn describe(&self, descriptors: Catalog) {
+        let _ = self.descriptors.set(descriptors);
+    }
+
+    pub fn descriptors(&self) -> &Catalog {
+        static NONE: Catalog = Catalog::new();
+        self.descriptors.get().unwrap_or(&NONE)
     }
 
     /// The tapes opened so far.

@@ -13,6 +13,8 @@ use tokio::sync::watch;
 use super::session::{Session, Settings};
 use super::source::{Endpoints, Folder, Left, LoadError, OpenError, Source, Tapes};
 use crate::exchange::Digest;
+use crate::grpc::Catalog;
+use crate::matching::Canonical;
 
 /// Sessions without recordings that are remembered, to count what was missed in them. Their names
 /// come from the network, so there must be a bound; those past it are empty all the same.
@@ -38,6 +40,16 @@ enum Slot {
     Loaded(Outcome),
 }
 
+/// The descriptor sets of a cassette's endpoints, by whose messages calls are compared.
+#[derive(Debug)]
+struct Described(Catalog);
+
+impl Canonical for Described {
+    fn request_json(&self, path: &str, message: &[u8]) -> Option<Vec<u8>> {
+        self.0.values().find_map(|set| set.method(path)?.input.value(message))
+    }
+}
+
 impl Library {
     /// Over a folder of cassettes, and what killed runs left in it that can't be recovered there,
     /// in the order in which they began. Reads no cassette yet.
@@ -46,9 +58,10 @@ impl Library {
     pub fn open(
         dir: &Path,
         left: Vec<Left>,
+        descriptors: Catalog,
         settings: Settings,
     ) -> Result<Arc<Library>, OpenError> {
-        let folder = Folder::open(dir)?;
+        let folder = Folder::open(dir)?.described(descriptors);
         let source: Arc<dyn Source> = match left.is_empty() {
             true => Arc::new(folder),
             false => Arc::new(Tapes::new(folder, left)),
@@ -155,7 +168,11 @@ impl Library {
             let cassette = self.source.load(name)?.unwrap_or_default();
             let source = self.source.clone();
             let body_path = Arc::new(move |digest: &Digest| source.body_path(digest));
-            Session::build(name, cassette.exchanges, &self.settings, body_path)
+            let mut settings = self.settings.clone();
+            if !cassette.descriptors.is_empty() {
+                settings.canonical = Some(Arc::new(Described(cassette.descriptors)));
+            }
+            Session::build(name, cassette.exchanges, &settings, body_path)
                 .map(Arc::new)
                 .map_err(|error| LoadError::new(self.source.path(name), error))
         };

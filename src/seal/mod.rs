@@ -9,6 +9,8 @@
 //! A live run's exchanges replace its sessions' cassettes, or are appended to them. A dead run's
 //! become `NAME.recovered.json` beside them and never replace anything.
 
+#[cfg(test)]
+mod call_tests;
 mod crash;
 mod error;
 mod manifest;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 pub use error::Error;
 pub use recovery::{Fault, InPlace, Recovered, Recovery, newest_recovered, recover};
 
+use crate::grpc::Catalog;
 use crate::record::Run;
 use crate::tape::lock::RecoveryTurn;
 use crate::tape::{ReadError, TapeRun, Torn};
@@ -83,15 +86,21 @@ pub fn seal(run: Arc<Run>, existing: Existing) -> Result<Sealed, Error> {
         Existing::Replace => Goal::Replace,
         Existing::Append => Goal::Append,
     };
-    seal_tapes(&site, &tapes, goal)
+    seal_tapes(&site, &tapes, goal, run.descriptors())
 }
 
-fn seal_tapes(site: &Site<'_>, tapes: &[PathBuf], goal: Goal) -> Result<Sealed, Error> {
+fn seal_tapes(
+    site: &Site<'_>,
+    tapes: &[PathBuf],
+    goal: Goal,
+    descriptors: &Catalog,
+) -> Result<Sealed, Error> {
     crash::point("begun");
     let tapes = TapeRun::open(tapes)?;
     tapes.write_digests(site.disk)?;
     crash::point("digested");
-    let staged = stage::stage(site, &tapes, goal).inspect_err(|_| site.remove_uncommitted())?;
+    let staged =
+        stage::stage(site, &tapes, goal, descriptors).inspect_err(|_| site.remove_uncommitted())?;
     if !staged.manifest.is_empty() {
         site.commit(&staged.manifest).inspect_err(|_| site.remove_uncommitted())?;
         crash::point("committed");

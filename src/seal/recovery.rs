@@ -9,6 +9,7 @@ use super::manifest::Manifest;
 use super::site::Site;
 use super::stage::Goal;
 use super::{Error, Sealed, seal_tapes};
+use crate::grpc::Catalog;
 use crate::session;
 use crate::tape::lock::{self, RecoveryTurn, RunLock};
 use crate::tape::names::{self, Role};
@@ -110,7 +111,7 @@ fn recover_run(
         }
         Action::RecoverTapes => {
             site.remove_uncommitted();
-            let sealed = seal_tapes(&site, &tapes, Goal::Recover)?;
+            let sealed = seal_tapes(&site, &tapes, Goal::Recover, &Catalog::new())?;
             let found_any = !sealed.sessions.is_empty()
                 || !sealed.lost.is_empty()
                 // What can't be read is told even if it is all that there was.

@@ -1,13 +1,15 @@
 //! Writing a run's cassettes where nobody looks at them yet.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::manifest::{Manifest, Move, is_cassette};
 use super::recovery::{free_recovered_name, newest_recovered};
 use super::site::Site;
 use super::{Error, SealedSession, crash};
 use crate::cassette::{self, Bodies, Cassette, EndpointNote, Writer};
-use crate::exchange::Digest;
+use crate::exchange::{Digest, Fields, Message};
+use crate::grpc::Catalog;
 use crate::tape::{ReadError, TapeRun};
 
 /// What the cassettes are to become.
@@ -27,7 +29,12 @@ pub(super) struct Staged {
 }
 
 /// Stages a cassette for every session of which something was kept.
-pub(super) fn stage(site: &Site<'_>, tapes: &TapeRun, goal: Goal) -> Result<Staged, Error> {
+pub(super) fn stage(
+    site: &Site<'_>,
+    tapes: &TapeRun,
+    goal: Goal,
+    descriptors: &Catalog,
+) -> Result<Staged, Error> {
     let mut staged = Staged::default();
     for session in tapes.sessions() {
         let number = staged.manifest.moves.len();
@@ -35,8 +42,8 @@ pub(super) fn stage(site: &Site<'_>, tapes: &TapeRun, goal: Goal) -> Result<Stag
         if !is_cassette(&name) {
             return Err(Error::SessionName(session.to_owned()));
         }
-        let plan = Plan::of(site, session, name, goal)?;
-        let kept = write(site, tapes, session, number, &plan.first, &mut staged.lost)?;
+        let plan = Plan::of(site, session, name, goal, descriptors)?;
+        let kept = write(site, tapes, session, number, &plan.first, descriptors, &mut staged.lost)?;
         crash::point("cassette staged");
         staged.sessions.push(SealedSession {
             session: session.to_owned(),
@@ -62,7 +69,13 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(site: &Site<'_>, session: &str, name: String, goal: Goal) -> Result<Plan, Error> {
+    fn of(
+        site: &Site<'_>,
+        session: &str,
+        name: String,
+        goal: Goal,
+        descriptors: &Catalog,
+    ) -> Result<Plan, Error> {
         let dir = site.recording_dir;
         let path = dir.join(&name);
         let aside = |set_aside| {
@@ -70,7 +83,9 @@ impl Plan {
                 .map_err(|source| Error::Read { path: dir.to_owned(), source })?;
             Ok(Plan { cassette, first: Cassette::default(), before: None, set_aside })
         };
-        let old = path.exists().then(|| cassette::read(&path));
+        let bodies = Bodies::new(dir);
+        let read = |path: &Path| cassette::read(path, &bodies, descriptors);
+        let old = path.exists().then(|| read(&path));
         let before = |old: &Cassette| Some(old.exchanges.len());
         match (goal, old) {
             (Goal::Recover, _) => aside(false),
@@ -80,8 +95,7 @@ impl Plan {
             }
             // What was recovered has answered in its stead, so it belongs before what was added.
             (Goal::Append, None) => {
-                let recovered =
-                    newest_recovered(dir, session).and_then(|p| cassette::read(&p).ok());
+                let recovered = newest_recovered(dir, session).and_then(|path| read(&path).ok());
                 let before = recovered.as_ref().and_then(before);
                 let first = recovered.unwrap_or_default();
                 Ok(Plan { cassette: name, first, before, set_aside: false })
@@ -101,19 +115,27 @@ fn write(
     session: &str,
     number: usize,
     first: &Cassette,
+    descriptors: &Catalog,
     lost: &mut Vec<ReadError>,
 ) -> Result<usize, Error> {
     let failed = |source| Error::Cassette { session: session.to_owned(), source };
     let bodies = Bodies::new(site.recording_dir);
     let endpoints = united(tapes.endpoints(), &first.endpoints);
     let file = site.begin_staged(number)?;
-    let mut writer = Writer::new(file, &endpoints, &bodies).map_err(failed)?;
+    // What was read with the old cassette holds the run's already where both name an endpoint.
+    let mut known = first.descriptors.clone();
+    known.extend(descriptors.iter().map(|(name, set)| (name.clone(), Arc::clone(set))));
+    let mut writer = Writer::described(file, &endpoints, &known, &bodies).map_err(failed)?;
     for exchange in &first.exchanges {
         writer.push(exchange).map_err(failed)?;
     }
     let incoming = |digest: Digest| -> Option<PathBuf> { tapes.body_path(&digest) };
     let mut kept = 0;
-    for exchange in tapes.exchanges(session) {
+    let keep = |fields: &Fields, message: Message| {
+        cassette::keep_message(fields, message, &bodies)
+            .map_err(|error| ReadError::MessageUnkept(Arc::new(error)))
+    };
+    for exchange in tapes.exchanges_with(session, &keep) {
         match exchange {
             Ok(exchange) => writer.push_with(&exchange, &incoming).map_err(failed)?,
             Err(gone @ ReadError::BodyLost { .. }) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::recovery::recover_on;
 use super::*;
-use crate::cassette::{self, EndpointNote};
+use crate::cassette::{self, Bodies, Cassette, EndpointNote};
 use crate::config::{Scheme, SourceType, Target};
 use crate::exchange::*;
 use crate::record::{Keep, Recorder, Recording};
@@ -65,13 +65,17 @@ fn kill(dir: &Path, exchanges: &[(&str, &str)]) {
     record_all(&run, exchanges);
 }
 
+fn read(dir: &Path, cassette: &Path) -> Result<Cassette, cassette::ReadError> {
+    cassette::read(cassette, &Bodies::new(dir), &Catalog::new())
+}
+
 /// The targets in a cassette; none when it isn't there.
 fn targets(dir: &Path, cassette: &str) -> Vec<String> {
     let path = dir.join(cassette);
     if !path.exists() {
         return Vec::new();
     }
-    let read = cassette::read(&path).unwrap_or_else(|error| panic!("{cassette}: {error}"));
+    let read = read(dir, &path).unwrap_or_else(|error| panic!("{cassette}: {error}"));
     read.exchanges.into_iter().map(|one| one.request.head.target).collect()
 }
 
@@ -98,7 +102,7 @@ fn each_session_gets_its_cassette_and_the_tapes_go() {
     assert_eq!(targets(dir.path(), "checkout/pay.json"), ["/1", "/3"]);
     assert_eq!(targets(dir.path(), "default.json"), ["/2"]);
     assert_eq!(leftovers(dir.path()), [""; 0]);
-    let cassette = cassette::read(&dir.path().join("default.json")).unwrap();
+    let cassette = read(dir.path(), &dir.path().join("default.json")).unwrap();
     assert_eq!(cassette.endpoints, [endpoint()]);
 }
 
@@ -151,7 +155,7 @@ fn large_bodies_become_files_named_by_their_digest() {
     record(&recorder, "a", "/large", &noise(50_000));
     drop(recorder);
     seal(run, Existing::Replace).unwrap();
-    let cassette = cassette::read(&dir.path().join("a.json")).unwrap();
+    let cassette = read(dir.path(), &dir.path().join("a.json")).unwrap();
     let Body::File { digest, len } = cassette.exchanges[0].response.body else { panic!("file") };
     let kept = std::fs::read(dir.path().join("bodies").join(digest.to_string())).unwrap();
     assert_eq!((len, kept), (50_000, noise(50_000)));
@@ -225,7 +229,7 @@ fn an_exchange_cut_by_a_kill_says_so_in_its_cassette() {
     }
     drop((small, large, recorder, run));
     recover(dir.path()).unwrap();
-    let cassette = cassette::read(&dir.path().join("a.recovered.json")).unwrap();
+    let cassette = read(dir.path(), &dir.path().join("a.recovered.json")).unwrap();
     let ends: Vec<_> = cassette.exchanges.iter().map(|one| one.response.end).collect();
     assert_eq!(ends, [End::RecorderKilled; 2]);
     let Body::File { digest, len } = cassette.exchanges[1].response.body else { panic!("file") };
@@ -330,7 +334,7 @@ fn check(dir: &Path, what: &str) {
 }
 
 fn check_bodies(dir: &Path, cassette: &Path, what: &str) {
-    for one in cassette::read(cassette).unwrap().exchanges {
+    for one in read(dir, cassette).unwrap().exchanges {
         if let Body::File { digest, len } = one.response.body {
             let kept = std::fs::read(dir.join("bodies").join(digest.to_string()));
             let kept = kept.unwrap_or_else(|error| panic!("{what}: {error}"));

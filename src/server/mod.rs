@@ -165,6 +165,7 @@ fn open_run(config: &Config, bound: &[Bound], drain: &Drain) -> Result<Arc<Run>,
         tracing::error!("{error}; nothing more can be kept, so Ouli drains and stops");
         drain.start(Instant::now() + drain_timeout);
     })?;
+    run.describe(config.descriptors());
     Ok(run)
 }
 

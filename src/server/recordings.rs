@@ -21,7 +21,7 @@ pub(super) fn open(config: &Config, settings: Settings) -> Result<Arc<Library>, 
     let recovery = seal::recover(&config.recording_dir)?;
     tell_recovery(&recovery);
     let left = recovery.in_place.iter().filter_map(open_in_place).collect();
-    Ok(Library::open(&config.recording_dir, left, settings)?)
+    Ok(Library::open(&config.recording_dir, left, config.descriptors(), settings)?)
 }
 
 /// For `--strict`: every fault in every cassette, before anything is served.

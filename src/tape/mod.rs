@@ -14,6 +14,7 @@ pub mod disk;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub mod format;
+mod given;
 mod index;
 pub mod lock;
 pub mod names;

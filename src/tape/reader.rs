@@ -6,28 +6,23 @@
 //! written are read in place.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::assemble::{Assembly, Given, Place};
-use super::call::{self, Ends};
+use super::assemble::Assembly;
 use super::disk::{Disk, DiskError};
 use super::format::{self, FORMAT, Frame, Side, Split};
+use super::given::Wanted;
 use super::index::{FileNote, Index, Indexed, Source};
 use super::names::RunId;
 use super::recover::Verdict;
 use super::writer::{Extent, Writer};
 use crate::cassette::EndpointNote;
-use crate::exchange::{After, Digest, End, Exchange, Fields, Message, Seq};
-
-/// A streamed answer up to this size is given in its pieces even when its bytes are in a file;
-/// pieces are held in memory, and beyond this it is a file rather than a conversation.
-const STREAM_BYTES_MAX: u64 = 16 << 20;
+use crate::exchange::{Digest, End, Exchange, Fields, Message, Seq};
 
 /// The end of a tape that isn't whole records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,13 +70,13 @@ pub struct TapeRun {
     endpoints: Vec<EndpointNote>,
     torn: Vec<Torn>,
     dropped: usize,
-    files: BTreeMap<(Seq, Side), BodyFile>,
+    pub(super) files: BTreeMap<(Seq, Side), BodyFile>,
     /// Which of `files` has a digest; of several any, since their bytes are the same.
     digests: HashMap<Digest, (Seq, Side)>,
 }
 
-struct Tape {
-    path: PathBuf,
+pub(super) struct Tape {
+    pub(super) path: PathBuf,
     source: Box<dyn Source>,
     /// As its header says.
     run: Option<RunId>,
@@ -99,7 +94,7 @@ impl Tape {
 
 impl Tape {
     /// Where its run puts a body.
-    fn body_path(&self, seq: Seq, side: Side) -> PathBuf {
+    pub(super) fn body_path(&self, seq: Seq, side: Side) -> PathBuf {
         let name = self.run.as_ref().map(|run| run.body(seq, side)).unwrap_or_default();
         self.path.with_file_name(name)
     }
@@ -312,108 +307,10 @@ impl TapeRun {
             push_frames(&mut assembly, &bytes)
                 .ok_or_else(|| ReadError::Changed { path: tape.path.clone() })?;
         }
-        let body = Body { tape, seq: entry.seq, assembly: &assembly, keep };
+        let body = Wanted { tape, seq: entry.seq, assembly: &assembly, keep };
         let (request, ends) = self.given(&body, Side::Request, None)?;
         let (response, _) = self.given(&body, Side::Response, Some(&ends))?;
         Ok(assembly.finish(entry.end, request, response, &|mark| ends.after(mark)))
-    }
-
-    /// The body, unless its bytes on the tape are all of it, and where the messages in it end.
-    fn given(
-        &self,
-        body: &Body<'_>,
-        side: Side,
-        of_request: Option<&Ends>,
-    ) -> Result<(Option<Given>, Ends), ReadError> {
-        let place = body.assembly.place(side);
-        match body.assembly.call(side) {
-            Some(fields) if matches!(place, Place::Tape | Place::File) => {
-                let mut path = body.tape.path.clone();
-                let mut source: Box<dyn io::Read> = Box::new(body.assembly.bytes(side));
-                if place == Place::File {
-                    path = self.body_file(body.tape, body.seq, side)?.1;
-                    let file = File::open(&path).map_err(|error| ReadError::io(&path, error))?;
-                    source = Box::new(file);
-                }
-                let keep = |message| (body.keep)(fields, message).map_err(SplitError::Keep);
-                let split = call::split(
-                    body.assembly.reads(side),
-                    &mut *source,
-                    &|mark| of_request.map_or(After::End, |ends| ends.after(mark)),
-                    &keep,
-                );
-                let (messages, ends) = split.map_err(|error| error.at(&path))?;
-                Ok((Some(Given::Messages(messages)), ends))
-            }
-            _ if place == Place::File => {
-                let given = self.file_body(body.tape, body.seq, side, body.assembly)?;
-                Ok((Some(given), Ends::default()))
-            }
-            _ => Ok((None, Ends::default())),
-        }
-    }
-
-    fn file_body(
-        &self,
-        tape: &Tape,
-        seq: Seq,
-        side: Side,
-        assembly: &Assembly,
-    ) -> Result<Given, ReadError> {
-        let (file, path) = self.body_file(tape, seq, side)?;
-        let in_pieces = side == Side::Response && assembly.is_streamed_type();
-        if in_pieces && file.len <= STREAM_BYTES_MAX {
-            let bytes = fs::read(&path).map_err(|error| ReadError::io(&path, error))?;
-            return Ok(Given::Read(Bytes::from(bytes)));
-        }
-        Ok(Given::Named { digest: file.digest, len: file.len })
-    }
-
-    /// A body's file, and where it is now.
-    fn body_file(
-        &self,
-        tape: &Tape,
-        seq: Seq,
-        side: Side,
-    ) -> Result<(&BodyFile, PathBuf), ReadError> {
-        let Some(file) = self.files.get(&(seq, side)) else {
-            return Err(ReadError::BodyLost { path: tape.body_path(seq, side) });
-        };
-        let path = place_of(file);
-        let on_disk = fs::metadata(&path).map(|metadata| metadata.len());
-        if !on_disk.is_ok_and(|len| len == file.len) {
-            return Err(ReadError::BodyLost { path });
-        }
-        Ok((file, path))
-    }
-}
-
-/// An exchange whose bodies are wanted.
-struct Body<'a> {
-    tape: &'a Tape,
-    seq: Seq,
-    assembly: &'a Assembly,
-    keep: KeepMessage<'a>,
-}
-
-/// Why a body couldn't be made messages.
-enum SplitError {
-    Read(io::Error),
-    Keep(ReadError),
-}
-
-impl From<io::Error> for SplitError {
-    fn from(error: io::Error) -> Self {
-        SplitError::Read(error)
-    }
-}
-
-impl SplitError {
-    fn at(self, path: &Path) -> ReadError {
-        match self {
-            SplitError::Read(error) => ReadError::io(path, error),
-            SplitError::Keep(error) => error,
-        }
     }
 }
 
@@ -427,7 +324,7 @@ fn push_frames(assembly: &mut Assembly, mut bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
-fn place_of(file: &BodyFile) -> PathBuf {
+pub(super) fn place_of(file: &BodyFile) -> PathBuf {
     let recordings = file.path.parent().and_then(Path::parent);
     let sealed = recordings.map(|dir| dir.join("bodies").join(file.digest.to_string()));
     sealed.filter(|path| path.exists()).unwrap_or_else(|| file.path.clone())

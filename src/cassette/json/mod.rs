@@ -8,7 +8,10 @@
 //! Pulls: a caller may walk the outer levels itself and take a tree (`Node`) where it wants one,
 //! so that a large file never becomes a large tree.
 
+mod de;
 mod text;
+
+pub(crate) use de::Error;
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -3,26 +3,30 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 
+use super::call::{self, Reading};
 use super::exchange::at_ms;
 use super::keys::{BODY, BYTES, PIECE, STORED};
 use super::notes::{Notes, Object, Step};
 use crate::cassette::bodies::digest_from_hex;
-use crate::cassette::json::{Node, Value};
+use crate::cassette::json::{Member, Node, Value};
 use crate::cassette::style::{RENDER_BYTES_MAX, Style};
 use crate::coding;
 use crate::exchange::{Body, Coding, Digest, Fields, Piece};
+use crate::grpc;
 
 /// The keys of a body that say what is in it. Exactly one must be there.
-const CONTENTS: [&str; 6] = ["json", "text", "base64", "file", "omitted", "stream"];
+const CONTENTS: [&str; 7] = ["json", "text", "base64", "file", "omitted", "stream", "messages"];
 
 const CODINGS: [Coding; 4] = [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd];
 
 /// The body of a message, absent where there is no such key, and the coding that is off it.
-/// `fields` is `None` where the message's headers are faulty themselves.
+/// `fields` is `None` where the message's headers are faulty themselves. `call` says how a gRPC
+/// call's messages are read; it is `None` where that can't be known for another fault.
 pub(super) fn message_body(
     notes: &mut Notes,
     message: &Object<'_, '_>,
     fields: Option<&Fields>,
+    call: Option<&Reading<'_>>,
 ) -> Option<(Body, Option<Coding>)> {
     let none = (Body::Absent, None);
     notes.optional(message, "body", none, |notes, node| {
@@ -30,7 +34,7 @@ pub(super) fn message_body(
         let coding = notes.optional(&object, "coding", None, |notes, node| {
             named_coding(notes, node, fields).map(Some)
         });
-        let body = content(notes, &object);
+        let body = content(notes, &object, fields, call);
         Some((body?, coding?))
     })
 }
@@ -54,35 +58,14 @@ fn named_coding(notes: &mut Notes, node: &Node<'_>, fields: Option<&Fields>) -> 
     }
 }
 
-fn content(notes: &mut Notes, object: &Object<'_, '_>) -> Option<Body> {
-    let mut there = CONTENTS.iter().filter_map(|key| object.member(key));
-    let Some(only) = there.next() else {
-        let one_of = CONTENTS.join(", ");
-        notes.note(object.at, format!("expected one of the keys {one_of}, found none"));
-        return None;
-    };
-    if let Some(second) = there.next() {
-        let message = format!(
-            "expected one content, found \"{}\" and \"{}\"",
-            CONTENTS.iter().find(|key| **key == only.key).copied().unwrap_or_default(),
-            CONTENTS.iter().find(|key| **key == second.key).copied().unwrap_or_default(),
-        );
-        notes.note(only.at.max(second.at), message);
-        return None;
-    }
-    if let Some(style) = object.member("json_style").filter(|_| only.key != "json") {
-        let message = "expected a key \"json\" beside \"json_style\", found none";
-        notes.note(style.at, message.to_owned());
-        return None;
-    }
+fn content(
+    notes: &mut Notes,
+    object: &Object<'_, '_>,
+    fields: Option<&Fields>,
+    call: Option<&Reading<'_>>,
+) -> Option<Body> {
+    let only = notes.only_content(object, &CONTENTS)?;
     match &*only.key {
-        "json" => json(notes, object, &only.node),
-        "text" => notes.within(Step::Key("text"), |notes| {
-            text(notes, &only.node).map(|text| Body::Whole(text.into()))
-        }),
-        "base64" => notes.within(Step::Key("base64"), |notes| {
-            base64(notes, &only.node).map(|bytes| Body::Whole(bytes.into()))
-        }),
         "file" => notes.within(Step::Key("file"), |notes| {
             let (digest, len) = stored(notes, &only.node)?;
             notes.file(only.node.at, digest, len);
@@ -91,13 +74,57 @@ fn content(notes: &mut Notes, object: &Object<'_, '_>) -> Option<Body> {
         "omitted" => notes.within(Step::Key("omitted"), |notes| {
             stored(notes, &only.node).map(|(digest, len)| Body::Omitted { digest, len })
         }),
-        _ => notes.within(Step::Key("stream"), |notes| {
+        "stream" => notes.within(Step::Key("stream"), |notes| {
             notes.array(&only.node, "an array of pieces", piece).map(Body::Pieces)
         }),
+        "messages" => {
+            let (fields, call) = (fields?, call?);
+            if let Some(message) = no_messages(object, fields, call) {
+                notes.note(only.at, message.to_owned());
+                return None;
+            }
+            notes.within(Step::Key("messages"), |notes| {
+                call::messages(notes, &only.node, call).map(Body::Messages)
+            })
+        }
+        _ => inline(notes, object, only).map(Body::Whole),
     }
 }
 
-fn json(notes: &mut Notes, object: &Object<'_, '_>, value: &Node<'_>) -> Option<Body> {
+/// What keeps a body from being messages.
+fn no_messages(
+    object: &Object<'_, '_>,
+    fields: &Fields,
+    call: &Reading<'_>,
+) -> Option<&'static str> {
+    if !grpc::is_call(fields) {
+        return Some("expected no messages, since the headers name no type application/grpc");
+    }
+    if call.asked.is_some_and(|asked| !asked.is_call) {
+        return Some("expected no messages, since the request is no gRPC call");
+    }
+    let has_coding = object.get("coding").is_some();
+    has_coding.then_some("expected no messages beside \"coding\": each says if it is compressed")
+}
+
+/// What stands in the cassette itself, under `json`, `text` or `base64`.
+pub(super) fn inline(
+    notes: &mut Notes,
+    object: &Object<'_, '_>,
+    content: &Member<'_>,
+) -> Option<Bytes> {
+    match &*content.key {
+        "json" => json(notes, object, &content.node),
+        "text" => {
+            notes.within(Step::Key("text"), |notes| text(notes, &content.node).map(Bytes::from))
+        }
+        _ => {
+            notes.within(Step::Key("base64"), |notes| base64(notes, &content.node).map(Bytes::from))
+        }
+    }
+}
+
+fn json(notes: &mut Notes, object: &Object<'_, '_>, value: &Node<'_>) -> Option<Bytes> {
     let style = notes.optional(object, "json_style", Style::default(), |notes, node| {
         let what = "a JSON style such as \"spaced\" or \"indent 2, newline\"";
         Style::from_name(notes.text(node, what, |text| Style::from_name(text).is_some())?)
@@ -109,7 +136,7 @@ fn json(notes: &mut Notes, object: &Object<'_, '_>, value: &Node<'_>) -> Option<
         notes.within(Step::Key("json"), |notes| notes.note(value.at, message));
         return None;
     }
-    Some(Body::Whole(text.into()))
+    Some(text.into())
 }
 
 fn piece(notes: &mut Notes, node: &Node<'_>) -> Option<Piece> {
@@ -151,7 +178,7 @@ fn text(notes: &mut Notes, node: &Node<'_>) -> Option<String> {
     }
 }
 
-fn base64(notes: &mut Notes, node: &Node<'_>) -> Option<Vec<u8>> {
+pub(super) fn base64(notes: &mut Notes, node: &Node<'_>) -> Option<Vec<u8>> {
     let what = "base64 with its padding (RFC 4648 section 4)";
     let text = notes.text(node, what, |_| true)?;
     let bytes = BASE64_STANDARD.decode(text).ok();
@@ -161,7 +188,7 @@ fn base64(notes: &mut Notes, node: &Node<'_>) -> Option<Vec<u8>> {
     bytes
 }
 
-fn stored(notes: &mut Notes, node: &Node<'_>) -> Option<(Digest, u64)> {
+pub(super) fn stored(notes: &mut Notes, node: &Node<'_>) -> Option<(Digest, u64)> {
     let object = notes.object(node, &STORED, "an object with sha256 and bytes")?;
     let digest = notes.required(&object, "sha256", |notes, node| {
         let what = "a SHA-256 digest of 64 lower-case hexadecimal digits";

@@ -6,24 +6,44 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::body::{bytes, message_body};
+use super::body::{bytes, message_body, stored};
+use super::call::{Asked, Reading};
 use super::keys::{ENDPOINT, EXCHANGE, INTERIM, REQUEST, RESPONSE};
 use super::notes::{Notes, Object, Step};
+use crate::cassette::call::Side;
 use crate::cassette::json::{Node, Value};
 use crate::cassette::write::end_name;
 use crate::cassette::{EndpointNote, origin, time};
 use crate::config::SourceType;
 use crate::exchange::{
-    After, End, Exchange, Fields, Request, RequestHead, Response, ResponseHead, Version,
+    After, Digest, End, Exchange, Fields, Request, RequestHead, Response, ResponseHead, Version,
 };
+use crate::grpc::{self, Catalog};
 
 const VERSIONS: [Version; 3] = [Version::Http10, Version::Http11, Version::Http2];
 
 const ENDS: [End; 4] = [End::Whole, End::CutByOrigin, End::LeftByClient, End::RecorderKilled];
 
-pub(super) fn endpoints(notes: &mut Notes, node: &Node<'_>) -> Option<Vec<EndpointNote>> {
+/// A descriptor set that an endpoint names.
+pub(super) struct NamedSet {
+    pub(super) endpoint: String,
+    /// Where it is named.
+    pub(super) at: usize,
+    pub(super) index: usize,
+    pub(super) digest: Digest,
+    pub(super) len: u64,
+}
+
+/// The endpoints, and the descriptor sets that they name.
+pub(super) fn endpoints(
+    notes: &mut Notes,
+    node: &Node<'_>,
+    sets: &mut Vec<NamedSet>,
+) -> Option<Vec<EndpointNote>> {
+    let mut index = 0;
     let mut names: Vec<&str> = Vec::new();
     notes.array(node, "an array of endpoints", |notes, node| {
+        index += 1;
         let object = notes.object(node, &ENDPOINT, "an endpoint, which is an object")?;
         let name = notes.required(&object, "name", |notes, node| {
             let name = notes.text(node, "the endpoint's name", |name| !name.is_empty())?;
@@ -50,17 +70,23 @@ pub(super) fn endpoints(notes: &mut Notes, node: &Node<'_>) -> Option<Vec<Endpoi
             let what = "an origin such as \"https://api.example.com:443\"";
             origin::parse(notes.text(node, what, |text| origin::parse(text).is_some())?)
         });
-        Some(EndpointNote {
-            name: name?,
-            listen: listen?,
-            source_type: source_type?,
-            origin: origin?,
-        })
+        let descriptors = notes.optional(&object, "grpc_descriptors", None, |notes, node| {
+            stored(notes, node).map(|(digest, len)| Some((node.at, digest, len)))
+        });
+        let name = name?;
+        if let Some((at, digest, len)) = descriptors? {
+            sets.push(NamedSet { endpoint: name.clone(), at, index: index - 1, digest, len });
+        }
+        Some(EndpointNote { name, listen: listen?, source_type: source_type?, origin: origin? })
     })
 }
 
 /// An exchange, and where it names its endpoint.
-pub(super) fn exchange(notes: &mut Notes, node: &Node<'_>) -> Option<(Exchange, usize)> {
+pub(super) fn exchange(
+    notes: &mut Notes,
+    node: &Node<'_>,
+    descriptors: &Catalog,
+) -> Option<(Exchange, usize)> {
     let object = notes.object(node, &EXCHANGE, "an exchange, which is an object")?;
     let endpoint = notes.required(&object, "endpoint", |notes, node| {
         Some((notes.text(node, "an endpoint's name", |_| true)?.to_owned(), node.at))
@@ -69,8 +95,22 @@ pub(super) fn exchange(notes: &mut Notes, node: &Node<'_>) -> Option<(Exchange, 
         let what = "a time such as \"2026-11-20T09:12:33.125Z\"";
         time::parse(notes.text(node, what, |text| time::parse(text).is_some())?)
     });
-    let request = notes.required(&object, "request", request);
-    let response = notes.required(&object, "response", response);
+    let set = endpoint.as_ref().and_then(|(name, _)| descriptors.get(name));
+    let mut output = None;
+    let request = notes.required(&object, "request", |notes, node| {
+        request(notes, node, |target| {
+            let method = set.and_then(|set| set.method(target))?;
+            output = Some(method.output);
+            Some(method.input)
+        })
+    });
+    let asked = request.as_ref().map(|request| Asked {
+        is_call: grpc::is_call(&request.head.fields),
+        sent: Asked::sent(&request.body),
+        kind: output,
+    });
+    let response =
+        notes.required(&object, "response", |notes, node| response(notes, node, asked.as_ref()));
     let (endpoint, endpoint_at) = endpoint?;
     let exchange = Exchange {
         endpoint,
@@ -81,7 +121,12 @@ pub(super) fn exchange(notes: &mut Notes, node: &Node<'_>) -> Option<(Exchange, 
     Some((exchange, endpoint_at))
 }
 
-fn request(notes: &mut Notes, node: &Node<'_>) -> Option<Request> {
+/// `kind_of` says what the messages of a call to a target are.
+fn request(
+    notes: &mut Notes,
+    node: &Node<'_>,
+    kind_of: impl FnOnce(&str) -> Option<grpc::MessageType>,
+) -> Option<Request> {
     let object = notes.object(node, &REQUEST, "a request, which is an object")?;
     let method = notes.required(&object, "method", |notes, node| {
         Some(notes.text(node, "a method such as \"GET\"", is_token)?.to_owned())
@@ -92,16 +137,29 @@ fn request(notes: &mut Notes, node: &Node<'_>) -> Option<Request> {
     });
     let version = version(notes, &object);
     let fields = fields(notes, &object, "headers");
-    let body = message_body(notes, &object, fields.as_ref());
+    let reading = fields
+        .as_ref()
+        .zip(target.as_ref())
+        .map(|(fields, target)| Reading { side: Side::of(fields, kind_of(target)), asked: None });
+    let body = message_body(notes, &object, fields.as_ref(), reading.as_ref());
     let trailers = self::fields(notes, &object, "trailers");
+    let incomplete = notes.optional(&object, "incomplete", false, |notes, node| {
+        let Value::Bool(incomplete) = node.value else {
+            notes.expected(node, "true or false");
+            return None;
+        };
+        Some(incomplete)
+    });
     let head = RequestHead { method: method?, target: target?, version: version?, fields: fields? };
     let (body, coding) = body?;
-    Some(Request { head, body, coding, trailers: trailers?, is_whole: true })
+    Some(Request { head, body, coding, trailers: trailers?, is_whole: !incomplete? })
 }
 
-fn response(notes: &mut Notes, node: &Node<'_>) -> Option<Response> {
+/// `asked` is `None` where the request is faulty.
+fn response(notes: &mut Notes, node: &Node<'_>, asked: Option<&Asked>) -> Option<Response> {
     let object = notes.object(node, &RESPONSE, "a response, which is an object")?;
     let at = notes.optional(&object, "at_ms", Duration::ZERO, at_ms);
+    let after = after(notes, &object, "after", asked);
     let interim = notes.optional(&object, "interim", Vec::new(), |notes, node| {
         notes.array(node, "an array of interim answers", |notes, node| {
             let object = notes.object(node, &INTERIM, "an interim answer, which is an object")?;
@@ -111,8 +169,14 @@ fn response(notes: &mut Notes, node: &Node<'_>) -> Option<Response> {
         })
     });
     let head = status_line(notes, &object, "a status between 200 and 999", |status| status >= 200);
-    let body = message_body(notes, &object, head.as_ref().map(|head| &head.fields));
-    let trailers = fields(notes, &object, "trailers");
+    let fields = head.as_ref().map(|head| &head.fields);
+    let reading = fields.zip(asked).map(|(fields, asked)| Reading {
+        side: Side::of(fields, asked.kind.clone()),
+        asked: Some(asked),
+    });
+    let body = message_body(notes, &object, fields, reading.as_ref());
+    let trailers = self::fields(notes, &object, "trailers");
+    let end_after = self::after(notes, &object, "end_after", asked);
     let end = notes.optional(&object, "end", End::Whole, |notes, node| {
         let names = ENDS.map(|end| format!("\"{}\"", end_name(end))).join(", ");
         let end_of = |text: &str| ENDS.into_iter().find(|end| end_name(*end) == text);
@@ -122,15 +186,24 @@ fn response(notes: &mut Notes, node: &Node<'_>) -> Option<Response> {
     let (body, coding) = body?;
     Some(Response {
         at: at?,
-        after: After::End,
+        after: after?,
         interim: interim?,
         head: head?,
         body,
         coding,
         trailers: trailers?,
         end: end?,
-        end_after: After::End,
+        end_after: end_after?,
     })
+}
+
+fn after(
+    notes: &mut Notes,
+    object: &Object<'_, '_>,
+    key: &'static str,
+    asked: Option<&Asked>,
+) -> Option<After> {
+    notes.optional(object, key, After::End, |notes, node| asked?.after(notes, node))
 }
 
 /// The four keys that a final answer shares with interim ones.

@@ -13,19 +13,33 @@ pub(crate) struct Keys {
 pub(crate) const CASSETTE: Keys =
     Keys { name: "cassette", keys: &["format", "endpoints", "exchanges"] };
 
-pub(crate) const ENDPOINT: Keys =
-    Keys { name: "endpoint", keys: &["name", "listen", "source_type", "origin"] };
+pub(crate) const ENDPOINT: Keys = Keys {
+    name: "endpoint",
+    keys: &["name", "listen", "source_type", "origin", "grpc_descriptors"],
+};
 
 pub(crate) const EXCHANGE: Keys =
     Keys { name: "exchange", keys: &["endpoint", "recorded_at", "request", "response"] };
 
-pub(crate) const REQUEST: Keys =
-    Keys { name: "request", keys: &["method", "target", "version", "headers", "body", "trailers"] };
+pub(crate) const REQUEST: Keys = Keys {
+    name: "request",
+    keys: &["method", "target", "version", "headers", "body", "trailers", "incomplete"],
+};
 
 pub(crate) const RESPONSE: Keys = Keys {
     name: "response",
     keys: &[
-        "at_ms", "interim", "status", "reason", "version", "headers", "body", "trailers", "end",
+        "at_ms",
+        "after",
+        "interim",
+        "status",
+        "reason",
+        "version",
+        "headers",
+        "body",
+        "trailers",
+        "end",
+        "end_after",
     ],
 };
 
@@ -34,7 +48,22 @@ pub(crate) const INTERIM: Keys =
 
 pub(crate) const BODY: Keys = Keys {
     name: "body",
-    keys: &["coding", "json_style", "json", "text", "base64", "file", "omitted", "stream"],
+    keys: &[
+        "coding",
+        "json_style",
+        "json",
+        "text",
+        "base64",
+        "file",
+        "omitted",
+        "stream",
+        "messages",
+    ],
+};
+
+pub(crate) const MESSAGE: Keys = Keys {
+    name: "message",
+    keys: &["at_ms", "after", "compressed", "json_style", "json", "text", "base64", "file", "rest"],
 };
 
 pub(crate) const PIECE: Keys = Keys { name: "piece", keys: &["at_ms", "text", "base64"] };
@@ -44,8 +73,9 @@ pub(crate) const STORED: Keys = Keys { name: "stored", keys: &["sha256", "bytes"
 pub(crate) const BYTES: Keys = Keys { name: "bytes", keys: &["base64"] };
 
 #[cfg(test)]
-pub(crate) const ALL: [&Keys; 10] = [
-    &CASSETTE, &ENDPOINT, &EXCHANGE, &REQUEST, &RESPONSE, &INTERIM, &BODY, &PIECE, &STORED, &BYTES,
+pub(crate) const ALL: [&Keys; 11] = [
+    &CASSETTE, &ENDPOINT, &EXCHANGE, &REQUEST, &RESPONSE, &INTERIM, &BODY, &MESSAGE, &PIECE,
+    &STORED, &BYTES,
 ];
 
 #[cfg(test)]

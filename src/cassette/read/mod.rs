@@ -6,6 +6,7 @@
 //! whole file is ever in memory.
 
 mod body;
+mod call;
 mod exchange;
 pub(crate) mod keys;
 mod notes;
@@ -15,34 +16,53 @@ mod tests;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
-use super::bodies::Bodies;
+use super::bodies::{Bodies, BodyError};
 use super::fault::{Finding, Place, ReadError};
 use super::json::{Node, Parser, SyntaxError};
 use super::{Cassette, EndpointNote, FORMAT, migrations};
+use crate::grpc::{Catalog, Descriptors};
+use exchange::NamedSet;
 use notes::{Notes, Step};
 
 /// Bytes of a file in which its endpoints are looked for first.
 const HEAD_BYTES: usize = 16 << 10;
 
-/// The cassette at `path`, whole. Body files are not looked at; `Bodies::open` does that on use.
+/// The cassette at `path`, whole. Of body files only the descriptor sets that it names are looked
+/// at; `Bodies::open` does the others on use. What `descriptors` says of an endpoint goes before
+/// what the cassette names.
 ///
 /// # Errors
 /// `ReadError::Faulty` with the first of the faults that `check` would list.
 ///
 /// # Blocking
-/// Reads the file.
-pub fn read(path: &Path) -> Result<Cassette, ReadError> {
+/// Reads the file, and descriptor sets.
+pub fn read(path: &Path, bodies: &Bodies, descriptors: &Catalog) -> Result<Cassette, ReadError> {
     let bytes = read_file(path).map_err(|source| unreadable(path, source))?;
-    read_bytes(&bytes).map_err(|findings| faulty(path, findings))
+    let around = Around { bodies: Some(bodies), descriptors };
+    read_with(&bytes, around).map_err(|findings| faulty(path, findings))
 }
 
-/// As `read`, from memory, with all findings and at least one.
+/// As `read`, from memory and without `bodies/`, with all findings and at least one.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn read_bytes(bytes: &[u8]) -> Result<Cassette, Vec<Finding>> {
-    let document = Document::read(bytes, Extent::Whole);
+    read_with(bytes, Around { bodies: None, descriptors: &Catalog::new() })
+}
+
+/// What a reader has besides the text.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    /// Where descriptor sets are that the text names.
+    bodies: Option<&'a Bodies>,
+    /// Those that go before.
+    descriptors: &'a Catalog,
+}
+
+fn read_with(bytes: &[u8], around: Around<'_>) -> Result<Cassette, Vec<Finding>> {
+    let document = Document::read(bytes, Extent::Whole, around);
     match document.notes.is_empty() {
         true => Ok(document.cassette),
         false => Err(document.notes.into_findings(bytes)),
@@ -61,12 +81,14 @@ pub fn read_endpoints(path: &Path) -> Result<Vec<EndpointNote>, ReadError> {
     let head = read_head(path, HEAD_BYTES as u64).map_err(|source| unreadable(path, source))?;
     // A text cut off between two characters is as good as one cut off a little earlier.
     let valid = head.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
-    let document = Document::read(head.get(..valid).unwrap_or_default(), Extent::Endpoints);
+    let around = Around { bodies: None, descriptors: &Catalog::new() };
+    let head = head.get(..valid).unwrap_or_default();
+    let document = Document::read(head, Extent::Endpoints, around);
     if document.endpoints_read && document.notes.is_empty() {
         return Ok(document.cassette.endpoints);
     }
     let bytes = read_file(path).map_err(|source| unreadable(path, source))?;
-    let document = Document::read(&bytes, Extent::Endpoints);
+    let document = Document::read(&bytes, Extent::Endpoints, around);
     match document.notes.is_empty() {
         true => Ok(document.cassette.endpoints),
         false => Err(faulty(path, document.notes.into_findings(&bytes))),
@@ -87,7 +109,8 @@ pub fn check(path: &Path, recording_dir: &Path) -> Vec<Finding> {
         }
     };
     let bodies = Bodies::new(recording_dir);
-    let mut document = Document::read(&bytes, Extent::Whole);
+    let around = Around { bodies: Some(&bodies), descriptors: &Catalog::new() };
+    let mut document = Document::read(&bytes, Extent::Whole, around);
     document.notes.check_files(&bodies);
     document.notes.into_findings(&bytes)
 }
@@ -132,7 +155,8 @@ enum Extent {
 }
 
 /// A document as far as it has been read.
-struct Document {
+struct Document<'r> {
+    around: Around<'r>,
     cassette: Cassette,
     notes: Notes,
     format: Option<u64>,
@@ -144,9 +168,10 @@ struct Document {
     endpoints_named: Vec<(usize, usize, String)>,
 }
 
-impl Document {
-    fn read(bytes: &[u8], extent: Extent) -> Document {
+impl<'r> Document<'r> {
+    fn read(bytes: &[u8], extent: Extent, around: Around<'r>) -> Document<'r> {
         let mut document = Document {
+            around,
             cassette: Cassette::default(),
             notes: Notes::default(),
             format: None,
@@ -191,11 +216,20 @@ impl Document {
                 _ if again => drop(parser.value()?),
                 "format" if self.format_read => drop(parser.value()?),
                 "format" => self.read_format(&parser.value()?),
+                "endpoints" if self.endpoints_read => drop(parser.value()?),
                 "endpoints" => self.read_endpoints(&parser.value()?),
                 "exchanges" => {
                     // Where keys were moved: an exchange means nothing without its format.
-                    if let Some(node) = self.find_format(text)? {
+                    if !self.format_read
+                        && let Some(node) = find(text, "format")?
+                    {
                         self.read_format(&node);
+                    }
+                    // And a message may mean nothing without its endpoint's descriptors.
+                    if !self.endpoints_read
+                        && let Some(node) = find(text, "endpoints")?
+                    {
+                        self.read_endpoints(&node);
                     }
                     self.read_exchanges(&mut parser)?;
                 }
@@ -238,30 +272,42 @@ impl Document {
         });
     }
 
-    /// The format that stands further on, unless it has been read.
-    fn find_format<'a>(&self, text: &'a str) -> Result<Option<Node<'a>>, SyntaxError> {
-        let mut parser = Parser::new(text);
-        parser.peek();
-        parser.open()?;
-        let mut first = true;
-        while !self.format_read
-            && let Some((_, key)) = parser.next_key(first)?
-        {
-            let node = parser.value()?;
-            if key == "format" {
-                return Ok(Some(node));
-            }
-            first = false;
-        }
-        Ok(None)
-    }
-
     fn read_endpoints(&mut self, node: &Node<'_>) {
         self.endpoints_read = true;
-        let endpoints =
-            self.notes.within(Step::Key("endpoints"), |notes| exchange::endpoints(notes, node));
+        let mut sets = Vec::new();
+        let endpoints = self
+            .notes
+            .within(Step::Key("endpoints"), |notes| exchange::endpoints(notes, node, &mut sets));
         self.endpoints_sound = endpoints.is_some();
         self.cassette.endpoints = endpoints.unwrap_or_default();
+        self.read_descriptors(&sets);
+    }
+
+    fn read_descriptors(&mut self, sets: &[NamedSet]) {
+        for note in &self.cassette.endpoints {
+            if let Some(set) = self.around.descriptors.get(&note.name) {
+                self.cassette.descriptors.insert(note.name.clone(), Arc::clone(set));
+            }
+        }
+        let Some(bodies) = self.around.bodies else { return };
+        for named in sets {
+            if self.cassette.descriptors.contains_key(&named.endpoint) {
+                continue;
+            }
+            let path = [Step::Key("endpoints"), Step::Index(named.index)];
+            match open_descriptors(bodies, named) {
+                Ok(set) => {
+                    self.cassette.descriptors.insert(named.endpoint.clone(), Arc::new(set));
+                }
+                Err(message) => self.notes.within(path[0], |notes| {
+                    notes.within(path[1], |notes| {
+                        notes.within(Step::Key("grpc_descriptors"), |notes| {
+                            notes.note(named.at, message);
+                        });
+                    });
+                }),
+            }
+        }
     }
 
     fn read_exchanges(&mut self, parser: &mut Parser<'_>) -> Result<(), SyntaxError> {
@@ -288,7 +334,9 @@ impl Document {
 
     fn read_exchange(&mut self, index: usize, node: &Node<'_>) {
         let read = self.notes.within(Step::Key("exchanges"), |notes| {
-            notes.within(Step::Index(index), |notes| exchange::exchange(notes, node))
+            notes.within(Step::Index(index), |notes| {
+                exchange::exchange(notes, node, &self.cassette.descriptors)
+            })
         });
         if let Some((exchange, endpoint_at)) = read {
             self.endpoints_named.push((index, endpoint_at, exchange.endpoint.clone()));
@@ -312,6 +360,34 @@ impl Document {
             }
         }
     }
+}
+
+/// The value under a key of the outermost object, wherever it stands.
+fn find<'a>(text: &'a str, wanted: &str) -> Result<Option<Node<'a>>, SyntaxError> {
+    let mut parser = Parser::new(text);
+    parser.peek();
+    parser.open()?;
+    let mut first = true;
+    while let Some((_, key)) = parser.next_key(first)? {
+        let node = parser.value()?;
+        if key == wanted {
+            return Ok(Some(node));
+        }
+        first = false;
+    }
+    Ok(None)
+}
+
+fn open_descriptors(bodies: &Bodies, named: &NamedSet) -> Result<Descriptors, String> {
+    let bytes = bodies.read(named.digest, named.len).map_err(|error| error.to_string())?;
+    let path = bodies.path_of(named.digest);
+    let set = Descriptors::parse(bytes.into())
+        .map_err(|error| format!("the descriptor set `{}`: {error}", path.display()))?;
+    if set.digest() != named.digest {
+        let found = set.digest();
+        return Err(BodyError::WrongDigest { path, found }.to_string());
+    }
+    Ok(set)
 }
 
 impl Notes {

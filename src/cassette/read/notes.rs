@@ -252,6 +252,32 @@ impl Notes {
         number
     }
 
+    /// The one member of an object that says what is in it; `contents` are the keys that do.
+    pub(crate) fn only_content<'n, 'a>(
+        &mut self,
+        object: &Object<'n, 'a>,
+        contents: &[&'static str],
+    ) -> Option<&'n Member<'a>> {
+        let mut there = contents.iter().filter_map(|key| object.member(key));
+        let Some(only) = there.next() else {
+            let one_of = contents.join(", ");
+            self.note(object.at, format!("expected one of the keys {one_of}, found none"));
+            return None;
+        };
+        if let Some(second) = there.next() {
+            let message =
+                format!("expected one content, found \"{}\" and \"{}\"", only.key, second.key);
+            self.note(only.at.max(second.at), message);
+            return None;
+        }
+        if let Some(style) = object.member("json_style").filter(|_| only.key != "json") {
+            let message = "expected a key \"json\" beside \"json_style\", found none";
+            self.note(style.at, message.to_owned());
+            return None;
+        }
+        Some(only)
+    }
+
     fn path_text(&self) -> String {
         let mut text = String::new();
         for step in &self.path {

@@ -41,6 +41,11 @@ fn with_body(members: &str) -> String {
     with_response(&format!(r#""status": 200, "body": {{{members}}}"#))
 }
 
+/// Without descriptor sets.
+fn read_alone(path: &Path) -> Result<Cassette, ReadError> {
+    read(path, &Bodies::new(path), &Catalog::new())
+}
+
 /// `path | line:column message`, one per line.
 fn findings(text: &str) -> String {
     let Err(findings) = read_bytes(text.as_bytes()) else { return "none".to_owned() };
@@ -204,7 +209,7 @@ fn faults_of_a_request_are_told() {
         ),
         (
             r#""method": "GET", "target": "/", "xyz": []"#,
-            " | 10:51 expected one of the keys method, target, version, headers, body, trailers, found \"xyz\"",
+            " | 10:51 expected one of the keys method, target, version, headers, body, trailers, incomplete, found \"xyz\"",
         ),
     ];
     expect_each(with_request, "exchanges[0].request", &cases);
@@ -286,7 +291,7 @@ fn faults_of_headers_are_told() {
 
 #[test]
 fn faults_of_bodies_are_told() {
-    let contents = "json, text, base64, file, omitted, stream";
+    let contents = "json, text, base64, file, omitted, stream, messages";
     let hex = "0123456789abcdef".repeat(4);
     let cases = [
         ("", &*format!(" | 11:43 expected one of the keys {contents}, found none")),
@@ -395,7 +400,7 @@ fn the_first_fault_is_what_a_failed_read_tells() {
     let folder = Folder::new();
     let path = folder.dir.path().join("login.json");
     std::fs::write(&path, with("200", "\"OK\"").replace("\"GET\"", "1")).unwrap();
-    let error = read(&path).unwrap_err();
+    let error = read_alone(&path).unwrap_err();
     assert_eq!(error.to_string(), format!("could not open the cassette `{}`", path.display()));
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(source, "line 10, column 29: expected a method such as \"GET\", found 1");
@@ -410,12 +415,12 @@ fn the_first_fault_is_what_a_failed_read_tells() {
 fn a_file_that_is_not_there_is_told() {
     let folder = Folder::new();
     let path = folder.dir.path().join("none.json");
-    assert!(matches!(read(&path), Err(ReadError::Unreadable { .. })));
+    assert!(matches!(read_alone(&path), Err(ReadError::Unreadable { .. })));
     assert!(matches!(read_endpoints(&path), Err(ReadError::Unreadable { .. })));
     let findings = check(&path, folder.dir.path());
     assert_eq!((findings.len(), findings[0].place), (1, None));
     // A folder can't be read either.
-    assert!(matches!(read(folder.dir.path()), Err(ReadError::Unreadable { .. })));
+    assert!(matches!(read_alone(folder.dir.path()), Err(ReadError::Unreadable { .. })));
 }
 
 #[test]
@@ -426,7 +431,7 @@ fn a_check_reads_the_body_files() {
     let path = folder.dir.path().join("a.json");
     let said = |text: String| {
         std::fs::write(&path, text).unwrap();
-        assert!(read(&path).is_ok(), "files matter only when they are used");
+        assert!(read_alone(&path).is_ok(), "files matter only when they are used");
         let findings = check(&path, folder.dir.path());
         findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n")
     };
@@ -453,6 +458,36 @@ proptest! {
         put in r#"([\[\]{}:,"\\ 0-9eé]|null|"text"|"json"){0,6}"#,
     ) {
         let text = with_body(r#""stream": [{"at_ms": 1, "text": ["a", ""]}, {"at_ms": 2, "base64": "AA=="}]"#);
+        let mut bytes = text.into_bytes();
+        let at = at.min(bytes.len());
+        let end = (at + cut).min(bytes.len());
+        bytes.splice(at..end, put.bytes());
+        crate::cassette::property::reading(&bytes);
+    }
+
+    #[test]
+    fn no_edit_of_a_call_makes_the_reader_panic(
+        at in 200usize..1100,
+        cut in 0usize..30,
+        put in r#"([\[\]{}:,"\\ 0-9]|null|true|"rest"|"json"|"after"|"as_sent"){0,6}"#,
+    ) {
+        let grpc = r#""headers": [["content-type", "application/grpc"], ["grpc-encoding", "gzip"]]"#;
+        let text = with(
+            r#"{"method": "GET", "target": "/"}"#,
+            &format!(
+                r#"{{"method": "POST", "target": "/a.B/C", {grpc}, "incomplete": true, "body": {{
+                  "messages": [{{"at_ms": 1, "base64": ""}}, {{"at_ms": 2, "rest": "AAA="}}]}}}}"#
+            ),
+        );
+        let text = text.replace(
+            r#"{"status": 200}"#,
+            &format!(
+                r#"{{"after": 0, "status": 200, {grpc}, "body": {{"messages": [
+                  {{"at_ms": 3, "after": 1, "compressed": true, "base64": "AAA="}},
+                  {{"at_ms": 3, "compressed": "as_sent", "text": "x"}}]}}, "end_after": 1}}"#
+            ),
+        );
+        assert_eq!(findings(&text), "none");
         let mut bytes = text.into_bytes();
         let at = at.min(bytes.len());
         let end = (at + cut).min(bytes.len());

@@ -112,7 +112,63 @@ prop_compose! {
     }
 }
 
+fn payload() -> impl Strategy<Value = Payload> {
+    prop_oneof![
+        6 => prop::collection::vec(any::<u8>(), 0..60).prop_map(|b| Payload::Bytes(b.into())),
+        1 => (any::<[u8; 32]>(), any::<u64>())
+            .prop_map(|(digest, len)| Payload::File { digest: Digest(digest), len }),
+    ]
+}
+
+fn messages(after: u32) -> impl Strategy<Value = Vec<Message>> {
+    let after = prop_oneof![Just(After::End), (0..=after).prop_map(After::Messages)];
+    let compression =
+        prop_oneof![Just(Compression::None), Just(Compression::Off), Just(Compression::On),];
+    let one = (0u64..10_000, after, compression, payload());
+    let rest = prop::option::of(prop::collection::vec(any::<u8>(), 0..9));
+    (prop::collection::vec(one, 0..5), rest).prop_map(|(all, rest)| {
+        let message = |(at, after, compression, payload)| {
+            let at = Duration::from_millis(at);
+            Message { at, after, compression, payload }
+        };
+        let rest = rest.map(|rest| (0, After::End, Compression::None, Payload::Rest(rest.into())));
+        all.into_iter().chain(rest).map(message).collect()
+    })
+}
+
+prop_compose! {
+    fn any_call()(exchange in any_exchange(), sent in messages(0))(
+        exchange in Just(exchange),
+        answered in messages(sent.len().saturating_sub(1) as u32),
+        sent in Just(sent),
+        is_whole in any::<bool>(),
+        after in prop_oneof![Just(After::End), Just(After::Messages(0))],
+    ) -> Exchange {
+        let mut exchange = exchange;
+        let Exchange { request, response, .. } = &mut exchange;
+        for fields in [&mut request.head.fields, &mut response.head.fields] {
+            // Messages marked as decompressed need a coding, and no message decodes by chance.
+            *fields = Fields::from_iter([
+                ("content-type", "application/grpc"),
+                ("grpc-encoding", "zstd"),
+            ]);
+        }
+        let of_request = |message| Message { after: After::End, ..message };
+        request.body = Body::Messages(sent.into_iter().map(of_request).collect());
+        request.is_whole = is_whole;
+        response.body = Body::Messages(answered);
+        (response.after, response.end_after) = (after, after);
+        exchange
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_call_that_is_written_is_read_again(given in any_call()) {
+        let folder = Folder::new();
+        prop_assert_eq!(folder.keep(&given), given);
+    }
+
     #[test]
     fn what_is_written_is_read_again(given in any_exchange()) {
         let folder = Folder::new();

@@ -1,10 +1,11 @@
 //! The `endpoints` list: each one on its own, then what they may not share.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::{template, tls};
+use super::{descriptors, template, tls};
 use crate::config::fault::{Place, quoted};
 use crate::config::host::{parse_address, parse_host};
 use crate::config::keys;
@@ -63,6 +64,8 @@ fn draft(reading: &mut Reading, at: &At<'_>) -> Option<Draft> {
         endpoint.source_type = kind;
     }
     endpoint.health = table.get("health").and_then(|at| health(reading, &at));
+    endpoint.grpc_descriptors =
+        table.get("grpc_descriptors").and_then(|at| descriptors::load(reading, &at)).map(Arc::new);
     rewriting(reading, &table, &mut endpoint);
     tls::tls(reading, &table, &mut endpoint);
     Some(Draft { path: at.path.clone(), place: table.place, name, source, endpoint })

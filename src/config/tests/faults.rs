@@ -149,7 +149,7 @@ endpoints:
     hint: in lower case, as here
     error: invalid `endpoints[2]` in `ouli.yaml`
       caused by: line 10, column 3: expected a table of keys and values, found "just a word"
-    hint: it holds name, source_address, source_port, source_type, target_type, target_host, target_port, health, redact_request_headers, response_header_replacements, rewrite_location, source_cert, source_key, target_ca, target_client_cert, target_client_key, target_server_name, danger_accept_invalid_target_cert, shutdown_timeout_seconds
+    hint: it holds name, source_address, source_port, source_type, target_type, target_host, target_port, health, redact_request_headers, response_header_replacements, grpc_descriptors, rewrite_location, source_cert, source_key, target_ca, target_client_cert, target_client_key, target_server_name, danger_accept_invalid_target_cert, shutdown_timeout_seconds
     "#);
 }
 
@@ -300,4 +300,23 @@ fn limits_out_of_range_are_refused_with_a_reason() {
       caused by: line 2, column 18: expected a size, found a number too large for any key
     hint: write a whole number with B, KiB, MiB, GiB or TiB, such as "64KiB"
     "#);
+}
+
+#[test]
+fn a_descriptor_set_is_read_beside_the_file_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ouli.toml");
+    std::fs::write(&path, "[[endpoints]]\ntarget_host = 'h'\ngrpc_descriptors = 'api.binpb'\n")
+        .unwrap();
+    let told = || load(&path, Need::Endpoints).unwrap_err().to_string();
+    let missing = told();
+    assert!(missing.contains("line 3, column 20: `"), "{missing}");
+    assert!(missing.contains("api.binpb` can't be read: "), "{missing}");
+    std::fs::write(dir.path().join("api.binpb"), "syntax = 'proto3';").unwrap();
+    let unusable = told();
+    assert!(unusable.contains("can't be used: it is no descriptor set\nhint: "), "{unusable}");
+    let set = crate::grpc::testing::descriptors();
+    std::fs::write(dir.path().join("api.binpb"), set.bytes()).unwrap();
+    let config = load(&path, Need::Endpoints).unwrap();
+    assert_eq!(config.descriptors(), crate::grpc::Catalog::from([("h".to_owned(), set)]));
 }

@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::cassette::Cassette;
+use crate::grpc::Catalog;
 use crate::replay::choose::AfterLast;
 use crate::replay::fixture::{get, settings};
 
@@ -136,8 +137,12 @@ fn names_from_the_network_do_not_fill_the_memory() {
 fn a_missing_folder_is_an_error_with_a_hint() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("recordings");
-    let error = Library::open(&missing, Vec::new(), settings(AfterLast::Repeat)).err().unwrap();
+    let error = Library::open(&missing, Vec::new(), Catalog::new(), settings(AfterLast::Repeat))
+        .err()
+        .unwrap();
     assert_eq!(error.to_string(), format!("there is no recording folder `{}`", missing.display()));
     assert!(error.hint().is_some());
-    assert!(Library::open(dir.path(), Vec::new(), settings(AfterLast::Repeat)).is_ok());
+    assert!(
+        Library::open(dir.path(), Vec::new(), Catalog::new(), settings(AfterLast::Repeat)).is_ok()
+    );
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Endpoints, LoadError, OpenError, Source};
 use crate::cassette::{self, Bodies, Cassette, ReadError};
 use crate::exchange::Digest;
+use crate::grpc::Catalog;
 use crate::seal;
 use crate::session;
 
@@ -15,13 +16,18 @@ use crate::session;
 pub struct Folder {
     dir: PathBuf,
     bodies: Bodies,
+    /// What goes before the descriptor sets that cassettes name.
+    descriptors: Catalog,
 }
 
 impl Folder {
     /// Errors: it isn't there, or can't be listed.
     pub fn open(dir: &Path) -> Result<Folder, OpenError> {
         match fs::read_dir(dir) {
-            Ok(_) => Ok(Folder { dir: dir.to_owned(), bodies: Bodies::new(dir) }),
+            Ok(_) => {
+                let (bodies, descriptors) = (Bodies::new(dir), Catalog::new());
+                Ok(Folder { dir: dir.to_owned(), bodies, descriptors })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(OpenError::Missing(dir.to_owned()))
             }
@@ -74,11 +80,26 @@ impl Folder {
     }
 }
 
+impl Folder {
+    /// Reads the messages of gRPC calls by these where they know the endpoint.
+    pub fn described(self, descriptors: Catalog) -> Folder {
+        Folder { descriptors, ..self }
+    }
+
+    fn read_if_there(&self, path: &Path) -> Result<Option<Cassette>, ReadError> {
+        match cassette::read(path, &self.bodies, &self.descriptors) {
+            Ok(cassette) => Ok(Some(cassette)),
+            Err(ReadError::Unreadable { source, .. }) if is_absent(&source) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl Source for Folder {
     /// From the session's own cassette; where it has none, from what was recovered last of it.
     fn load(&self, session: &str) -> Result<Option<Cassette>, LoadError> {
         let own = session::cassette_path(&self.dir, session);
-        let cassette = read_if_there(&own)?;
+        let cassette = self.read_if_there(&own)?;
         let Some(recovered) = seal::newest_recovered(&self.dir, session) else {
             return Ok(cassette);
         };
@@ -97,7 +118,7 @@ impl Source for Folder {
             recovered.display(),
             own.display()
         );
-        Ok(read_if_there(&recovered)?)
+        Ok(self.read_if_there(&recovered)?)
     }
 
     fn path(&self, session: &str) -> PathBuf {
@@ -141,14 +162,6 @@ impl Source for Folder {
 
     fn body_path(&self, digest: &Digest) -> PathBuf {
         self.bodies.path_of(*digest)
-    }
-}
-
-fn read_if_there(path: &Path) -> Result<Option<Cassette>, ReadError> {
-    match cassette::read(path) {
-        Ok(cassette) => Ok(Some(cassette)),
-        Err(ReadError::Unreadable { source, .. }) if is_absent(&source) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -49,7 +49,7 @@ impl Left {
                 Err(error) => return Err(LoadError::new(&self.path, error)),
             }
         }
-        Ok(Cassette { endpoints: self.run.endpoints().to_vec(), exchanges })
+        Ok(Cassette { endpoints: self.run.endpoints().to_vec(), exchanges, ..Cassette::default() })
     }
 }
 

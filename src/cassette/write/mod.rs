@@ -3,6 +3,10 @@
 //! The order of keys is fixed and defaults are left out, so that equal exchanges are equal text
 //! and a diff shows what changed. docs/cassette.md describes what stands here key by key.
 
+mod call;
+
+pub(crate) use call::AS_SENT;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,8 +21,9 @@ use super::style::Style;
 use super::{EndpointNote, FORMAT, layout, time};
 use crate::config::SourceType;
 use crate::exchange::{
-    Digest, End, Exchange, Fields, Piece, Request, Response, ResponseHead, Version,
+    After, Digest, End, Exchange, Fields, Piece, Request, Response, ResponseHead, Version,
 };
+use crate::grpc::{Catalog, Descriptors};
 
 /// Why a cassette could not be written. The file begun is then of no use.
 #[derive(Debug, Error)]
@@ -37,6 +42,7 @@ pub struct Writer<'b, W> {
     out: W,
     bodies: &'b Bodies,
     endpoints: Vec<String>,
+    descriptors: Catalog,
     /// The text of one exchange, reused for the next.
     page: String,
     exchange_count: u64,
@@ -51,16 +57,39 @@ impl<'b, W: Write> Writer<'b, W> {
     /// # Errors
     /// What `out` says.
     pub fn new(out: W, endpoints: &[EndpointNote], bodies: &'b Bodies) -> Result<Self, WriteError> {
-        let names = endpoints.iter().map(|note| note.name.clone()).collect();
+        Writer::described(out, endpoints, &Catalog::new(), bodies)
+    }
+
+    /// As `new`; the messages of gRPC calls through endpoints that `descriptors` names are shown by
+    /// these. The sets are stored in `bodies`, so that the cassette can be read by itself.
+    ///
+    /// # Errors
+    /// See `WriteError`.
+    ///
+    /// # Blocking
+    /// Writes body files.
+    pub fn described(
+        out: W,
+        endpoints: &[EndpointNote],
+        descriptors: &Catalog,
+        bodies: &'b Bodies,
+    ) -> Result<Self, WriteError> {
+        let names: Vec<String> = endpoints.iter().map(|note| note.name.clone()).collect();
+        let mut descriptors = descriptors.clone();
+        descriptors.retain(|name, _| names.contains(name));
+        for set in descriptors.values() {
+            bodies.store(set.bytes())?;
+        }
         let mut writer = Writer {
             out,
             bodies,
             endpoints: names,
             page: String::new(),
             exchange_count: 0,
-            stored: false,
+            stored: !descriptors.is_empty(),
+            descriptors,
         };
-        push_head(&mut writer.page, endpoints);
+        push_head(&mut writer.page, endpoints, &writer.descriptors);
         writer.flush_page()?;
         Ok(writer)
     }
@@ -94,10 +123,16 @@ impl<'b, W: Write> Writer<'b, W> {
         if !self.endpoints.contains(&exchange.endpoint) {
             return Err(WriteError::UnknownEndpoint(exchange.endpoint.clone()));
         }
-        let request = keep(&Message::of_request(&exchange.request), self.bodies, incoming)?;
-        let response = keep(&Message::of_response(&exchange.response), self.bodies, incoming)?;
-        self.stored |=
-            [&request, &response].iter().any(|kept| matches!(kept.content, Content::File { .. }));
+        let method = self
+            .descriptors
+            .get(&exchange.endpoint)
+            .and_then(|set| set.method(&exchange.request.head.target));
+        let (input, output) = method.map(|method| (method.input, method.output)).unzip();
+        let request = Message::of_request(&exchange.request, input);
+        let request = keep(&request, self.bodies, incoming)?;
+        let response = Message::of_response(&exchange.response, output);
+        let response = keep(&response, self.bodies, incoming)?;
+        self.stored |= [&request, &response].iter().any(|kept| kept.content.is_stored());
         self.page.push_str(if self.exchange_count == 0 { "" } else { "," });
         layout::push_line(&mut self.page, 2);
         push_exchange(&mut self.page, exchange, &request, &response);
@@ -170,27 +205,33 @@ impl<'p> Members<'p> {
     }
 }
 
-fn push_head(out: &mut String, endpoints: &[EndpointNote]) {
+fn push_head(out: &mut String, endpoints: &[EndpointNote], descriptors: &Catalog) {
     let mut members = Members::open(out, 0);
     members.number("format", FORMAT);
     let list = members.key("endpoints");
     layout::push_block(list, ('[', ']'), endpoints, 1, |out, note| {
-        layout::push_one_line(out, &endpoint_value(note));
+        let set = descriptors.get(&note.name).map(|set| &**set);
+        layout::push_one_line(out, &endpoint_value(note, set));
     });
     members.key("exchanges").push('[');
 }
 
-fn endpoint_value(note: &EndpointNote) -> Value<'_> {
+fn endpoint_value<'a>(note: &'a EndpointNote, descriptors: Option<&Descriptors>) -> Value<'a> {
     let source_type = match note.source_type {
         SourceType::Http => "http",
         SourceType::Https => "https",
     };
-    object([
+    let descriptors = descriptors.map(|set| {
+        let len = set.bytes().len() as u64;
+        ("grpc_descriptors", stored_value(set.digest(), len))
+    });
+    let members = [
         ("name", string(&note.name)),
         ("listen", Value::String(note.listen.to_string().into())),
         ("source_type", string(source_type)),
         ("origin", Value::String(note.origin.to_string().into())),
-    ])
+    ];
+    object(members.into_iter().chain(descriptors))
 }
 
 fn push_exchange(out: &mut String, exchange: &Exchange, request: &Kept<'_>, response: &Kept<'_>) {
@@ -210,12 +251,16 @@ fn push_request(out: &mut String, request: &Request, kept: &Kept<'_>) {
     push_fields(&mut members, "headers", &request.head.fields);
     push_body(&mut members, kept);
     push_fields(&mut members, "trailers", &request.trailers);
+    if !request.is_whole {
+        members.key("incomplete").push_str("true");
+    }
     members.close();
 }
 
 fn push_response(out: &mut String, response: &Response, kept: &Kept<'_>) {
     let mut members = Members::open(out, 3);
     members.number("at_ms", millis(response.at));
+    push_after(&mut members, "after", response.after);
     if !response.interim.is_empty() {
         let list = members.key("interim");
         layout::push_block(list, ('[', ']'), &response.interim, 4, |out, head| {
@@ -230,7 +275,14 @@ fn push_response(out: &mut String, response: &Response, kept: &Kept<'_>) {
     if response.end != End::Whole {
         members.text("end", end_name(response.end));
     }
+    push_after(&mut members, "end_after", response.end_after);
     members.close();
+}
+
+fn push_after(members: &mut Members<'_>, key: &str, after: After) {
+    if let After::Messages(count) = after {
+        members.number(key, u64::from(count));
+    }
 }
 
 fn push_status(members: &mut Members<'_>, head: &ResponseHead) {
@@ -269,6 +321,11 @@ fn push_body(members: &mut Members<'_>, kept: &Kept<'_>) {
         Content::Inline(bytes) => inline_members(bytes),
         Content::File { digest, len } => vec![("file", stored_value(*digest, *len))],
         Content::Omitted { digest, len } => vec![("omitted", stored_value(*digest, *len))],
+        Content::Messages(messages) => {
+            let mut body = Members::open(members.key("body"), level);
+            call::push_messages(body.key("messages"), messages, level + 1);
+            return body.close();
+        }
         Content::Stream(pieces) => {
             let mut body = Members::open(members.key("body"), level);
             if let Some((key, value)) = coding {
