@@ -59,8 +59,8 @@ pub struct H2Limits {
     pub max_streams: usize,
     /// What a peer may send on a stream before Ouli has passed it on.
     pub stream_window: usize,
-    /// The same for all streams of a connection together. At least 16 times a stream's, so that
-    /// one slow reader doesn't hold up the others on a shared origin connection.
+    /// The same for all streams of a connection together. A connection to an origin is shared by no
+    /// more streams than have their whole window in it, so that slow readers hold up nobody else.
     pub connection_window: usize,
     /// Bytes of a stream that wait for a peer's window.
     pub send_buffer: usize,
@@ -80,7 +80,7 @@ impl Default for H2Limits {
         H2Limits {
             max_streams: 256,
             stream_window: 64 << 10,
-            connection_window: 1 << 20,
+            connection_window: 4 << 20,
             send_buffer: 64 << 10,
             max_pending_resets: 20,
             max_idle_frames: 1000,

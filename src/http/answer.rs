@@ -124,7 +124,8 @@ fn each_field(
             put_passing(&field, endpoint, asked, &mut put);
         }
     }
-    if !framed {
+    // HTTP/2 frames without saying so.
+    if !framed && asked.version != Version::Http2 {
         append_framing(framing, &mut put);
     }
 }

@@ -23,7 +23,7 @@ use crate::config::Limits;
 use crate::net::deadline::{Deadline, within};
 use crate::net::origin::Origin;
 use crate::net::stream::Stream;
-use crate::net::tls::Protocol;
+use crate::net::tls::{OriginFailure, Protocol};
 
 /// Streams that are cancelled cost their connection something that it never gets back: h2 ends one
 /// after 1,024 (h2#856). Before that it is retired.
@@ -137,6 +137,16 @@ impl Drop for Dialling {
     }
 }
 
+impl NoHttp2 {
+    /// Why the origin wants nothing of Ouli, where TLS has told.
+    pub fn refusal(&self) -> Option<&OriginFailure> {
+        match self {
+            NoHttp2::Failed(error) => error.get_io().and_then(OriginFailure::in_error),
+            NoHttp2::Silent(_) | NoHttp2::Closed => None,
+        }
+    }
+}
+
 /// Why HTTP/2 didn't come about on a connection.
 #[derive(Debug, thiserror::Error)]
 pub enum NoHttp2 {
@@ -151,6 +161,9 @@ pub enum NoHttp2 {
 /// A connection, as those who use it see it.
 struct Link {
     sender: SendRequest<Chunk>,
+    /// Streams whose windows fit into the connection's together: answers that nobody reads leave
+    /// room for all others.
+    streams_max: usize,
     active: Cell<usize>,
     cancelled: Cell<usize>,
     /// Whether a request went out on it before.
@@ -173,7 +186,7 @@ impl Link {
     }
 
     fn has_room(&self) -> bool {
-        self.active.get() < self.sender.current_max_send_streams()
+        self.active.get() < self.streams_max.min(self.sender.current_max_send_streams())
     }
 
     fn wake_driver(&self) {
@@ -232,6 +245,7 @@ async fn begin(stream: Stream, limits: &Limits, shelf: Rc<Shelf>) -> Result<Rc<L
     .await?;
     let link = Rc::new(Link {
         sender,
+        streams_max: (limits.h2.connection_window / limits.h2.stream_window).max(1),
         active: Cell::new(0),
         cancelled: Cell::new(0),
         is_used: Cell::new(false),

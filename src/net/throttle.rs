@@ -5,19 +5,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub(in crate::net) struct Throttle {
     period: Duration,
     open_at: Option<Instant>,
     held_back: u64,
 }
 
 impl Throttle {
-    pub(super) fn new(period: Duration) -> Self {
+    pub(in crate::net) fn new(period: Duration) -> Self {
         Throttle { period, open_at: None, held_back: 0 }
     }
 
     /// How many lines were held back since the last one that passed, if this one may pass.
-    pub(super) fn pass(&mut self, now: Instant) -> Option<u64> {
+    pub(in crate::net) fn pass(&mut self, now: Instant) -> Option<u64> {
         if self.open_at.is_some_and(|open_at| now < open_at) {
             self.held_back += 1;
             return None;

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use tokio::time::Instant;
 
 use super::gate::Gate;
-use super::lane::{Kept, Lane};
+use super::lane::{Kept, Lane, refused};
 use super::origin::{Answering, Broken, Outlet};
 use super::tape_gone;
 use super::upload::Upload;
@@ -19,7 +19,6 @@ use crate::http1::writer;
 use crate::http2::links::Place;
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
-use crate::net::origin::Origin;
 use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
 use crate::record::{self, Recording};
 use crate::{http1, http2};
@@ -154,15 +153,11 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn broke_off(&self, broken: &Broken) -> Stop {
-        let Origin { target, tls, .. } = &*self.request.here.origin;
-        let detail = format!("{target}: {broken}");
-        match (broken.refusal(), tls) {
-            (Some(why), Some(tls)) => {
-                Problem::new(Fault::OriginUnreachable, detail).hint_if(tls.hint(why).as_deref())
-            }
-            _ => Problem::new(Fault::OriginBrokeOff, detail),
+        let detail = format!("{}: {broken}", self.request.here.origin.target);
+        match broken.refusal() {
+            Some(why) => refused(self.request, detail, why).into(),
+            None => Problem::new(Fault::OriginBrokeOff, detail).into(),
         }
-        .into()
     }
 
     /// Tries it on one lane.

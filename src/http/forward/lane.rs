@@ -8,7 +8,7 @@ use crate::http::fault::{Fault, Problem};
 use crate::http::road::{Request, Stop};
 use crate::http2::links::{Dialling, Place, Way};
 use crate::net::origin::{Connection, DialError};
-use crate::net::tls::Protocol;
+use crate::net::tls::{OriginFailure, Protocol};
 
 pub(super) enum Lane {
     H1(Connection),
@@ -88,8 +88,12 @@ async fn by_protocol(
     }
     let begun = dialling.begin(connection.stream, here.limits()).await;
     begun.map(Lane::H2).map_err(|error| {
-        Problem::new(Fault::OriginUnreachable, format!("{target}: {error}"))
-            .hint("`http://` and `https://` origins may speak HTTP/1.1; `h2c://` ones may not")
+        let detail = format!("{target}: {error}");
+        match error.refusal() {
+            Some(why) => refused(request, detail, why),
+            None => Problem::new(Fault::OriginUnreachable, detail)
+                .hint("`http://` and `https://` origins may speak HTTP/1.1; `h2c://` ones may not"),
+        }
     })
 }
 
@@ -102,4 +106,12 @@ async fn dial(request: &Request<'_>) -> Result<Connection, Problem> {
         };
         Problem::new(fault, error.to_string()).hint_if(error.hint())
     })
+}
+
+/// TLS has told that the origin wants nothing of Ouli.
+pub(super) fn refused(request: &Request<'_>, detail: String, why: &OriginFailure) -> Problem {
+    let here = request.here;
+    let hint = here.origin.tls.as_ref().and_then(|tls| tls.hint(why));
+    here.worker.dialer.tell(&detail, hint.as_deref());
+    Problem::new(Fault::OriginUnreachable, detail).hint_if(hint.as_deref())
 }

@@ -45,7 +45,7 @@ impl Broken {
     pub(super) fn refusal(&self) -> Option<&OriginFailure> {
         match self {
             Broken::H1(broken) => broken.refusal(),
-            Broken::H2(_) => None,
+            Broken::H2(broken) => broken.refusal(),
         }
     }
 

@@ -119,6 +119,12 @@ pub(super) fn framing_of(response: &Response, content: &Content, asked: &Asked<'
         }
         _ if response.head.fields.contains("transfer-encoding") => None,
         _ if !response.trailers.is_empty() => None,
+        // HTTP/2 needs no length, and where its origin gave none its client got none.
+        Content::Whole(_) | Content::File { .. }
+            if response.head.version == Version::Http2 && declared.is_none() =>
+        {
+            None
+        }
         // The end of a stream was not known in advance.
         Content::Pieces(_) if declared.is_none() => None,
         content => content.known_len(),

@@ -4,15 +4,17 @@
 //! joining when the one before has failed or kept silent for a while; the first that connects
 //! wins (RFC 8305, without its reordering by family).
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Origin;
 use super::error::{Attempt, DialError};
@@ -21,6 +23,7 @@ use super::pool::Connection;
 use crate::config::{Sockets, Target};
 use crate::net::deadline::Deadline;
 use crate::net::stream::Stream;
+use crate::net::throttle::Throttle;
 
 /// RFC 8305 section 5: "Connection Attempt Delay", recommended value.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -31,12 +34,24 @@ pub struct Dialer {
     names: Names,
     options: Sockets,
     patience: Duration,
+    log: Rc<RefCell<Throttle>>,
 }
+
+/// Handshakes that fail for one reason fail for every request.
+const LOG_PERIOD: Duration = Duration::from_secs(1);
 
 impl Dialer {
     /// `patience` bounds look-up, connecting and TLS together.
     pub fn new(options: Sockets, patience: Duration) -> Self {
-        Dialer { names: Names::default(), options, patience }
+        let log = Rc::new(RefCell::new(Throttle::new(LOG_PERIOD)));
+        Dialer { names: Names::default(), options, patience, log }
+    }
+
+    /// Logs that a handshake with an origin failed, at a bounded rate.
+    pub fn tell(&self, why: &str, hint: Option<&str>) {
+        if let Some(unsaid) = self.log.borrow_mut().pass(Instant::now()) {
+            tracing::warn!(unsaid, hint, "{why}");
+        }
     }
 
     /// A new connection to `origin`, TCP options set before it connects, TLS's handshake done.
@@ -66,7 +81,9 @@ impl Dialer {
         if let Some(tls) = &origin.tls {
             tls.secure(&mut stream).await.map_err(|why| {
                 let hint = tls.hint(&why);
-                DialError::Tls { host: host(), port, why, hint }
+                let error = DialError::Tls { host: host(), port, why, hint };
+                self.tell(&error.to_string(), error.hint());
+                error
             })?;
         }
         Ok(Connection::new(stream))

@@ -110,15 +110,18 @@ fn what_a_client_left_is_recorded_as_far_as_it_came() {
 
 #[test]
 fn a_reset_by_the_origin_is_recorded_and_replayed_as_one() {
-    let origin = Origin::h2c().route("/", |_| Reply::ok("half").cut(INTERNAL_ERROR));
+    const ENHANCE_YOUR_CALM: u32 = 11;
+    let origin = Origin::h2c().route("/", |_| Reply::ok("half").cut(ENHANCE_YOUR_CALM));
     let ouli = Ouli::record(&origin).start();
     let ask = |ouli: &Ouli| ouli.client_over(Protocol::H2c).try_ask(&Ask::get("/")).unwrap();
     let recorded = ask(&ouli);
     assert_eq!(recorded.text(), "half");
-    assert_eq!(recorded.ending, Ending::StreamReset(INTERNAL_ERROR), "{recorded:?}");
+    assert_eq!(recorded.ending, Ending::StreamReset(ENHANCE_YOUR_CALM), "{recorded:?}");
     ouli.terminate().expect_code(0);
     origin.stop();
-    assert_eq!(exchange(&ouli.recordings())["response"]["end"], "cut_by_origin");
+    let response = &exchange(&ouli.recordings())["response"];
+    assert_eq!(response["end"], "reset_by_origin");
+    assert_eq!(response["reset"], "ENHANCE_YOUR_CALM");
     let replay = Ouli::replay(ouli.recordings()).option("--strict").start();
     assert_eq!(ask(&replay), recorded);
     replay.terminate().expect_code(0);
