@@ -19,7 +19,6 @@ use super::heads;
 use crate::exchange::{Fields, ResponseHead};
 use crate::http1::framing::{self, Framing};
 use crate::http1::receiver::Step;
-use crate::net::tls::OriginFailure;
 
 /// Why an origin's answer can't be read on, or a request not be sent.
 #[derive(Debug, thiserror::Error)]
@@ -34,16 +33,6 @@ pub enum Broken {
 }
 
 impl Broken {
-    /// Why the origin wants nothing of Ouli, where TLS has told.
-    pub fn refusal(&self) -> Option<&OriginFailure> {
-        match self {
-            Broken::Failed(error) | Broken::Unseen(error) => {
-                error.get_io().and_then(OriginFailure::in_error)
-            }
-            Broken::Reset(_) => None,
-        }
-    }
-
     fn of(error: h2::Error) -> Self {
         let reason = error.reason();
         match reason {

@@ -137,16 +137,6 @@ impl Drop for Dialling {
     }
 }
 
-impl NoHttp2 {
-    /// Why the origin wants nothing of Ouli, where TLS has told.
-    pub fn refusal(&self) -> Option<&OriginFailure> {
-        match self {
-            NoHttp2::Failed(error) => error.get_io().and_then(OriginFailure::in_error),
-            NoHttp2::Silent(_) | NoHttp2::Closed => None,
-        }
-    }
-}
-
 /// Why HTTP/2 didn't come about on a connection.
 #[derive(Debug, thiserror::Error)]
 pub enum NoHttp2 {
@@ -156,6 +146,9 @@ pub enum NoHttp2 {
     Failed(#[from] h2::Error),
     #[error("it closed the connection where HTTP/2 begins")]
     Closed,
+    /// It wants nothing of Ouli, as TLS has told.
+    #[error(transparent)]
+    Refused(OriginFailure),
 }
 
 /// A connection, as those who use it see it.
@@ -236,7 +229,11 @@ async fn begin(stream: Stream, limits: &Limits, shelf: Rc<Shelf>) -> Result<Rc<L
     let (sender, mut h2) = settings::client(limits).handshake(watched).await?;
     poll_fn(|cx| match Pin::new(&mut h2).poll(cx) {
         Poll::Ready(Ok(())) => Poll::Ready(Err(NoHttp2::Closed)),
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+        // h2 keeps an error's text alone.
+        Poll::Ready(Err(error)) => Poll::Ready(Err(match vitals.take_refusal() {
+            Some(refusal) => NoHttp2::Refused(refusal),
+            None => error.into(),
+        })),
         Poll::Pending if sender.current_max_send_streams() == settings::STREAMS_UNTOLD => {
             Poll::Pending
         }

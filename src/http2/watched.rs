@@ -2,7 +2,7 @@
 //!
 //! Bytes that were read before h2 took over come first.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::frames::Frames;
 use crate::net::deadline::Deadline;
 use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
+use crate::net::tls::OriginFailure;
 
 /// What is known of a peer from the bytes that it sends. Clones are the same.
 #[derive(Clone, Debug)]
@@ -25,11 +26,18 @@ struct Cells {
     /// Frames that carried nothing, less the work that was done.
     idle_frames: Cell<usize>,
     idle_frames_max: usize,
+    /// What TLS said that the peer has against this connection.
+    refusal: RefCell<Option<OriginFailure>>,
 }
 
 impl Vitals {
     pub(super) fn new(idle_frames_max: usize) -> Self {
-        Vitals(Rc::new(Cells { reads: Cell::new(0), idle_frames: Cell::new(0), idle_frames_max }))
+        Vitals(Rc::new(Cells {
+            reads: Cell::new(0),
+            idle_frames: Cell::new(0),
+            idle_frames_max,
+            refusal: RefCell::new(None),
+        }))
     }
 
     pub(super) fn reads(&self) -> u64 {
@@ -44,6 +52,17 @@ impl Vitals {
     /// the data that they get, and cancel calls that they had answers to.
     pub(super) fn worked(&self, excused: usize) {
         self.0.idle_frames.set(self.0.idle_frames.get().saturating_sub(excused));
+    }
+
+    pub(super) fn take_refusal(&self) -> Option<OriginFailure> {
+        self.0.refusal.take()
+    }
+
+    fn failed(&self, error: io::Error) -> io::Error {
+        if let Some(refusal) = OriginFailure::in_error(&error) {
+            *self.0.refusal.borrow_mut() = Some(refusal.clone());
+        }
+        error
     }
 
     fn note(&self, idle_frames: usize) {
@@ -123,7 +142,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                 (this.ahead, this.taken) = (Vec::new(), 0);
             }
         } else {
-            ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+            let read = ready!(Pin::new(&mut this.stream).poll_read(cx, buffer));
+            read.map_err(|error| this.vitals.failed(error))?;
         }
         let came = &buffer.filled()[before..];
         if !came.is_empty() {

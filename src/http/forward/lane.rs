@@ -6,7 +6,7 @@ use crate::exchange::Version;
 use crate::http::client::Rx;
 use crate::http::fault::{Fault, Problem};
 use crate::http::road::{Request, Stop};
-use crate::http2::links::{Dialling, Place, Way};
+use crate::http2::links::{Dialling, NoHttp2, Place, Way};
 use crate::net::origin::{Connection, DialError};
 use crate::net::tls::{OriginFailure, Protocol};
 
@@ -89,9 +89,9 @@ async fn by_protocol(
     let begun = dialling.begin(connection.stream, here.limits()).await;
     begun.map(Lane::H2).map_err(|error| {
         let detail = format!("{target}: {error}");
-        match error.refusal() {
-            Some(why) => refused(request, detail, why),
-            None => Problem::new(Fault::OriginUnreachable, detail)
+        match &error {
+            NoHttp2::Refused(why) => refused(request, detail, why),
+            _ => Problem::new(Fault::OriginUnreachable, detail)
                 .hint("`http://` and `https://` origins may speak HTTP/1.1; `h2c://` ones may not"),
         }
     })

@@ -45,7 +45,8 @@ impl Broken {
     pub(super) fn refusal(&self) -> Option<&OriginFailure> {
         match self {
             Broken::H1(broken) => broken.refusal(),
-            Broken::H2(broken) => broken.refusal(),
+            // Told before a link is made.
+            Broken::H2(_) => None,
         }
     }
 
