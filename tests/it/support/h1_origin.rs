@@ -91,7 +91,7 @@ fn serve_request(wire: &mut Wire, shared: &Arc<Shared>) -> Option<After> {
 }
 
 /// Reads the body the way a good origin does: asks for it where the client waits to be asked.
-fn read_politely(talk: &mut Talk<'_>) {
+pub fn read_politely(talk: &mut Talk<'_>) {
     if talk.request().headers.lists("expect", "100-continue") {
         talk.send("HTTP/1.1 100 Continue\r\n\r\n");
     }

@@ -156,7 +156,7 @@ impl Origin {
     pub fn raw(self, path: &str, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         self.script(path, move |talk| {
-            read_politely(talk);
+            h1_origin::read_politely(talk);
             talk.send(&bytes);
         })
     }
@@ -165,7 +165,7 @@ impl Origin {
     pub fn raw_then_close(self, path: &str, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         self.script(path, move |talk| {
-            read_politely(talk);
+            h1_origin::read_politely(talk);
             talk.send(&bytes);
             talk.close();
         })
