@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use super::bodies::{Bodies, BodyError};
 use super::call::{self, KeptMessage};
 use crate::coding;
-use crate::exchange::{Body, Coding, Digest, End, Fields, Payload, Piece, Request, Response};
+use crate::exchange::{Body, Coding, Digest, Fields, Payload, Piece, Request, Response};
 use crate::grpc::MessageType;
 
 /// Text up to this many bytes stands in the cassette: as much as a person would scroll through.
@@ -104,7 +104,7 @@ impl<'a> Message<'a> {
             body: &response.body,
             coding: response.coding,
             kind,
-            complete: response.head.status != 206 && response.end != End::CutByOrigin,
+            complete: response.head.status != 206 && !response.end.is_by_origin(),
         }
     }
 
