@@ -118,10 +118,25 @@ fn a_reset_by_the_origin_is_recorded_and_replayed_as_one() {
     assert_eq!(recorded.ending, Ending::StreamReset(INTERNAL_ERROR), "{recorded:?}");
     ouli.terminate().expect_code(0);
     origin.stop();
-    assert_eq!(exchange(&ouli.recordings())["response"]["end"], "cut_by_origin");
+    assert_eq!(exchange(&ouli.recordings())["response"]["end"], "reset_by_origin");
     let replay = Ouli::replay(ouli.recordings()).option("--strict").start();
     assert_eq!(ask(&replay), recorded);
     replay.terminate().expect_code(0);
+}
+
+#[test]
+fn a_reset_keeps_its_code() {
+    const ENHANCE_YOUR_CALM: u32 = 11;
+    for code in [CANCEL, ENHANCE_YOUR_CALM] {
+        let origin = Origin::h2c().route("/", move |_| Reply::ok("half").cut(code));
+        let ouli = Ouli::record(&origin).start();
+        let ask = |ouli: &Ouli| ouli.client_over(Protocol::H2c).try_ask(&Ask::get("/")).unwrap();
+        let recorded = ask(&ouli);
+        assert_eq!(recorded.ending, Ending::StreamReset(code), "{recorded:?}");
+        ouli.terminate().expect_code(0);
+        origin.stop();
+        assert_eq!(ask(&Ouli::replay(ouli.recordings()).start()), recorded);
+    }
 }
 
 #[test]
