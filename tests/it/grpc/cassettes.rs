@@ -96,7 +96,8 @@ fn messages_stand_one_by_one_without_their_prefix() {
 fn the_cassette_says_after_which_message_each_answer_came() {
     let origin = GrpcOrigin::h2c();
     let recorder = record(&origin);
-    let mut call = GrpcClient::through(&recorder, Protocol::H2c).open("Chat");
+    let client = GrpcClient::through(&recorder, Protocol::H2c).metadata("x-head", "first");
+    let mut call = client.open("Chat");
     call.head();
     for text in ["one", "two", "three"] {
         call.say(text);

@@ -182,11 +182,11 @@ fn metadata_that_is_sent_first_is_not_held_until_a_message_comes() {
     let origin = GrpcOrigin::h2c();
     let recorder = record(&origin);
     let head_first = |ouli: &Ouli| {
-        let client = GrpcClient::through(ouli, Protocol::H2c).metadata("x-tag", "early");
+        let client = GrpcClient::through(ouli, Protocol::H2c).metadata("x-head", "first");
         let mut call = client.open("Chat");
-        // Chat answers with its metadata before anybody has said anything.
+        // Before anybody has said anything.
         let head = call.head();
-        assert!(head.contains(&("x-tag".to_owned(), "early".to_owned())), "{head:?}");
+        assert!(head.contains(&("x-head".to_owned(), "first".to_owned())), "{head:?}");
         ping_pong(call, &["one"])
     };
     let recorded = head_first(&recorder);

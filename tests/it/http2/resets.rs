@@ -110,21 +110,33 @@ fn what_a_client_left_is_recorded_as_far_as_it_came() {
 
 #[test]
 fn a_reset_by_the_origin_is_recorded_and_replayed_as_one() {
-    const ENHANCE_YOUR_CALM: u32 = 11;
-    let origin = Origin::h2c().route("/", |_| Reply::ok("half").cut(ENHANCE_YOUR_CALM));
+    let origin = Origin::h2c().route("/", |_| Reply::ok("half").cut(INTERNAL_ERROR));
     let ouli = Ouli::record(&origin).start();
     let ask = |ouli: &Ouli| ouli.client_over(Protocol::H2c).try_ask(&Ask::get("/")).unwrap();
     let recorded = ask(&ouli);
     assert_eq!(recorded.text(), "half");
-    assert_eq!(recorded.ending, Ending::StreamReset(ENHANCE_YOUR_CALM), "{recorded:?}");
+    assert_eq!(recorded.ending, Ending::StreamReset(INTERNAL_ERROR), "{recorded:?}");
     ouli.terminate().expect_code(0);
     origin.stop();
-    let response = &exchange(&ouli.recordings())["response"];
-    assert_eq!(response["end"], "reset_by_origin");
-    assert_eq!(response["reset"], "ENHANCE_YOUR_CALM");
+    assert_eq!(exchange(&ouli.recordings())["response"]["end"], "reset_by_origin");
     let replay = Ouli::replay(ouli.recordings()).option("--strict").start();
     assert_eq!(ask(&replay), recorded);
     replay.terminate().expect_code(0);
+}
+
+#[test]
+fn a_reset_keeps_its_code() {
+    const ENHANCE_YOUR_CALM: u32 = 11;
+    for code in [CANCEL, ENHANCE_YOUR_CALM] {
+        let origin = Origin::h2c().route("/", move |_| Reply::ok("half").cut(code));
+        let ouli = Ouli::record(&origin).start();
+        let ask = |ouli: &Ouli| ouli.client_over(Protocol::H2c).try_ask(&Ask::get("/")).unwrap();
+        let recorded = ask(&ouli);
+        assert_eq!(recorded.ending, Ending::StreamReset(code), "{recorded:?}");
+        ouli.terminate().expect_code(0);
+        origin.stop();
+        assert_eq!(ask(&Ouli::replay(ouli.recordings()).start()), recorded);
+    }
 }
 
 #[test]

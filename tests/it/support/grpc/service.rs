@@ -5,7 +5,7 @@
 //! | `Say` | one message, `re: TEXT` with the number after, and the same payload |
 //! | `Count` | as many messages as the number says |
 //! | `Gather` | one message, after all: texts joined, numbers added |
-//! | `Chat` | `re: TEXT` for each message as it comes; to `bye` the end |
+//! | `Chat` | `re: TEXT` for each message as it comes; to `bye` the end. Its head comes after the first message, or at once where the metadata says `x-head: first` |
 //!
 //! A text that begins with `fail` ends the call with a status that has details and metadata, one
 //! with `wait` waits to be released first. Metadata of the request that begins with `x-` comes
@@ -53,6 +53,7 @@ async fn serve(
     shared.began(&name, request.metadata());
     let mut messages = Incoming { messages: request.into_inner(), shared: shared.clone() };
     let guard = Left(Some(shared.clone()));
+    let head_first = metadata.get("x-head").is_some();
     // One message at most waits here: what the client has not read is not made.
     let (answers, outgoing) = mpsc::channel(1);
     match name.as_str() {
@@ -71,7 +72,10 @@ async fn serve(
             let note = messages.some().await?;
             tokio::spawn(count(note, answers, guard));
         }
-        "Chat" => drop(tokio::spawn(chat(messages, answers, guard))),
+        "Chat" => {
+            let first = if head_first { None } else { messages.next().await? };
+            tokio::spawn(chat(first, messages, answers, guard));
+        }
         _ => return Err(Status::unimplemented(format!("no method {name}"))),
     }
     let mut response = Response::new(ReceiverStream::new(outgoing));
@@ -107,11 +111,14 @@ async fn count(note: Note, answers: Sender, guard: Left) {
     guard.served();
 }
 
-async fn chat(mut messages: Incoming, answers: Sender, guard: Left) {
+async fn chat(mut first: Option<Note>, mut messages: Incoming, answers: Sender, guard: Left) {
     loop {
-        let next = tokio::select! {
-            next = messages.next() => next,
-            () = answers.closed() => return,
+        let next = match first.take() {
+            Some(note) => Ok(Some(note)),
+            None => tokio::select! {
+                next = messages.next() => next,
+                () = answers.closed() => return,
+            },
         };
         let note = match next {
             Ok(Some(note)) => note,
