@@ -270,6 +270,13 @@ pub enum Payload {
     Rest(Bytes),
 }
 
+impl End {
+    /// Whether the answer stops where its origin broke off.
+    pub fn is_by_origin(self) -> bool {
+        matches!(self, End::CutByOrigin | End::ResetByOrigin(_))
+    }
+}
+
 impl Payload {
     /// Bytes.
     pub fn len(&self) -> u64 {
@@ -316,12 +323,58 @@ pub enum Coding {
     Zstd,
 }
 
+/// Why a stream of HTTP/2 was reset (RFC 9113 section 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ResetCode(pub u32);
+
+impl ResetCode {
+    pub const INTERNAL_ERROR: ResetCode = ResetCode(2);
+    pub const CANCEL: ResetCode = ResetCode(8);
+
+    /// By their number.
+    const NAMES: [&str; 14] = [
+        "NO_ERROR",
+        "PROTOCOL_ERROR",
+        "INTERNAL_ERROR",
+        "FLOW_CONTROL_ERROR",
+        "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR",
+        "REFUSED_STREAM",
+        "CANCEL",
+        "COMPRESSION_ERROR",
+        "CONNECT_ERROR",
+        "ENHANCE_YOUR_CALM",
+        "INADEQUATE_SECURITY",
+        "HTTP_1_1_REQUIRED",
+    ];
+
+    /// `CANCEL`, or the number of a code that has no name.
+    pub fn from_name(name: &str) -> Option<ResetCode> {
+        match Self::NAMES.iter().position(|known| *known == name) {
+            Some(code) => Some(ResetCode(code as u32)),
+            None => name.parse().ok().map(ResetCode),
+        }
+    }
+}
+
+impl fmt::Display for ResetCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Self::NAMES.get(self.0 as usize) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     Whole,
     /// The origin broke off; the body stops at the byte where it did.
     CutByOrigin,
+    /// The origin reset the stream of HTTP/2 that it came on; as `CutByOrigin`, with a reason.
+    ResetByOrigin(ResetCode),
     /// The client went away before the end.
     LeftByClient,
     /// The recorder was killed before the end came.

@@ -104,7 +104,7 @@ impl<'a> Message<'a> {
             body: &response.body,
             coding: response.coding,
             kind,
-            complete: response.head.status != 206 && response.end != End::CutByOrigin,
+            complete: response.head.status != 206 && !response.end.is_by_origin(),
         }
     }
 

@@ -15,7 +15,7 @@ use super::forward::{self, Upload};
 use super::line::{ExchangeLine, Source};
 use super::{auto, own, serve, target};
 use crate::config::{Endpoint, Mode};
-use crate::exchange::{RequestHead, Seq, Version};
+use crate::exchange::{RequestHead, ResetCode, Seq, Version};
 use crate::http1::framing::Framing;
 use crate::http1::halves::{Unread, Unsent};
 use crate::net::arena::Arena;
@@ -45,15 +45,9 @@ pub enum Then {
     Keep,
     /// The client has been told that it ends.
     Close,
-    /// It ends in the middle of the answer, as that of the origin did. `code`: what an HTTP/2
-    /// stream is reset with (RFC 9113 section 7).
-    Cut { code: u32 },
-}
-
-/// What Ouli resets HTTP/2 streams with on its own account.
-pub mod reset {
-    pub const INTERNAL_ERROR: u32 = 2;
-    pub const CANCEL: u32 = 8;
+    /// It ends in the middle of the answer, as that of the origin did; a stream of HTTP/2 with this
+    /// code.
+    Cut(ResetCode),
 }
 
 impl Then {
@@ -216,8 +210,8 @@ impl<'a> Request<'a> {
                 let (source, status) = (Source::Fault(problem.fault), problem.fault.status());
                 (source, status, self.answer_or_cut(&problem, rx, tx).await)
             }
-            Err(Stop::Left) => (Source::Left, 0, Then::Cut { code: reset::CANCEL }),
-            Err(Stop::Stalled) => (Source::Stalled, 0, Then::Cut { code: reset::CANCEL }),
+            Err(Stop::Left) => (Source::Left, 0, Then::Cut(ResetCode::CANCEL)),
+            Err(Stop::Stalled) => (Source::Stalled, 0, Then::Cut(ResetCode::CANCEL)),
         };
         self.tell(source, status, tx.sent(), then);
         then
@@ -234,12 +228,12 @@ impl<'a> Request<'a> {
                 return Then::after(&asked);
             }
             tracing::warn!(fault = problem.fault.name(), "answer cut: {}", problem.detail);
-            return Then::Cut { code: reset::INTERNAL_ERROR };
+            return Then::Cut(ResetCode::INTERNAL_ERROR);
         }
         tx.discard();
         match own::answer_problem(self.here, tx, &asked, problem).await {
             Ok(()) => Then::after(&asked),
-            Err(_) => Then::Cut { code: reset::CANCEL },
+            Err(_) => Then::Cut(ResetCode::CANCEL),
         }
     }
 
@@ -255,7 +249,7 @@ impl<'a> Request<'a> {
             took: self.started.elapsed(),
             session: self.session,
             source,
-            is_cut: matches!(then, Then::Cut { .. }),
+            is_cut: matches!(then, Then::Cut(_)),
         }
         .log();
     }

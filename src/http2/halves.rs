@@ -17,7 +17,7 @@ use http::{HeaderMap, Response};
 use super::chunk::{Chunk, Queued};
 use super::heads;
 use super::watched::Vitals;
-use crate::exchange::Fields;
+use crate::exchange::{Fields, ResetCode};
 use crate::http1::halves::{Unread, Unsent};
 use crate::net::deadline::within;
 
@@ -335,7 +335,7 @@ impl<'s> Tx<'s> {
     }
 
     /// Ends the stream in the middle of its answer, once what was sent has left.
-    pub async fn cut(&mut self, code: u32) {
+    pub async fn cut(&mut self, code: ResetCode) {
         if self.is_finished {
             return;
         }
@@ -343,7 +343,7 @@ impl<'s> Tx<'s> {
             // Whether it was taken or not, nothing more comes.
             let _ = within(CUT_WAIT, pin!(poll_fn(|cx| self.queued.poll_empty(cx)))).await;
         }
-        let reason = Reason::from(code);
+        let reason = Reason::from(code.0);
         match &mut *self.sending.0.borrow_mut() {
             Handle::AwaitHead(respond) => respond.send_reset(reason),
             Handle::StreamBody(body) => body.send_reset(reason),

@@ -21,6 +21,7 @@ use super::liveness::Liveness;
 use super::watched::{Vitals, Watched};
 use super::{Chunk, PREFACE, settings};
 use crate::config::Limits;
+use crate::exchange::{ResetCode, Version};
 use crate::http::client::{self, Client};
 use crate::http::context::Here;
 use crate::http::fault::{Fault, Problem};
@@ -261,12 +262,11 @@ impl Exchange {
             caught::catch_panic(pin!(road::travel(&here, incoming))).await
         };
         match travelled {
-            Ok(Then::Cut { code }) => tx.cut(code).await,
+            Ok(Then::Cut(code)) => tx.cut(code).await,
             Ok(Then::Keep | Then::Close) => {}
             Err(caught::Panicked) => {
                 here.worker.counters.panics.add(1);
-                let asked =
-                    client::asked_by_nobody(crate::exchange::Version::Http2, is_head, is_grpc);
+                let asked = client::asked_by_nobody(Version::Http2, is_head, is_grpc);
                 answer_panic(&here, &mut tx, &asked).await;
             }
         }
@@ -276,7 +276,7 @@ impl Exchange {
 
 async fn answer_panic(here: &Here, tx: &mut Tx<'_>, asked: &crate::http::answer::Asked<'_>) {
     if tx.is_committed() {
-        return tx.cut(u32::from(Reason::INTERNAL_ERROR)).await;
+        return tx.cut(ResetCode::INTERNAL_ERROR).await;
     }
     tx.discard();
     let problem = Problem::new(Fault::Internal, "a defect in Ouli; its log says more");

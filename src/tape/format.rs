@@ -22,7 +22,7 @@ use super::wire::{
 };
 use crate::cassette::EndpointNote;
 use crate::config::{Scheme, SourceType, Target};
-use crate::exchange::{Digest, End, Fields, RequestHead, ResponseHead, Seq};
+use crate::exchange::{Digest, End, Fields, RequestHead, ResetCode, ResponseHead, Seq};
 
 /// Opens the header frame's payload, so that `file` and a person with `xxd` can tell a tape.
 const MAGIC: [u8; 8] = *b"oulitape";
@@ -215,6 +215,9 @@ pub fn encode(out: &mut Vec<u8>, seq: Seq, frame: &Frame<'_>) {
         }
         Frame::Ended { end, trailers } => {
             out.push(end_code(*end));
+            if let End::ResetByOrigin(code) = end {
+                out.extend_from_slice(&code.0.to_le_bytes());
+            }
             put_fields(out, trailers);
         }
         Frame::BodyFile(side) | Frame::Overflowed(side) => out.push(side_code(*side)),
@@ -253,6 +256,7 @@ fn end_code(end: End) -> u8 {
         End::CutByOrigin => 2,
         End::LeftByClient => 3,
         End::RecorderKilled => 4,
+        End::ResetByOrigin(_) => 5,
     }
 }
 
@@ -396,6 +400,7 @@ fn take_end(take: &mut Take<'_>) -> Result<End, Malformed> {
         2 => Ok(End::CutByOrigin),
         3 => Ok(End::LeftByClient),
         4 => Ok(End::RecorderKilled),
+        5 => Ok(End::ResetByOrigin(ResetCode(take.u32()?))),
         _ => Err(Malformed),
     }
 }

@@ -94,6 +94,10 @@ impl<'a> Take<'a> {
         self.array().map(u16::from_le_bytes)
     }
 
+    pub(super) fn u32(&mut self) -> Result<u32, Malformed> {
+        self.array().map(u32::from_le_bytes)
+    }
+
     pub(super) fn len(&mut self) -> Result<usize, Malformed> {
         self.array().map(|bytes| u32::from_le_bytes(bytes) as usize)
     }

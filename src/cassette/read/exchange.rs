@@ -16,13 +16,20 @@ use crate::cassette::write::end_name;
 use crate::cassette::{EndpointNote, origin, time};
 use crate::config::SourceType;
 use crate::exchange::{
-    After, Digest, End, Exchange, Fields, Request, RequestHead, Response, ResponseHead, Version,
+    After, Digest, End, Exchange, Fields, Request, RequestHead, ResetCode, Response, ResponseHead,
+    Version,
 };
 use crate::grpc::{self, Catalog};
 
 const VERSIONS: [Version; 3] = [Version::Http10, Version::Http11, Version::Http2];
 
-const ENDS: [End; 4] = [End::Whole, End::CutByOrigin, End::LeftByClient, End::RecorderKilled];
+const ENDS: [End; 5] = [
+    End::Whole,
+    End::CutByOrigin,
+    End::ResetByOrigin(ResetCode::INTERNAL_ERROR),
+    End::LeftByClient,
+    End::RecorderKilled,
+];
 
 /// A descriptor set that an endpoint names.
 pub(super) struct NamedSet {
@@ -183,6 +190,7 @@ fn response(notes: &mut Notes, node: &Node<'_>, asked: Option<&Asked>) -> Option
         let text = notes.text(node, &format!("one of {names}"), |text| end_of(text).is_some())?;
         end_of(text)
     });
+    let end = end.and_then(|end| with_reset_code(notes, &object, end));
     let (body, coding) = body?;
     Some(Response {
         at: at?,
@@ -204,6 +212,23 @@ fn after(
     asked: Option<&Asked>,
 ) -> Option<After> {
     notes.optional(object, key, After::End, |notes, node| asked?.after(notes, node))
+}
+
+/// What an answer that was reset by its origin was reset with.
+fn with_reset_code(notes: &mut Notes, object: &Object<'_, '_>, end: End) -> Option<End> {
+    let End::ResetByOrigin(usual) = end else {
+        if let Some(member) = object.member("reset") {
+            let message = "expected \"end\": \"reset_by_origin\" beside \"reset\"";
+            notes.note(member.at, message.to_owned());
+            return None;
+        }
+        return Some(end);
+    };
+    let code = notes.optional(object, "reset", usual, |notes, node| {
+        let what = "an error code of HTTP/2 such as \"CANCEL\"";
+        ResetCode::from_name(notes.text(node, what, |text| ResetCode::from_name(text).is_some())?)
+    });
+    code.map(End::ResetByOrigin)
 }
 
 /// The four keys that a final answer shares with interim ones.

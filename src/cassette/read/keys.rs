@@ -39,6 +39,7 @@ pub(crate) const RESPONSE: Keys = Keys {
         "body",
         "trailers",
         "end",
+        "reset",
         "end_after",
     ],
 };

@@ -246,7 +246,7 @@ fn faults_of_a_response_are_told() {
         ),
         (
             r#""status": 200, "end": "cut""#,
-            ".end | 11:42 expected one of \"whole\", \"cut_by_origin\", \"left_by_client\", \"recorder_killed\", found \"cut\"",
+            ".end | 11:42 expected one of \"whole\", \"cut_by_origin\", \"reset_by_origin\", \"left_by_client\", \"recorder_killed\", found \"cut\"",
         ),
         (
             r#""status": 200, "interim": [{"status": 101}, {"status": 100, "body": {}}]"#,

@@ -84,9 +84,12 @@ prop_compose! {
         head in response_head(200..=999),
         body in body(),
         trailers in fields(),
-        end in 0usize..4,
+        end in 0usize..5,
+        code in 0u32..20,
     ) -> Response {
-        let ends = [End::Whole, End::CutByOrigin, End::LeftByClient, End::RecorderKilled];
+        let reset = End::ResetByOrigin(ResetCode(code));
+        let ends =
+            [End::Whole, End::CutByOrigin, End::LeftByClient, End::RecorderKilled, reset];
         let at = Duration::from_millis(at);
         Response {
             at,

@@ -275,6 +275,9 @@ fn push_response(out: &mut String, response: &Response, kept: &Kept<'_>) {
     if response.end != End::Whole {
         members.text("end", end_name(response.end));
     }
+    if let End::ResetByOrigin(code) = response.end {
+        members.text("reset", &code.to_string());
+    }
     push_after(&mut members, "end_after", response.end_after);
     members.close();
 }
@@ -435,6 +438,7 @@ pub(crate) fn end_name(end: End) -> &'static str {
     match end {
         End::Whole => "whole",
         End::CutByOrigin => "cut_by_origin",
+        End::ResetByOrigin(_) => "reset_by_origin",
         End::LeftByClient => "left_by_client",
         End::RecorderKilled => "recorder_killed",
     }

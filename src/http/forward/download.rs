@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::flow::{Answered, Flow, Tried};
 use super::origin::{Answering, Broken};
-use crate::exchange::{End, Fields, ResponseHead};
+use crate::exchange::{End, Fields, ResetCode, ResponseHead};
 use crate::http::answer;
 use crate::http::client::Tx;
 use crate::http::fault::Fault;
 use crate::http::hop;
 use crate::http::line::Source;
-use crate::http::road::{Outcome, Stop, Then, reset};
+use crate::http::road::{Outcome, Stop, Then};
 use crate::http1;
 use crate::http1::framing::{self, Framing};
 use crate::http1::receiver::Step;
@@ -25,10 +25,8 @@ const INTERIM_MAX: usize = 64;
 /// How an answer's body ended.
 enum Ended {
     Whole,
-    /// The origin broke off. `code`: what an HTTP/2 client's stream is reset with.
-    Cut {
-        code: u32,
-    },
+    /// The origin broke off; with what an HTTP/2 client's stream is reset.
+    Cut(ResetCode),
 }
 
 impl Flow<'_> {
@@ -71,7 +69,7 @@ impl Flow<'_> {
         tx.begin(head, &here.endpoint, &asked, framing_out);
         let then = match self.body(answering, tx).await? {
             Ended::Whole => Then::after(&asked),
-            Ended::Cut { code } => Then::Cut { code },
+            Ended::Cut(code) => Then::Cut(code),
         };
         let reusable = framing != Framing::Close && framing::response_keeps_alive(head);
         let outcome = Outcome { source: Source::Recorded, status: head.status, then };
@@ -186,7 +184,11 @@ impl Flow<'_> {
     /// The origin broke off: the client gets what came, then the same end.
     async fn cut(&self, broken: &Broken, tx: &mut Tx<'_, '_>) -> Result<Ended, Stop> {
         let here = self.request.here;
-        self.keep_end(End::CutByOrigin, &Fields::new())?;
+        let end = match broken.reset_code() {
+            Some(code) => End::ResetByOrigin(code),
+            None => End::CutByOrigin,
+        };
+        self.keep_end(end, &Fields::new())?;
         self.flush_tape()?;
         tx.flush().await?;
         here.notes().faults.count(Fault::OriginBrokeOff);
@@ -195,7 +197,7 @@ impl Flow<'_> {
             self.method(),
             here.redactor.target(&self.request.head.target)
         );
-        Ok(Ended::Cut { code: broken.reset_code().unwrap_or(reset::INTERNAL_ERROR) })
+        Ok(Ended::Cut(broken.reset_code().unwrap_or(ResetCode::INTERNAL_ERROR)))
     }
 
     fn keep(&self, bytes: &[u8]) -> Result<(), Stop> {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::exchange::{Fields, ResponseHead};
+use crate::exchange::{Fields, ResetCode, ResponseHead};
 use crate::http::hop;
 use crate::http1::framing::Framing;
 use crate::http1::receiver::Step;
@@ -50,9 +50,9 @@ impl Broken {
     }
 
     /// What an HTTP/2 origin reset its stream with.
-    pub(super) fn reset_code(&self) -> Option<u32> {
+    pub(super) fn reset_code(&self) -> Option<ResetCode> {
         match self {
-            Broken::H2(http2::client::Broken::Reset(reason)) => Some((*reason).into()),
+            Broken::H2(http2::client::Broken::Reset(reason)) => Some(ResetCode((*reason).into())),
             _ => None,
         }
     }

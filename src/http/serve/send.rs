@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use super::prepare::framing_of;
 use super::{miss, stored};
-use crate::exchange::{End, Response};
+use crate::exchange::{End, ResetCode, Response};
 use crate::http::answer::{self, Asked};
 use crate::http::client::{Client, Rx, Tx};
 use crate::http::hop;
-use crate::http::road::{Request, Stop, Then, reset};
+use crate::http::road::{Request, Stop, Then};
 use crate::http1::framing::Framing;
 use crate::replay::answer::{Answer, Content};
 use crate::replay::pace;
@@ -56,12 +56,16 @@ pub(super) async fn end(
             return Ok(Then::after(asked));
         }
         End::CutByOrigin => tx.flush().await?,
+        End::ResetByOrigin(code) => {
+            tx.flush().await?;
+            return Ok(Then::Cut(code));
+        }
         End::LeftByClient | End::RecorderKilled => {
             tx.flush().await?;
             hold(request.here.limits().replay_wait, rx).await;
         }
     }
-    Ok(Then::Cut { code: reset::INTERNAL_ERROR })
+    Ok(Then::Cut(ResetCode::INTERNAL_ERROR))
 }
 
 pub(super) async fn send_body(

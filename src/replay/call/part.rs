@@ -94,6 +94,9 @@ impl Part<'_> {
             }
             Part::End(response) => {
                 out.update([3, end(response.end)]);
+                if let End::ResetByOrigin(code) = response.end {
+                    out.update(code.0.to_le_bytes());
+                }
                 put_fields(out, &response.trailers);
             }
         }
@@ -139,6 +142,7 @@ fn end(end: End) -> u8 {
     match end {
         End::Whole => 0,
         End::CutByOrigin => 1,
+        End::ResetByOrigin(_) => 4,
         End::LeftByClient => 2,
         End::RecorderKilled => 3,
     }

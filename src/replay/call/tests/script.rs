@@ -171,7 +171,7 @@ pub(super) fn part(part: &Part<'_>) -> String {
             format!("<{}", String::from_utf8_lossy(bytes))
         }
         Part::End(response) => match response.end {
-            End::CutByOrigin => "<!".to_owned(),
+            End::CutByOrigin | End::ResetByOrigin(_) => "<!".to_owned(),
             End::LeftByClient => "<?".to_owned(),
             _ => "<.".to_owned(),
         },
