@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use super::bodies::{Bodies, BodyError};
 use super::call::{self, KeptMessage};
 use crate::coding;
-use crate::exchange::{Body, Coding, Digest, End, Fields, Payload, Piece, Request, Response};
+use crate::exchange::{Body, Coding, Digest, Fields, Payload, Piece, Request, Response};
 use crate::grpc::MessageType;
 
 /// Text up to this many bytes stands in the cassette: as much as a person would scroll through.

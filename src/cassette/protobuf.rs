@@ -7,8 +7,9 @@
 use std::borrow::Cow;
 
 use super::json::{Error, Member, Node, Parser, Value};
-use crate::grpc::MessageType;
 use crate::grpc::descriptors::Holds;
+use crate::grpc::{Catalog, MessageType};
+use crate::matching::Canonical;
 use crate::spelling::nearest;
 
 /// Levels of a message's own nesting: the rest of what the parser allows is the cassette's.
@@ -26,6 +27,14 @@ pub(crate) fn show(kind: &MessageType, bytes: &[u8]) -> Option<String> {
     let again = parser.value().ok().filter(|_| parser.take_repeated().is_empty())?;
     let same = read(kind, &again).is_ok_and(|again| again == bytes);
     same.then_some(shown)
+}
+
+/// Messages count by their values as they are shown: the order of a map's entries, which differs
+/// from run to run in some programs, doesn't count there.
+impl Canonical for Catalog {
+    fn request_json(&self, endpoint: &str, path: &str, message: &[u8]) -> Option<String> {
+        show(&self.get(endpoint)?.method(path)?.input, message)
+    }
 }
 
 /// The bytes of the message that `node` shows.

@@ -17,7 +17,6 @@ use prost_reflect::prost_types::{
 };
 use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions,
-    Value,
 };
 use serde::de::Deserializer;
 use sha2::{Digest as _, Sha256};
@@ -152,45 +151,10 @@ impl MessageType {
         if message.encode_to_vec() != bytes {
             return None;
         }
-        String::from_utf8(text_of(&message)?).ok()
-    }
-
-    /// The message as JSON that is the same for all encodings of one value, such as those that
-    /// differ in the order of a map's entries. `None` as in `json`, but for the order of fields.
-    pub fn value(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let mut message = DynamicMessage::decode(self.message.clone(), bytes).ok()?;
-        if !self.sort_maps(&mut message) {
-            return None;
-        }
-        text_of(&message)
-    }
-
-    /// Brings the entries of all maps in one order. False where something isn't known.
-    fn sort_maps(&self, message: &mut DynamicMessage) -> bool {
-        if message.unknown_fields().next().is_some() {
-            return false;
-        }
-        let is_map = |field: &FieldDescriptor| match field.kind() {
-            Kind::Message(entry) => field.is_list() && self.maps.contains(entry.full_name()),
-            _ => false,
-        };
-        message.fields_mut().all(|(field, value)| match value {
-            Value::Message(message) => self.sort_maps(message),
-            Value::List(items) => {
-                let known = items.iter_mut().all(|item| match item {
-                    Value::Message(message) => self.sort_maps(message),
-                    _ => true,
-                });
-                if is_map(&field) {
-                    items.sort_by_cached_key(|entry| match entry {
-                        Value::Message(entry) => entry.encode_to_vec(),
-                        _ => Vec::new(),
-                    });
-                }
-                known
-            }
-            _ => true,
-        })
+        let mut text = Vec::new();
+        let mut serializer = serde_json::Serializer::new(&mut text);
+        message.serialize_with_options(&mut serializer, &SerializeOptions::new()).ok()?;
+        String::from_utf8(text).ok()
     }
 
     /// The bytes of the message that `json` stands for.
@@ -244,13 +208,6 @@ impl MessageType {
         let message = MessageType { message, maps: Arc::clone(&self.maps) };
         if is_map { Holds::Map(message) } else { Holds::Message(message) }
     }
-}
-
-fn text_of(message: &DynamicMessage) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    let mut serializer = serde_json::Serializer::new(&mut text);
-    message.serialize_with_options(&mut serializer, &SerializeOptions::new()).ok()?;
-    Some(text)
 }
 
 const WELL_KNOWN: [&str; 16] = [

@@ -22,10 +22,19 @@ pub const PRINT_BYTES: usize = 1 + size_of::<Digest>();
 
 /// Who knows the messages of some gRPC methods.
 pub trait Canonical: fmt::Debug + Send + Sync {
-    /// A client's message of the method at this path (`/package.Service/Method`) as JSON; none
-    /// where the method isn't known or the bytes are no message of it. Equal messages have JSON
-    /// of equal value.
-    fn request_json(&self, path: &str, message: &[u8]) -> Option<Vec<u8>>;
+    /// A client's message of the method at this path (`/package.Service/Method`) of an endpoint, as
+    /// JSON; none where the method isn't known or the bytes are no message of it. Equal messages
+    /// have JSON of equal value.
+    fn request_json(&self, endpoint: &str, path: &str, message: &[u8]) -> Option<String>;
+}
+
+/// The method that a call's messages are of, and who may know them.
+#[derive(Clone, Copy, Debug)]
+pub struct Method<'a> {
+    /// The endpoint's name.
+    pub endpoint: &'a str,
+    pub path: &'a str,
+    pub canonical: Option<&'a dyn Canonical>,
 }
 
 /// What two messages have in common when they count as the same.
@@ -63,7 +72,7 @@ pub struct MessageKey<'a> {
 enum Form<'a> {
     Bytes,
     Json,
-    Known { path: &'a str, canonical: &'a dyn Canonical },
+    Known { endpoint: &'a str, path: &'a str, canonical: &'a dyn Canonical },
 }
 
 impl MessagePrint {
@@ -103,18 +112,17 @@ impl PartialEq for MessagePrint {
 impl Eq for MessagePrint {}
 
 impl<'a> MessageKey<'a> {
-    /// For the messages of a call with these request fields to the method at this path. `buffer`
-    /// gives its memory; [`into_buffer`](Self::into_buffer) gives it back.
+    /// For the messages of a call with these request fields. `buffer` gives its memory; [`into_buffer`](Self::into_buffer) gives it back.
     pub fn new(
         fields: &Fields,
-        path: &'a str,
-        canonical: Option<&'a dyn Canonical>,
+        method: Method<'a>,
         bounds: Bounds,
         buffer: Vec<u8>,
     ) -> MessageKey<'a> {
+        let Method { endpoint, path, canonical } = method;
         let form = match (grpc::format(fields), canonical) {
             (Some(format), _) if format.eq_ignore_ascii_case(b"json") => Form::Json,
-            (_, Some(canonical)) => Form::Known { path, canonical },
+            (_, Some(canonical)) => Form::Known { endpoint, path, canonical },
             _ => Form::Bytes,
         };
         let mut key = MessageKey {
@@ -203,7 +211,10 @@ impl<'a> MessageKey<'a> {
         match self.form {
             Form::Bytes => None,
             Form::Json => Some(content.into()),
-            Form::Known { path, canonical } => canonical.request_json(path, content).map(Cow::from),
+            Form::Known { endpoint, path, canonical } => {
+                let json = canonical.request_json(endpoint, path, content)?;
+                Some(json.into_bytes().into())
+            }
         }
     }
 
@@ -248,18 +259,19 @@ mod tests {
     struct Letters;
 
     impl Canonical for Letters {
-        fn request_json(&self, path: &str, message: &[u8]) -> Option<Vec<u8>> {
+        fn request_json(&self, endpoint: &str, path: &str, message: &[u8]) -> Option<String> {
             let all_letters = message.iter().all(u8::is_ascii_alphabetic);
             let mut sorted = message.to_vec();
             sorted.sort_unstable();
-            (path == "/l.L/Set" && all_letters)
-                .then(|| format!("{{ \"set\": {:?} }}", String::from_utf8_lossy(&sorted)).into())
+            let is_known = (endpoint, path) == ("api", "/l.L/Set") && all_letters;
+            is_known.then(|| format!("{{ \"set\": {:?} }}", String::from_utf8_lossy(&sorted)))
         }
     }
 
     fn key<'a>(content_type: &str, coding: &str, path: &'a str) -> MessageKey<'a> {
         let fields = Fields::from_iter([("content-type", content_type), ("grpc-encoding", coding)]);
-        MessageKey::new(&fields, path, Some(&Letters), BOUNDS, b"left from before".to_vec())
+        let method = Method { endpoint: "api", path, canonical: Some(&Letters) };
+        MessageKey::new(&fields, method, BOUNDS, b"left from before".to_vec())
     }
 
     fn print(key: &mut MessageKey<'_>, compressed: bool, chunks: &[&[u8]]) -> MessagePrint {

@@ -25,7 +25,7 @@ mod target;
 
 pub use body::{BodyKey, BodyPrint, Bounds};
 pub use difference::Differences;
-pub use message::{Canonical, MessageKey, MessagePrint, PRINT_BYTES};
+pub use message::{Canonical, MessageKey, MessagePrint, Method, PRINT_BYTES};
 
 /// What of a request counts.
 #[derive(Clone, Copy, Debug)]

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::coding;
-use crate::exchange::{Body, Compression, Digest, Message, Payload, Request};
-use crate::matching::{BodyKey, BodyPrint, Bounds, Canonical, MessageKey, MessagePrint};
+use crate::exchange::{Body, Compression, Digest, Exchange, Fields, Message, Payload, Request};
+use crate::matching::{BodyKey, BodyPrint, Bounds, Canonical, MessageKey, MessagePrint, Method};
 
 /// Says where the file with a body's digest lies.
 pub type BodyPath = Arc<dyn Fn(&Digest) -> PathBuf + Send + Sync>;
@@ -79,9 +79,21 @@ impl Bodies {
     }
 
     /// For the messages of a recorded call, one after the other.
-    pub(super) fn message_key<'a>(&'a self, request: &'a Request) -> MessageKey<'a> {
-        let (fields, path) = (&request.head.fields, &request.head.target);
-        MessageKey::new(fields, path, self.canonical.as_deref(), self.bounds, Vec::new())
+    pub(super) fn message_key<'a>(&'a self, exchange: &'a Exchange) -> MessageKey<'a> {
+        let head = &exchange.request.head;
+        self.live_message_key(&head.fields, &exchange.endpoint, &head.target, Vec::new())
+    }
+
+    /// For the messages of a call with these request fields.
+    pub(super) fn live_message_key<'a>(
+        &'a self,
+        fields: &Fields,
+        endpoint: &'a str,
+        path: &'a str,
+        buffer: Vec<u8>,
+    ) -> MessageKey<'a> {
+        let canonical = self.canonical.as_deref();
+        MessageKey::new(fields, Method { endpoint, path, canonical }, self.bounds, buffer)
     }
 
     /// A recorded message's print; `key` is its call's. Reads a file only when its digest doesn't

@@ -61,8 +61,8 @@ impl Ledger {
         word.is_some_and(|word| word.load(Relaxed) & (1 << (recording % 64)) != 0)
     }
 
-    /// Gives back what was taken and of which nothing was given out. Who uses this looks for what is
-    /// left without a cursor, because a cursor may have passed it by.
+    /// Gives back what was taken and not given out in the end. Cursors may have passed it by; who
+    /// uses this rewinds them.
     pub(super) fn release(&self, recording: u32) {
         if let Some(word) = self.taken.get((recording / 64) as usize) {
             word.fetch_and(!(1 << (recording % 64)), Relaxed);
@@ -131,6 +131,15 @@ impl Ledger {
     }
 }
 
+impl Cursor {
+    /// A recording was given back. Nobody else may be using the cursor.
+    pub(super) fn rewind(&self, occurrences: &[u32], recording: u32) {
+        if let Ok(nth) = occurrences.binary_search(&recording) {
+            self.0.fetch_min(nth as u32, Relaxed);
+        }
+    }
+}
+
 impl Reserved {
     pub(super) fn after_last(last: u32, after: AfterLast) -> Reserved {
         match after {
@@ -189,13 +198,16 @@ mod tests {
             let fits = |recording| recording % 2 == parity;
             ledger.reserve_fitting(&all, &cursor, AfterLast::Repeat, fits)
         };
-        let order = [1, 0, 1, 0, 0].map(|parity| next(parity));
+        let order = [1, 0, 1, 0, 0].map(next);
         assert_eq!(order, [1, 0, 3, 2, 4].map(|n| Some(Reserved::Given(n))));
         assert_eq!(ledger.left(&all, &cursor).collect::<Vec<_>>(), [5]);
         assert_eq!(next(0), Some(Reserved::Repeated(4)));
         assert_eq!(next(7), None);
+        assert!(ledger.take(5));
+        assert_eq!(ledger.left(&all, &cursor).next(), None);
         ledger.release(4);
-        assert!(ledger.take(4) && !ledger.take(4));
+        cursor.rewind(&all, 4);
+        assert_eq!(next(0), Some(Reserved::Given(4)));
     }
 
     #[test]

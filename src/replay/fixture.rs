@@ -16,7 +16,7 @@ use crate::replay::choose::AfterLast;
 
 pub(super) fn settings(after_last: AfterLast) -> Settings {
     let bounds = Bounds { match_bytes_max: 4096, decoded_bytes_max: 1 << 20 };
-    Settings { redactor: Redactor::default(), bounds, after_last, canonical: None }
+    Settings { redactor: Redactor::default(), bounds, after_last }
 }
 
 pub(super) fn no_bodies() -> BodyPath {
@@ -24,7 +24,7 @@ pub(super) fn no_bodies() -> BodyPath {
 }
 
 pub(super) fn session(exchanges: Vec<Exchange>) -> Session {
-    Session::build("test", exchanges, &settings(AfterLast::Repeat), no_bodies()).unwrap()
+    Session::build("test", exchanges, &settings(AfterLast::Repeat), no_bodies(), None).unwrap()
 }
 
 /// An exchange whose answer's body is `answer`.

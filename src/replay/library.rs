@@ -40,16 +40,6 @@ enum Slot {
     Loaded(Outcome),
 }
 
-/// The descriptor sets of a cassette's endpoints, by whose messages calls are compared.
-#[derive(Debug)]
-struct Described(Catalog);
-
-impl Canonical for Described {
-    fn request_json(&self, path: &str, message: &[u8]) -> Option<Vec<u8>> {
-        self.0.values().find_map(|set| set.method(path)?.input.value(message))
-    }
-}
-
 impl Library {
     /// Over a folder of cassettes, and what killed runs left in it that can't be recovered there,
     /// in the order in which they began. Reads no cassette yet.
@@ -168,11 +158,9 @@ impl Library {
             let cassette = self.source.load(name)?.unwrap_or_default();
             let source = self.source.clone();
             let body_path = Arc::new(move |digest: &Digest| source.body_path(digest));
-            let mut settings = self.settings.clone();
-            if !cassette.descriptors.is_empty() {
-                settings.canonical = Some(Arc::new(Described(cassette.descriptors)));
-            }
-            Session::build(name, cassette.exchanges, &settings, body_path)
+            let descriptors = Some(cassette.descriptors).filter(|all| !all.is_empty());
+            let canonical = descriptors.map(|all| Arc::new(all) as Arc<dyn Canonical>);
+            Session::build(name, cassette.exchanges, &self.settings, body_path, canonical)
                 .map(Arc::new)
                 .map_err(|error| LoadError::new(self.source.path(name), error))
         };

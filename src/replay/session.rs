@@ -22,8 +22,6 @@ pub struct Settings {
     pub redactor: Redactor,
     pub bounds: Bounds,
     pub after_last: AfterLast,
-    /// Who knows gRPC messages by value.
-    pub canonical: Option<Arc<dyn Canonical>>,
 }
 
 /// One recorded exchange.
@@ -86,7 +84,7 @@ impl fmt::Debug for Session {
 
 impl Session {
     /// Blocking: reads the request bodies that lie in files and count by more than their digest,
-    /// from where `body_path` says.
+    /// from where `body_path` says. `canonical` knows the values of gRPC messages.
     ///
     /// Errors: such a file can't be read.
     pub fn build(
@@ -94,16 +92,13 @@ impl Session {
         exchanges: Vec<Exchange>,
         settings: &Settings,
         body_path: BodyPath,
+        canonical: Option<Arc<dyn Canonical>>,
     ) -> Result<Session, BuildError> {
         let key_count = exchanges.iter().map(|one| 1 + tree::messages(&one.request).len()).sum();
         let fits = u32::try_from(key_count).is_ok_and(|count| count <= EXCHANGE_COUNT_MAX);
         let count = u32::try_from(exchanges.len()).ok().filter(|_| fits);
         let count = count.ok_or(BuildError::TooMany(key_count))?;
-        let bodies = Bodies {
-            path_of: body_path,
-            bounds: settings.bounds,
-            canonical: settings.canonical.clone(),
-        };
+        let bodies = Bodies { path_of: body_path, bounds: settings.bounds, canonical };
         let mut keys =
             Keys { bodies: &bodies, redactor: &settings.redactor, tree: tree::Builder::default() };
         let mut index = index::Builder::new(key_count);
@@ -256,7 +251,7 @@ impl Keys<'_> {
             index.put(key, n);
             return Ok(());
         }
-        let mut message_key = self.bodies.message_key(request);
+        let mut message_key = self.bodies.message_key(exchange);
         let messages = tree::messages(request).iter();
         let prints = messages.map(|one| self.bodies.message_print(&mut message_key, one));
         self.tree.put(index, (n, request), key, prints)

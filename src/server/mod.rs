@@ -198,7 +198,6 @@ fn settings(config: &Config, mode: Mode, strict: bool) -> Settings {
         } else {
             AfterLast::Repeat
         },
-        canonical: None,
     }
 }
 

@@ -36,10 +36,10 @@ pub(in crate::http) enum Replayed {
 }
 
 /// A call under way.
-pub(in crate::http) struct Replaying<'a, 's> {
+pub(in crate::http) struct Replaying<'a> {
     request: &'a Request<'a>,
-    call: Call<'s>,
-    messages: Messages<'s>,
+    call: Call<'a>,
+    messages: Messages<'a>,
     /// What has been read of the request, for who forwards it when nothing answers.
     aside: Option<Spool>,
     /// Of the answer, once its head was sent.
@@ -85,11 +85,11 @@ impl Messages<'_> {
     }
 }
 
-impl<'a, 's> Replaying<'a, 's> {
+impl<'a> Replaying<'a> {
     pub(in crate::http) fn new(
         request: &'a Request<'a>,
-        call: Call<'s>,
-        key: MessageKey<'s>,
+        call: Call<'a>,
+        key: MessageKey<'a>,
         aside: Option<Spool>,
     ) -> Self {
         let (splitter, input) = (Splitter::new(), Bytes::new());

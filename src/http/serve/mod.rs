@@ -71,15 +71,16 @@ async fn replay_call(
 }
 
 /// A call that begins to be replayed. `aside`: where what is read of its request is kept.
-pub(super) fn call<'a, 's>(
+pub(super) fn call<'a>(
     request: &'a Request<'a>,
-    path: &'s str,
-    session: &'s Session,
+    path: &'a str,
+    session: &'a Session,
     key: &mut Vec<u8>,
     aside: Option<Spool>,
-) -> Replaying<'a, 's> {
+) -> Replaying<'a> {
     key::write(key, &asked(request, path, BodyPrint::Call), &request.here.redactor);
-    let messages = session.message_key(&request.head.fields, path, Vec::new());
+    let endpoint = &request.here.endpoint.name;
+    let messages = session.message_key(&request.head.fields, endpoint, path, Vec::new());
     Replaying::new(request, session.call(key), messages, aside)
 }
 

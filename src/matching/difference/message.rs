@@ -1,6 +1,8 @@
 //! Differences between a client's message of a gRPC call and the one recorded in its place: by
 //! value where that is known, else where the bytes part.
 
+use std::borrow::Cow;
+
 use super::{Difference, Differences, Place};
 use crate::matching::{MessageKey, MessagePrint};
 use crate::redact::Redactor;
@@ -23,7 +25,8 @@ impl Differences {
             return differences;
         }
         if let (Some(asked), Some(recorded)) = (asked.1, recorded.1) {
-            if let (Some(asked), Some(recorded)) = (key.json(asked), key.json(recorded)) {
+            let json = |content| key.json(content).or_else(|| looks_like_json(content));
+            if let (Some(asked), Some(recorded)) = (json(asked), json(recorded)) {
                 differences.compare_json(&asked, &recorded, redactor);
             }
             if differences.count() == 0 {
@@ -50,6 +53,11 @@ impl Differences {
         let shown = |side| move || around(side, same);
         self.note(|| Place::Byte(same), Some(shown(asked)), Some(shown(recorded)));
     }
+}
+
+/// What nobody has said to be JSON may be it all the same.
+fn looks_like_json(content: &[u8]) -> Option<Cow<'_, [u8]>> {
+    matches!(content.first(), Some(b'{' | b'[')).then_some(content.into())
 }
 
 /// `…0a 03 [66] 6f 6f of 5 bytes`: the byte at that place in brackets.

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::exchange::Fields;
-use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, MessageKey, key};
+use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, MessageKey, Method, key};
 
 const BOUNDS: Bounds = Bounds { match_bytes_max: 1 << 16, decoded_bytes_max: 1 << 20 };
 
@@ -141,15 +141,17 @@ fn bytes_are_compared_by_offset() {
 struct Tagged;
 
 impl crate::matching::Canonical for Tagged {
-    fn request_json(&self, _: &str, message: &[u8]) -> Option<Vec<u8>> {
-        message.strip_prefix(b"\x0a").map(Into::into)
+    fn request_json(&self, _: &str, _: &str, message: &[u8]) -> Option<String> {
+        String::from_utf8(message.strip_prefix(b"\x0a")?.to_vec()).ok()
     }
 }
+
+const TAGGED: Method<'_> = Method { endpoint: "api", path: "/", canonical: Some(&Tagged) };
 
 fn messages(number: u32, asked: impl AsRef<[u8]>, recorded: impl AsRef<[u8]>) -> String {
     let (asked, recorded) = (asked.as_ref(), recorded.as_ref());
     let fields = Fields::from_iter([("content-type", "application/grpc")]);
-    let mut key = MessageKey::new(&fields, "/", Some(&Tagged), BOUNDS, Vec::new());
+    let mut key = MessageKey::new(&fields, TAGGED, BOUNDS, Vec::new());
     let mut print = |content: &[u8]| {
         key.begin(false);
         key.push(content);
@@ -169,6 +171,7 @@ fn messages_are_compared_by_value_or_by_offset() {
         ("\n{\"token\":\"a\"}", "\n{\"token\":\"b\"}", {
             "message 3 at /token: asked REDACTED, recorded REDACTED"
         }),
+        ("{\"a\":1}", "{\"a\":2}", "message 3 at /a: asked 1, recorded 2"),
         ("abc", "abd", {
             "message 3, byte 2: asked 61 62 [63] of 3 bytes, recorded 61 62 [64] of 3 bytes"
         }),

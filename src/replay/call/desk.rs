@@ -84,17 +84,16 @@ impl Desk {
         patience: Patience,
     ) -> Turn {
         let mine = self.holds.iter().find(|hold| hold.call == call).map(|hold| hold.recording);
-        let is_left = |one: u32| mine == Some(one) || !session.ledger.is_taken(one);
-        let is_due = |one: u32| course.is_due(session, one);
-        let due = mine
-            .filter(|one| is_due(*one))
-            .or_else(|| course.earliest(session, |one| is_left(one) && is_due(one)));
+        let is_due = |one: &u32| course.is_due(session, *one);
+        let due = mine.filter(is_due).or_else(|| course.left(session, |one| is_due(&one)));
         let Some(due) = due else { return self.turn_of_others(session, call, course) };
         let next = course.with_part_of(session, due);
-        let chooses =
-            || course.earliest(session, |one| is_left(one) && !next.has_said(session, one));
-        if patience == Patience::Left && !course.heard.is_settled(session) && chooses().is_some() {
-            return Turn::Choose(due);
+        let is_settled = course.heard.is_settled(session) || next.is_common(session);
+        if patience == Patience::Left && !is_settled {
+            let differs = |one: u32| !next.has_said(session, one);
+            if mine.is_some_and(differs) || course.left(session, differs).is_some() {
+                return Turn::Choose(due);
+            }
         }
         match mine {
             Some(mine) if next.has_said(session, mine) => self.send(session, call, mine, next),
@@ -129,7 +128,7 @@ impl Desk {
             session.ledger.take(recording);
             self.holds.push(Hold { call, recording, course: course.clone() });
         }
-        let left = || course.earliest(session, |one| !session.ledger.is_taken(one));
+        let left = || course.left(session, |_| true);
         match held.or_else(left).or(others.first().copied()) {
             Some(recording) => Turn::Await(recording),
             None => Turn::AllTaken,
@@ -148,7 +147,7 @@ impl Desk {
     /// Takes a recording for a call on this course: one that is left, or one whose holder can have
     /// another. `seen` are those that were tried on the way here.
     fn fit(&mut self, session: &Session, course: &Course, seen: &mut Vec<u32>) -> Option<u32> {
-        let left = course.earliest(session, |one| !session.ledger.is_taken(one));
+        let left = course.left(session, |_| true);
         if let Some(recording) = left.filter(|one| session.ledger.take(*one)) {
             return Some(recording);
         }
@@ -171,7 +170,7 @@ impl Desk {
     fn give_back(&mut self, session: &Session, call: Ticket) -> Option<u32> {
         let at = self.holds.iter().position(|hold| hold.call == call)?;
         let hold = self.holds.swap_remove(at);
-        session.ledger.release(hold.recording);
+        session.release(hold.recording);
         Some(hold.recording)
     }
 }

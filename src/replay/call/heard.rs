@@ -6,7 +6,7 @@ use crate::replay::choose::Cursor;
 use crate::replay::session::{Recorded, Session};
 
 use super::part::{self, Part};
-use super::tree::Leaf;
+use super::tree::{Early, Leaf};
 
 /// What the client has said.
 #[derive(Clone, Debug)]
@@ -92,11 +92,16 @@ impl Heard {
     }
 
     /// Whether the answer of a recording that agrees may begin; false is certain.
-    pub(super) fn may_begin(&self, session: &Session) -> bool {
+    fn may_begin(&self, session: &Session) -> bool {
         let mut nodes = self.node.iter().chain(&self.passed);
         let begins =
             |node: &u32| session.tree.node(*node).is_some_and(|node| node.earliest <= self.now());
         nodes.any(begins)
+    }
+
+    /// What the answers of all that agree have in common, where that is known.
+    fn early<'s>(&self, session: &'s Session) -> Option<&'s Early> {
+        session.tree.early(self.node.filter(|_| self.passed.is_empty() && !self.has_ended)?)
     }
 
     fn sources<'s>(&self, session: &'s Session) -> impl Iterator<Item = Source<'s>> {
@@ -119,7 +124,7 @@ impl Heard {
         })
     }
 
-    /// The earliest that agrees, is left and fits. For calls that don't compete.
+    /// The earliest that agrees, is left and fits.
     pub(super) fn left(&self, session: &Session, fits: impl Fn(u32) -> bool) -> Option<u32> {
         let earliest = |source: Source<'_>| {
             let mut left = session.ledger.left(source.all, source.cursor);
@@ -174,6 +179,26 @@ impl Course {
         self.sent == 0 || session.tree.said(recording, self.sent) == Some(self.said)
     }
 
+    /// The earliest that agrees, is left and fits.
+    pub(super) fn left(&self, session: &Session, fits: impl Fn(u32) -> bool) -> Option<u32> {
+        self.heard.left(session, |one| self.has_said(session, one) && fits(one))
+    }
+
+    /// Whether this follows on a part that all that agree have in common.
+    pub(super) fn is_common(&self, session: &Session) -> bool {
+        let early = self.heard.early(session);
+        early.is_some_and(|early| self.sent as usize <= early.alike)
+    }
+
+    /// Whether the next part of a recording that agrees may be due; false is certain.
+    pub(super) fn may_be_due(&self, session: &Session) -> bool {
+        match (self.sent, self.heard.early(session)) {
+            (0, _) => self.heard.may_begin(session),
+            (part, Some(early)) => early.may_be_due(part, self.heard.now()),
+            (_, None) => true,
+        }
+    }
+
     /// The earliest that agrees and fits, taken or not.
     pub(super) fn earliest(&self, session: &Session, fits: impl Fn(u32) -> bool) -> Option<u32> {
         let fits = |source: &Source<'_>, one: u32| {
@@ -206,6 +231,16 @@ impl Course {
 }
 
 impl Session {
+    /// Gives back a recording that a call held.
+    pub(super) fn release(&self, recording: u32) {
+        self.ledger.release(recording);
+        let leaf = self.tree.leaf(recording);
+        for node in leaf.into_iter().flat_map(|leaf| self.tree.path(leaf.node)) {
+            let (all, cursor) = self.index.group(node);
+            cursor.rewind(all, recording);
+        }
+    }
+
     /// What must have come before the `n`th part of a recording is sent.
     pub(super) fn part_after(&self, recording: u32, n: u32) -> After {
         let recorded = self.recorded.get(recording as usize);

@@ -157,7 +157,7 @@ impl Session {
         let (Some(recorded), Some(message)) = (recorded, message) else {
             return Differences::default();
         };
-        let mut key = self.bodies.message_key(&recorded.exchange.request);
+        let mut key = self.bodies.message_key(&recorded.exchange);
         // One that can't be read any more is told by what is known without it.
         let print = match self.bodies.read_message(&mut key, message) {
             Ok(print) => print,

@@ -118,15 +118,16 @@ impl Session {
         call
     }
 
-    /// Takes the messages of a call with these request fields to the method at this path.
+    /// Takes the messages of a call with these request fields to the method at this path. `buffer`
+    /// gives it memory.
     pub fn message_key<'a>(
         &'a self,
         fields: &Fields,
+        endpoint: &'a str,
         path: &'a str,
         buffer: Vec<u8>,
     ) -> MessageKey<'a> {
-        let canonical = self.bodies.canonical.as_deref();
-        MessageKey::new(fields, path, canonical, self.bodies.bounds, buffer)
+        self.bodies.live_message_key(fields, endpoint, path, buffer)
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -239,7 +240,7 @@ impl<'s> Call<'s> {
     /// Where no calls compete: the first part takes its recording.
     fn advance_alone(&mut self) -> Next<'s> {
         let (session, heard) = (self.session, &self.course.heard);
-        if !heard.may_begin(session) {
+        if !self.course.may_be_due(session) {
             return self.wait_for_any();
         }
         while let Some(due) = heard.left(session, |one| self.course.is_due(session, one)) {
@@ -255,7 +256,7 @@ impl<'s> Call<'s> {
 
     fn advance_at_desk(&mut self, patience: Patience) -> Next<'s> {
         let (session, course) = (self.session, &self.course);
-        if course.sent == 0 && !course.heard.may_begin(session) {
+        if !course.may_be_due(session) {
             return self.wait_for_any();
         }
         let mut desk = session.desk();

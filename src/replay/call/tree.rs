@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use crate::exchange::{After, Body, Exchange, Message, Payload, Request};
+use crate::exchange::{After, Body, Exchange, Message, Payload, Request, Response};
 use crate::grpc;
 use crate::matching::{MessagePrint, PRINT_BYTES};
 use crate::replay::index::{self, Index};
@@ -35,6 +35,10 @@ pub(in crate::replay) struct Tree {
     /// By recording: a number for each part of its answer, equal where the answers are equal up to
     /// there. Only of calls that compete; empty where none do.
     said: Box<[Box<[u32]>]>,
+    /// By group, of roots and of what is no call `NONE`; empty where no calls compete.
+    parents: Box<[u32]>,
+    /// Of nodes where calls compete and nothing is settled.
+    early: HashMap<u32, Early>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +55,25 @@ pub(super) struct Node {
     pub(super) competes: bool,
 }
 
+/// What the answers have in common at a node where calls compete and nothing is settled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Early {
+    /// So many first parts are the same in all, and perhaps more.
+    pub(super) alike: usize,
+    /// The least that any of them waits for before a part.
+    after: [After; EARLY_PARTS],
+}
+
+/// Parts that are looked at: the head, and what a server may say before its client does.
+const EARLY_PARTS: usize = 8;
+
+impl Early {
+    /// Whether a part may be due in one of the answers; false is certain.
+    pub(super) fn may_be_due(&self, part: u32, now: After) -> bool {
+        self.after.get(part as usize).is_none_or(|after| *after <= now)
+    }
+}
+
 /// Where a recording's client stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Leaf {
@@ -64,6 +87,10 @@ impl Tree {
         self.nodes.get(node as usize)
     }
 
+    pub(super) fn early(&self, node: u32) -> Option<&Early> {
+        self.early.get(&node)
+    }
+
     pub(super) fn leaf(&self, recording: u32) -> Option<&Leaf> {
         self.leaves.get(recording as usize)
     }
@@ -72,6 +99,11 @@ impl Tree {
     pub(super) fn said(&self, recording: u32, parts: u32) -> Option<u32> {
         let Some(last) = parts.checked_sub(1) else { return Some(0) };
         self.said.get(recording as usize)?.get(last as usize).copied()
+    }
+
+    /// From a node up to its root; only where calls compete.
+    pub(super) fn path(&self, node: u32) -> impl Iterator<Item = u32> {
+        path(&self.parents, node)
     }
 
     /// The node that a message leads to.
@@ -107,6 +139,9 @@ fn is_open(request: &Request) -> bool {
     let all = matches!(&request.body, Body::Messages(all) if all.len() > messages(request).len());
     !request.is_whole || all
 }
+
+/// A recorded call: which, where its client stops, and what it was answered.
+type Entry<'e> = (u32, Leaf, &'e Response);
 
 /// A tree while calls are put into it.
 #[derive(Default)]
@@ -145,25 +180,30 @@ impl Builder {
             return Tree::default();
         }
         self.parents.resize(index.group_count(), NONE);
-        let calls = || {
-            let leaves = self.leaves.iter().zip(exchanges).zip(0..);
-            leaves.filter(|((leaf, _), _)| leaf.node != NONE)
-        };
-        let mut nodes = self.nodes(calls().map(|((leaf, exchange), _)| (*leaf, exchange)));
-        for ((leaf, exchange), _) in calls() {
-            if self.answers_unsettled(&nodes, *leaf, exchange.response.after) {
-                let root = self.path(leaf.node).last();
-                root.into_iter().for_each(|root| nodes[root as usize].competes = true);
+        let leaves = self.leaves.iter().zip(exchanges).zip(0..);
+        let mut calls: Vec<Entry<'_>> = leaves
+            .filter(|((leaf, _), _)| leaf.node != NONE)
+            .map(|((leaf, exchange), recording)| (recording, *leaf, &exchange.response))
+            .collect();
+        let mut nodes = self.nodes(&calls);
+        for (_, leaf, response) in &calls {
+            if self.answers_unsettled(&nodes, *leaf, response.after) {
+                nodes[self.root(leaf.node) as usize].competes = true;
             }
         }
-        let competing = calls().filter(|((leaf, _), _)| {
-            self.path(leaf.node).last().is_some_and(|root| nodes[root as usize].competes)
-        });
-        let said = said(competing.map(|((_, exchange), recording)| (recording, exchange)));
-        Tree { nodes: nodes.into(), leaves: self.leaves.into(), said }
+        calls.retain(|(_, leaf, _)| nodes[self.root(leaf.node) as usize].competes);
+        let said = said(&calls);
+        let early = self.early(&nodes, &calls, &said);
+        let parents = if calls.is_empty() { Vec::new() } else { self.parents };
+        let (nodes, leaves) = (nodes.into(), self.leaves.into());
+        Tree { nodes, leaves, said, parents: parents.into(), early }
     }
 
-    fn nodes<'e>(&self, calls: impl Iterator<Item = (Leaf, &'e Exchange)>) -> Vec<Node> {
+    fn root(&self, node: u32) -> u32 {
+        path(&self.parents, node).last().unwrap_or(node)
+    }
+
+    fn nodes(&self, calls: &[Entry<'_>]) -> Vec<Node> {
         let unknown = Node {
             earliest: After::End,
             ends: false,
@@ -174,11 +214,11 @@ impl Builder {
         let mut nodes = vec![unknown; self.parents.len()];
         // The one place where all that come past a node end, as far as is known.
         let mut only: Vec<Option<Leaf>> = vec![None; self.parents.len()];
-        for (leaf, exchange) in calls {
-            for node in self.path(leaf.node) {
+        for (_, leaf, response) in calls {
+            for node in path(&self.parents, leaf.node) {
                 let (node, only) = (&mut nodes[node as usize], &mut only[node as usize]);
-                node.earliest = node.earliest.min(exchange.response.after);
-                node.is_settled &= *only.get_or_insert(leaf) == leaf;
+                node.earliest = node.earliest.min(response.after);
+                node.is_settled &= *only.get_or_insert(*leaf) == *leaf;
             }
             let node = &mut nodes[leaf.node as usize];
             node.ends |= !leaf.is_open;
@@ -203,7 +243,7 @@ impl Builder {
         let After::Messages(count) = after else { return false };
         match leaf.messages.checked_sub(count) {
             Some(behind) => {
-                let node = self.path(leaf.node).nth(behind as usize);
+                let node = path(&self.parents, leaf.node).nth(behind as usize);
                 node.is_some_and(|node| !nodes[node as usize].is_settled)
             }
             // An edit has made it wait for more than the client says.
@@ -211,23 +251,47 @@ impl Builder {
         }
     }
 
-    /// From a node up to its root.
-    fn path(&self, node: u32) -> impl Iterator<Item = u32> {
-        let above = |node: &u32| self.parents.get(*node as usize).copied();
-        std::iter::successors(Some(node), move |node| above(node).filter(|node| *node != NONE))
+    /// Of the nodes where nothing is settled, on the paths of calls that compete.
+    fn early(
+        &self,
+        nodes: &[Node],
+        calls: &[Entry<'_>],
+        said: &[Box<[u32]>],
+    ) -> HashMap<u32, Early> {
+        let mut early: HashMap<u32, (Early, &[u32])> = HashMap::new();
+        for (recording, leaf, response) in calls {
+            let said = &said[*recording as usize];
+            let unsettled = |node: &u32| !nodes[*node as usize].is_settled;
+            for node in path(&self.parents, leaf.node).filter(unsettled) {
+                let unknown = Early { alike: EARLY_PARTS, after: [After::End; EARLY_PARTS] };
+                let (node, other) = early.entry(node).or_insert((unknown, said));
+                let both = other.iter().zip(said).take(node.alike);
+                node.alike = both.take_while(|(a, b)| a == b).count();
+                for (n, after) in (0..).zip(&mut node.after) {
+                    *after = part::after(response, n).min(*after);
+                }
+            }
+        }
+        early.into_iter().map(|(node, (early, _))| (node, early)).collect()
     }
 }
 
-fn said<'e>(calls: impl Iterator<Item = (u32, &'e Exchange)>) -> Box<[Box<[u32]>]> {
+/// From a node up to its root.
+fn path(parents: &[u32], node: u32) -> impl Iterator<Item = u32> {
+    let above = |node: &u32| parents.get(*node as usize).copied();
+    std::iter::successors(Some(node), move |node| above(node).filter(|node| *node != NONE))
+}
+
+fn said(calls: &[Entry<'_>]) -> Box<[Box<[u32]>]> {
     let mut numbers: HashMap<[u8; 32], u32> = HashMap::new();
     let mut said: Vec<Box<[u32]>> = Vec::new();
-    for (recording, exchange) in calls {
-        let all = part::digests(&exchange.response).map(|digest| {
+    for (recording, _, response) in calls {
+        let all = part::digests(response).map(|digest| {
             let next = numbers.len() as u32 + 1;
             *numbers.entry(digest).or_insert(next)
         });
         let all = all.collect();
-        set(&mut said, recording, all, Box::default());
+        set(&mut said, *recording, all, Box::default());
     }
     said.into()
 }

@@ -127,6 +127,7 @@ fn names_from_the_network_do_not_fill_the_memory() {
             Vec::new(),
             &settings(AfterLast::Repeat),
             crate::replay::fixture::no_bodies(),
+            None,
         );
         library.keep(&n.to_string(), Ok(Arc::new(empty.unwrap())));
     }

@@ -34,7 +34,7 @@ fn equal_requests_get_their_answers_in_recorded_order() {
 #[test]
 fn a_strict_session_says_which_recording_was_the_last() {
     let strict = settings(AfterLast::Refuse);
-    let session = Session::build("s", vec![get("/", "1")], &strict, no_bodies()).unwrap();
+    let session = Session::build("s", vec![get("/", "1")], &strict, no_bodies(), None).unwrap();
     let (key, body) = asked("GET", "/", "");
     assert!(matches!(session.choose(&key, &body), Choice::Hit(_)));
     let Choice::Exhausted(last) = session.choose(&key, &body) else { panic!("given out twice") };
@@ -61,7 +61,7 @@ fn a_body_kept_in_a_file_matches_by_value_too() {
         let dir = dir.path().to_owned();
         let path_of = std::sync::Arc::new(move |digest: &Digest| dir.join(digest.to_string()));
         let exchanges = vec![exchange("POST", "/", body.clone(), "1")];
-        Session::build("s", exchanges, &settings(AfterLast::Repeat), path_of)
+        Session::build("s", exchanges, &settings(AfterLast::Repeat), path_of, None)
     };
     let Err(BuildError::Body { nth: 1, path: missing, .. }) = build() else {
         panic!("a body that isn't there was read")

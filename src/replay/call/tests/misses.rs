@@ -89,20 +89,20 @@ fn what_does_not_come_in_time_is_named() {
 struct Known;
 
 impl Canonical for Known {
-    fn request_json(&self, path: &str, message: &[u8]) -> Option<Vec<u8>> {
-        assert_eq!(path, PATH);
-        message.strip_prefix(b"#").map(Into::into)
+    fn request_json(&self, endpoint: &str, path: &str, message: &[u8]) -> Option<String> {
+        assert_eq!((endpoint, path), ("api", PATH));
+        String::from_utf8(message.strip_prefix(b"#")?.to_vec()).ok()
     }
 }
 
 #[test]
 fn messages_of_a_known_method_agree_by_value_and_differ_by_pointer() {
-    let mut settings = settings(AfterLast::Repeat);
-    settings.canonical = Some(std::sync::Arc::new(Known));
+    let settings = settings(AfterLast::Repeat);
     let mut call = super::recorded(">a >| <* <1 <.");
     let Body::Messages(messages) = &mut call.request.body else { panic!("no messages") };
     messages[0].payload = Payload::Bytes(br#"#{"n":1,"token":"s1","of":{"a":1}}"#[..].into());
-    let session = Session::build("t", vec![call], &settings, no_bodies()).unwrap();
+    let known: std::sync::Arc<dyn Canonical> = std::sync::Arc::new(Known);
+    let session = Session::build("t", vec![call], &settings, no_bodies(), Some(known)).unwrap();
     let equal = r##"#{"of":{"a":1},"token":"s1","n":1}"##;
     assert_eq!(replay(&session, &format!(">{equal} >|")), {
         format!("go (1) >{equal} (|) >| <* <1 <. over")

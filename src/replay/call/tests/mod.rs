@@ -1,5 +1,6 @@
 //! Each test is a script: what is recorded, what a client does, what it gets.
 
+mod cost;
 mod law;
 mod misses;
 mod script;
@@ -11,6 +12,8 @@ use script::{Live, STEP, key, print, recorded, replay, session, strict, told};
 
 use super::{Next, Part};
 use crate::exchange::{Body, Compression, Exchange, Payload};
+use crate::grpc::Catalog;
+use crate::matching::Canonical;
 use crate::replay::Session;
 use crate::replay::choose::AfterLast;
 use crate::replay::fixture::{no_bodies, settings};
@@ -74,7 +77,7 @@ fn an_answer_never_waits_longer_than_for_the_end_of_the_request() {
     let mut call = recorded(">a >| <* <1 <.");
     call.response.after = crate::exchange::After::Messages(9);
     let session =
-        Session::build("t", vec![call], &settings(AfterLast::Repeat), no_bodies()).unwrap();
+        Session::build("t", vec![call], &settings(AfterLast::Repeat), no_bodies(), None).unwrap();
     assert_eq!(replay(&session, ">a >|"), "go (1) >a (2) >| <* <1 <. over");
 }
 
@@ -217,7 +220,7 @@ fn the_rest_of_a_message_that_never_came_whole_is_no_message() {
     messages.push(messages[0].clone());
     messages[1].payload = Payload::Rest(b"\0\0"[..].into());
     let session =
-        Session::build("t", vec![call], &settings(AfterLast::Repeat), no_bodies()).unwrap();
+        Session::build("t", vec![call], &settings(AfterLast::Repeat), no_bodies(), None).unwrap();
     assert_eq!(replay(&session, ">a >b >|"), "go (1) >a (|) >b (|) >| <* <1 <? over");
 }
 
@@ -239,7 +242,7 @@ fn a_page_of_a_gateway_is_one_part() {
     let mut call = recorded(">a >| <* <.");
     call.response.body = Body::Whole(b"no such host"[..].into());
     let session =
-        Session::build("t", vec![call], &settings(AfterLast::Repeat), no_bodies()).unwrap();
+        Session::build("t", vec![call], &settings(AfterLast::Repeat), no_bodies(), None).unwrap();
     let mut call = session.call(&key(script::PATH));
     call.message_received(print(&session, "a"));
     call.request_ended();
@@ -266,9 +269,40 @@ fn compressed_messages_are_found_decompressed() {
     {
         let calls: Vec<Exchange> = vec![with(compression, bytes)];
         let session =
-            Session::build("t", calls, &settings(AfterLast::Repeat), no_bodies()).unwrap();
+            Session::build("t", calls, &settings(AfterLast::Repeat), no_bodies(), None).unwrap();
         assert_eq!(replay(&session, ">a >|"), "go (1) >a (|) >| <* <1 <. over");
     }
+}
+
+/// A `chat.Line` whose map has these entries, in this order.
+fn counts(entries: &[(&str, u8)]) -> Vec<u8> {
+    let entry = |(key, value): &(&str, u8)| {
+        let inside = [b"\x0a", &[key.len() as u8][..], key.as_bytes(), b"\x10", &[*value]].concat();
+        [b"\x1a", &[inside.len() as u8][..], &inside].concat()
+    };
+    entries.iter().flat_map(entry).collect()
+}
+
+#[test]
+fn the_order_of_a_map_does_not_count_where_a_descriptor_set_tells_it() {
+    let ask = "/chat.Chat/Ask";
+    let mut call = recorded(">a >| <* <1 <.");
+    call.request.head.target = ask.into();
+    let Body::Messages(messages) = &mut call.request.body else { panic!("no messages") };
+    messages[0].payload = Payload::Bytes(counts(&[("x", 1), ("y", 2)]).into());
+    let fields = call.request.head.fields.clone();
+    let set = crate::grpc::testing::descriptors();
+    let known: std::sync::Arc<dyn Canonical> =
+        std::sync::Arc::new(Catalog::from([("api".to_owned(), set)]));
+    let settings = settings(AfterLast::Repeat);
+    let session = Session::build("t", vec![call], &settings, no_bodies(), Some(known)).unwrap();
+    let agrees = |message: &[u8]| {
+        let mut key = session.message_key(&fields, "api", ask, Vec::new());
+        key.push(message);
+        session.call(&script::key(ask)).message_received(key.finish())
+    };
+    assert!(agrees(&counts(&[("y", 2), ("x", 1)])));
+    assert!(!agrees(&counts(&[("y", 2), ("x", 3)])));
 }
 
 #[test]

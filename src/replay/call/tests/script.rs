@@ -83,7 +83,7 @@ pub(super) fn strict(scripts: &[&str]) -> Session {
 
 fn session_of(scripts: &[&str], after_last: AfterLast) -> Session {
     let exchanges = scripts.iter().map(|script| recorded(script)).collect();
-    Session::build("test", exchanges, &settings(after_last), no_bodies()).unwrap()
+    Session::build("test", exchanges, &settings(after_last), no_bodies(), None).unwrap()
 }
 
 fn fields() -> Fields {
@@ -91,7 +91,7 @@ fn fields() -> Fields {
 }
 
 pub(super) fn print(session: &Session, message: &str) -> MessagePrint {
-    let mut key = session.message_key(&fields(), PATH, Vec::new());
+    let mut key = session.message_key(&fields(), "api", PATH, Vec::new());
     key.push(message.as_bytes());
     key.finish()
 }
