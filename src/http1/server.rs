@@ -49,7 +49,7 @@ pub async fn serve(mut conn: Conn, here: Rc<Here>, mut arena: Lease, mut deadlin
         // Peers that close, stay silent or are idle when the drain starts get no answer.
         match conn.idle(&here.worker.arenas, &mut deadline).await {
             Woken::Bytes(next) => arena = next,
-            _ => return,
+            _ => return conn.close(),
         }
     }
 }

@@ -103,6 +103,13 @@ impl Conn {
         .await
     }
 
+    /// As `Stream::close`, for one that is idle.
+    pub fn close(self) {
+        let Conn { stream, guard, permit } = self;
+        stream.close();
+        drop((permit, guard));
+    }
+
     /// Closes with the reset that its socket was set to, once the peer has had time to take what
     /// was sent before.
     pub async fn close_reset(self) {

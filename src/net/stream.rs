@@ -13,7 +13,6 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -231,7 +230,7 @@ impl AsyncWrite for Stream {
             session.say_end();
             ready!(session.poll_flush(cx, tcp))?;
         }
-        Poll::Ready(SockRef::from(&*tcp).shutdown(Shutdown::Write))
+        Pin::new(tcp).poll_shutdown(cx)
     }
 }
 

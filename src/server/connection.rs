@@ -30,7 +30,7 @@ async fn by_first_bytes(mut conn: Conn, here: Rc<Here>) {
     deadline.set_after(here.limits().first_byte_timeout);
     // Peers that close or stay silent, also when the drain starts, get no answer.
     let Woken::Bytes(mut first) = conn.idle(&here.worker.arenas, &mut deadline).await else {
-        return;
+        return conn.close();
     };
     loop {
         match http2::sniff(&first.read) {

@@ -1,11 +1,12 @@
 //! Peers that send what costs them nothing and Ouli much. Each flood ends its own connection and
 //! nothing else: another client goes on being served, and memory stays bounded.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::frames::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, FrameOrigin, Frames, HEADERS, PING,
-    SETTINGS, fields, request_block,
+    RST_STREAM, SETTINGS, fields, request_block,
 };
 use crate::support::*;
 
@@ -239,6 +240,29 @@ fn windows_that_grow_past_all_bounds_end_the_connection() {
     const FLOW_CONTROL_ERROR: u32 = 3;
     assert_eq!(codes, [FLOW_CONTROL_ERROR]);
     assert_eq!(ouli.client().get("/").status, 200);
+}
+
+/// RFC 9113 section 6.9.1: such a stream ends with this code, and no other.
+#[test]
+fn a_stream_whose_window_an_origin_grows_past_all_bounds_ends_with_the_right_code() {
+    const FLOW_CONTROL_ERROR: u32 = 3;
+    let codes = Arc::new(Mutex::new(Vec::new()));
+    let seen = codes.clone();
+    let origin = FrameOrigin::new(&[], move |talk| {
+        while let Some(stream) = talk.request() {
+            talk.frames.send(&Frame::answer(stream, 0, 200));
+            talk.frames.send(&Frame::window_update(stream, 0x7fff_ffff));
+            talk.frames.send(&Frame::window_update(stream, 0x7fff_ffff));
+            let reset = talk.frames.until(RST_STREAM);
+            seen.lock().unwrap().extend(reset.code());
+        }
+    });
+    let ouli = Ouli::command("record").origin(origin.url()).start();
+    // Its request is still open: where nothing more is to be sent, no window counts.
+    let mut connection = ouli.client_over(Protocol::H2c).connect_h2();
+    let _open = connection.begin(&Ask::new("POST", "/"));
+    wait_until("the stream is reset", || !codes.lock().unwrap().is_empty());
+    assert_eq!(*codes.lock().unwrap(), [FLOW_CONTROL_ERROR]);
 }
 
 /// An origin that floods loses its connection, and the client gets an answer.

@@ -14,6 +14,7 @@ mod demo;
 mod drain;
 mod floods;
 mod forwarding;
+mod grpc;
 mod http2;
 mod limits;
 mod real_programs;

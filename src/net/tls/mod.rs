@@ -21,7 +21,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub use acceptor::{Acceptor, Certificates, Handshakes};
 pub use authority::{Authority, AuthorityError};
 pub use connector::Connector;
-pub use failure::{ClientFailure, OriginFailure};
+pub use failure::{ClientFailure, Issuer, OriginFailure};
 pub use leaves::Leaves;
 
 /// The cryptography that both roles use.

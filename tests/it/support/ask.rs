@@ -85,10 +85,6 @@ impl Ask {
         }
     }
 
-    pub fn has_body(&self) -> bool {
-        !matches!(self.body, Body::None)
-    }
-
     /// Head and body as they go over the wire. `host` stands first unless the request has its own.
     pub fn to_bytes(&self, host: &str) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);

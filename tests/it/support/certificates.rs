@@ -136,7 +136,7 @@ impl Identity {
         let config = match clients {
             None => ServerConfig::builder().with_no_client_auth(),
             Some(clients) => {
-                let roots = Arc::new(roots(&[clients.pem.clone()]));
+                let roots = Arc::new(roots(std::slice::from_ref(&clients.pem)));
                 let verifier = WebPkiClientVerifier::builder(roots).build().unwrap();
                 ServerConfig::builder().with_client_cert_verifier(verifier)
             }

@@ -56,10 +56,6 @@ impl Client {
         self.peer.address
     }
 
-    pub fn protocol(&self) -> Protocol {
-        self.peer.protocol
-    }
-
     /// An HTTP/1.1 connection of its own, for raw bytes.
     #[track_caller]
     pub fn connect(&self) -> Connection {

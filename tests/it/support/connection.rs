@@ -20,11 +20,6 @@ pub struct Connection {
 }
 
 impl Connection {
-    #[track_caller]
-    pub fn open(address: SocketAddr) -> Self {
-        Self::try_open(address).unwrap_or_else(|e| panic!("can't connect to {address}: {e}"))
-    }
-
     pub fn try_open(address: SocketAddr) -> std::io::Result<Self> {
         Self::reach(&Peer::new(address))
     }
@@ -204,12 +199,6 @@ impl Connection {
     /// Whether the peer has closed, or bytes nobody asked for have come. Doesn't wait.
     pub fn has_ended(&mut self) -> bool {
         !self.wire.is_quiet()
-    }
-
-    /// What the handshake agreed on, as ALPN names it.
-    pub fn alpn(&self) -> Option<String> {
-        let agreed = self.wire.stream.alpn();
-        agreed.map(|name| String::from_utf8_lossy(name).into_owned())
     }
 
     /// A small receive window: what the peer sends soon waits in its own buffers.

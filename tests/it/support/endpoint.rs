@@ -49,11 +49,6 @@ impl Endpoint {
         self
     }
 
-    pub fn host(mut self, host: &str) -> Self {
-        host.clone_into(&mut self.target_host);
-        self
-    }
-
     /// Leaves the tests' authority out: the system's roots count.
     pub fn untrusting(mut self) -> Self {
         self.trusts_authority = false;

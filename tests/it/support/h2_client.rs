@@ -94,8 +94,7 @@ impl H2Connection {
             let _entered = runtime().enter();
             self.send.send_request(request, ends).map_err(failed)?
         };
-        let id = answer.stream_id().as_u32();
-        Ok(H2Stream { id, answer: Some(answer), body: Some(body), got: Got::default() })
+        Ok(H2Stream { answer: Some(answer), body: Some(body), got: Got::default() })
     }
 
     fn request(&self, ask: &Ask) -> Request<()> {
@@ -182,7 +181,6 @@ where
 
 /// One request and its answer, read step by step.
 pub struct H2Stream {
-    pub id: u32,
     answer: Option<ResponseFuture>,
     /// Of the request, until it is sent or somebody else sends it.
     body: Option<SendStream<Bytes>>,

@@ -121,7 +121,9 @@ impl H2Talk {
         headers.0.retain(|(name, _)| name != "content-length");
         let head = head(reply.status(), &headers);
         self.stream = self.respond.send_response(head, false).ok();
-        parts.into_iter().for_each(|part| drop(self.send(part)));
+        for part in parts {
+            self.send(part);
+        }
     }
 
     /// Sends a part of an answer that `begin` began; false when the client has gone.

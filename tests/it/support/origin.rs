@@ -7,23 +7,24 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use super::certificates::{Authority, Flaw, Identity};
+use super::h1_origin;
 use super::h2_origin::{self, H2Controls};
 use super::h2_talk::H2Talk;
-use super::message::{Headers, Request};
+use super::message::Request;
 use super::protocol::Protocol;
 use super::reply::Reply;
-use super::socket::Socket;
-use super::talk::{After, Talk};
+use super::talk::Talk;
 use super::tools::raise_descriptor_limit;
 use super::wait::wait_until;
-use super::wire::{Framing, Stop, Wire, declared_framing, parse_head};
+
+/// From a request, and which one of its route it is.
+type Answer = Box<dyn Fn(&Request, usize) -> Reply + Send + Sync>;
 
 pub(super) enum Handler {
-    /// An answer to the whole request, whatever it came over; with which request it is.
-    Reply(Box<dyn Fn(&Request, usize) -> Reply + Send + Sync>),
+    /// An answer to the whole request, whatever it came over.
+    Reply(Answer),
     Http1(Box<dyn Fn(&mut Talk<'_>) + Send + Sync>),
     H2(Box<dyn Fn(&mut H2Talk) + Send + Sync>),
 }
@@ -43,7 +44,7 @@ pub struct Shared {
     routes: Mutex<Vec<Arc<Route>>>,
     pub(super) requests: Mutex<Vec<Request>>,
     faults: Mutex<Vec<String>>,
-    full_handshakes: AtomicUsize,
+    pub(super) full_handshakes: AtomicUsize,
     pub(super) failed_handshakes: Mutex<Vec<String>>,
     /// Every connection that is open, to be shut when the origin stops.
     open: Mutex<HashMap<usize, TcpStream>>,
@@ -96,11 +97,7 @@ impl Origin {
         Self::of(Protocol::H2c)
     }
 
-    /// HTTP/2 over TLS, with a certificate that the tests' authority has signed.
-    pub fn h2_tls() -> Self {
-        Self::of(Protocol::H2Tls)
-    }
-
+    /// Over TLS, with a certificate that the tests' authority has signed.
     pub fn of(protocol: Protocol) -> Self {
         let certificate = protocol.is_tls().then(|| Identity::with(Flaw::None));
         let tls = certificate.map(|identity| identity.server_config(protocol, None));
@@ -273,14 +270,6 @@ impl Drop for Origin {
     }
 }
 
-/// Reads the body the way a good origin does: asks for it where the client waits to be asked.
-fn read_politely(talk: &mut Talk<'_>) {
-    if talk.request().headers.lists("expect", "100-continue") {
-        talk.send("HTTP/1.1 100 Continue\r\n\r\n");
-    }
-    talk.read_body();
-}
-
 fn accept(listener: &TcpListener, protocol: Protocol, tls: &Tls, shared: &Arc<Shared>) {
     for stream in listener.incoming() {
         if shared.stopped.load(Ordering::SeqCst) {
@@ -296,7 +285,7 @@ fn accept(listener: &TcpListener, protocol: Protocol, tls: &Tls, shared: &Arc<Sh
             let listed = Listed::new(&shared, number, &stream);
             match protocol.is_h2() {
                 true => h2_origin::serve(stream, tls, &shared),
-                false => serve_http1(stream, tls, listed),
+                false => h1_origin::serve(stream, tls, listed),
             }
         });
         serve.unwrap();
@@ -304,7 +293,7 @@ fn accept(listener: &TcpListener, protocol: Protocol, tls: &Tls, shared: &Arc<Sh
 }
 
 /// Takes a connection off the list of open ones, also when its script panics.
-struct Listed<'a>(&'a Arc<Shared>, usize);
+pub(super) struct Listed<'a>(pub(super) &'a Arc<Shared>, usize);
 
 impl<'a> Listed<'a> {
     fn new(shared: &'a Arc<Shared>, number: usize, stream: &TcpStream) -> Self {
@@ -322,84 +311,6 @@ impl Drop for Listed<'_> {
     }
 }
 
-fn serve_http1(stream: TcpStream, tls: Tls, listed: Listed<'_>) {
-    let shared = listed.0;
-    stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
-    let socket = match tls {
-        None => Socket::Plain(stream),
-        Some(config) => match Socket::server(stream, config) {
-            Ok(socket) => {
-                if !socket.was_resumed() {
-                    shared.full_handshakes.fetch_add(1, Ordering::SeqCst);
-                }
-                socket
-            }
-            Err(error) => {
-                return shared.failed_handshakes.lock().unwrap().push(error.to_string());
-            }
-        },
-    };
-    let mut wire = Wire::new(socket);
-    let last = loop {
-        match serve_request(&mut wire, shared) {
-            Some(After::KeepAlive) => {}
-            Some(last) => break last,
-            None => break After::Close,
-        }
-    };
-    drop(listed);
-    match last {
-        After::Reset => {
-            let socket = socket2::SockRef::from(wire.stream.tcp());
-            socket.set_linger(Some(Duration::ZERO)).unwrap();
-        }
-        After::Truncate => drop(wire.stream.tcp().shutdown(Shutdown::Both)),
-        _ => wire.stream.finish(Shutdown::Both),
-    }
-}
-
-/// Serves one request; `None` when no more come.
-fn serve_request(wire: &mut Wire, shared: &Arc<Shared>) -> Option<After> {
-    let head = match wire.head() {
-        Ok(head) => head,
-        Err(_) => {
-            if !wire.waiting().is_empty() && !shared.has_stopped() {
-                let part = wire.waiting().escape_ascii().to_string();
-                shared.fault(format!("half a request head: {part}"));
-            }
-            return None;
-        }
-    };
-    let (request, framing) = match parse_request(&head) {
-        Ok(parsed) => parsed,
-        Err(stop) => {
-            shared.fault(format!("{stop:?} in {}", head.escape_ascii()));
-            return None;
-        }
-    };
-    let path = request.path().to_owned();
-    let route = find_route(shared, &path);
-    let index = shared.enter(&request);
-    let nth = route.as_ref().map_or(0, |route| route.count());
-    let mut talk = Talk { wire, shared, index, request, framing, nth, after: After::KeepAlive };
-    match route.as_ref().map(|route| &route.handler) {
-        Some(Handler::Http1(run)) => run(&mut talk),
-        Some(Handler::Reply(answer)) => {
-            read_politely(&mut talk);
-            talk.reply(answer(talk.request(), nth));
-        }
-        Some(Handler::H2(_)) => panic!("{path} has a script for HTTP/2"),
-        None => {
-            read_politely(&mut talk);
-            talk.reply(no_route(&path));
-        }
-    }
-    match talk.after {
-        After::KeepAlive if !talk.request.whole => Some(After::Close),
-        after => Some(after),
-    }
-}
-
 pub(super) fn no_route(path: &str) -> Reply {
     Reply::new(404).body(format!("no route for {path}"))
 }
@@ -411,31 +322,4 @@ pub(super) fn find_route(shared: &Shared, path: &str) -> Option<Arc<Route>> {
         None => route.path == path,
     };
     routes.iter().find(fits).cloned()
-}
-
-fn parse_request(head: &[u8]) -> Result<(Request, Framing), Stop> {
-    let (start, headers) = parse_head(head)?;
-    let parts: Vec<&str> = start.split(' ').collect();
-    let [method, target, version] = parts[..] else {
-        return Err(Stop::Malformed(format!("a request line `{start}`")));
-    };
-    if headers.all("host").len() != 1 {
-        return Err(Stop::Malformed("not exactly one Host".to_owned()));
-    }
-    let framing = declared_framing(&headers, Framing::None)?;
-    let whole = matches!(framing, Framing::None | Framing::Length(0));
-    let [method, target, version] = [method, target, version].map(str::to_owned);
-    let authority = headers.all("host")[0].to_owned();
-    let request = Request {
-        method,
-        target,
-        version,
-        authority,
-        headers,
-        body: Vec::new(),
-        trailers: Headers::default(),
-        raw_head: head.to_vec(),
-        whole,
-    };
-    Ok((request, framing))
 }

@@ -45,14 +45,6 @@ impl Socket {
         }
     }
 
-    pub fn alpn(&self) -> Option<&[u8]> {
-        match self {
-            Socket::Plain(_) => None,
-            Socket::Client(tls) => tls.conn.alpn_protocol(),
-            Socket::Server(tls) => tls.conn.alpn_protocol(),
-        }
-    }
-
     /// Whether the handshake took up an earlier session.
     pub fn was_resumed(&self) -> bool {
         let kind = match self {

@@ -46,7 +46,7 @@ fn a_dropped_call_is_left_and_large_or_compressed_messages_pass() {
     drop(call);
     wait_until("the origin noticed", || origin.left() == 1);
     let large = Note::new("large").payload(vec![0xa7; 16 << 20]);
-    let answer = client.gzip().call("Say", &[large.clone()]);
+    let answer = client.gzip().call("Say", std::slice::from_ref(&large));
     assert!(answer.messages[0].payload == large.payload);
     assert_eq!(origin.came(), ["hello", "wait", "large"]);
 }

@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,11 +33,17 @@ pub(super) struct Ca {
 
 impl Ca {
     pub(super) fn new() -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        Self::called(&format!("authority {}", MADE.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Two of one name have two keys.
+    pub(super) fn called(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, "a test's authority");
+        params.distinguished_name.push(DnType::CommonName, name);
         let der = params.self_signed(&key).unwrap().der().clone();
         Ca { der, issuer: Issuer::new(params, key) }
     }
@@ -201,10 +208,6 @@ pub(super) fn local() -> (Certificates, RootCertStore, tempfile::TempDir) {
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate().clone()).unwrap();
     (Certificates::Local(Arc::new(Leaves::new(authority).unwrap())), roots, dir)
-}
-
-pub(super) fn address(text: &str) -> IpAddr {
-    text.parse().unwrap()
 }
 
 /// What is logged on this thread from here on.
