@@ -59,7 +59,7 @@ offline, the same every time.";
 const EXAMPLES: &str = "\
 Examples:
   ouli demo                              see the whole story, without any set-up
-  ouli record http://localhost:3000      then call http://127.0.0.1:8080 instead
+  ouli record https://api.example.com    then call http://127.0.0.1:8080 instead
   ouli replay                            answer from what was recorded
 
 Exit codes: 0 fine, 1 failed, 2 bad usage or configuration, 3 the answer is no (--strict)";
@@ -67,7 +67,8 @@ Exit codes: 0 fine, 1 failed, 2 bad usage or configuration, 3 the answer is no (
 const RECORD_EXAMPLES: &str = "\
 Examples:
   ouli record http://localhost:3000
-  ouli record http://localhost:3000 --session login --listen 127.0.0.1:9000
+  ouli record https://api.example.com --session login --listen 127.0.0.1:9000
+  ouli record h2c://localhost:50051      gRPC, or HTTP/2, without TLS
   ouli record --config ouli.toml
 
 Stop it with Ctrl-C or SIGTERM: the recordings are then in `recordings/`, a file per session.";
@@ -80,7 +81,7 @@ Examples:
 
 const AUTO_EXAMPLES: &str = "\
 Examples:
-  ouli auto http://localhost:3000     forwards only what isn't recorded yet";
+  ouli auto https://api.example.com    forwards only what isn't recorded yet";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -142,7 +143,8 @@ enum TypedCommand {
 /// What record, replay and auto share.
 #[derive(Debug, Default, Args)]
 pub(super) struct Shared {
-    /// The server to stand for, such as http://localhost:3000; replaces the file's endpoints
+    /// The server to stand for: http://, https://, or h2c:// for HTTP/2 without TLS, and its host;
+    /// replaces the file's endpoints
     #[arg(value_name = "ORIGIN")]
     pub(super) origin: Option<String>,
     /// The configuration [default: ./ouli.toml, ./ouli.yaml or ./ouli.yml, if there is one]
