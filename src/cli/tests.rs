@@ -484,11 +484,11 @@ fn help_explains_and_shows_an_example() {
         other => panic!("{line}: {other:?}"),
     };
     for (line, example) in [
-        ("--help", "ouli record http://localhost:3000"),
+        ("--help", "ouli record https://api.example.com"),
         ("-h", "ouli demo"),
         ("record --help", "ouli record http://localhost:3000"),
         ("replay --help", "--strict"),
-        ("auto --help", "ouli auto http://localhost:3000"),
+        ("auto --help", "ouli auto https://api.example.com"),
         ("check --help", "ouli check recordings/login.json"),
         ("ca --help", "curl --cacert"),
         ("demo --help", "Usage: ouli demo"),

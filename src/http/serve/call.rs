@@ -108,15 +108,20 @@ impl<'a> Replaying<'a> {
         client: &mut Client<'_, '_>,
     ) -> Result<Replayed, Stop> {
         loop {
-            let missed = match self.call.proceed() {
-                Next::Send(due) => match self.send(due, client).await? {
+            let next = match self.call.proceed() {
+                Next::Choose(_) => self.choose(client).await?,
+                next => Some(next),
+            };
+            let missed = match next {
+                Some(Next::Send(due)) => match self.send(due, client).await? {
                     Some(then) => return Ok(self.answered(then)),
                     None => continue,
                 },
-                Next::Over => return Ok(self.answered(Then::after(&self.request.asked()))),
-                Next::Await(awaited) => self.wait(awaited, client).await?,
-                Next::Choose(_) => self.choose(client).await?,
-                Next::Miss(miss) => Some(miss),
+                Some(Next::Over) => return Ok(self.answered(Then::after(&self.request.asked()))),
+                Some(Next::Await(awaited)) => self.wait(awaited, client).await?,
+                Some(Next::Miss(miss)) => Some(miss),
+                // The client has said more.
+                Some(Next::Choose(_)) | None => None,
             };
             if let Some(miss) = missed {
                 let content = self.messages.key.content().map(<[u8]>::to_vec);
@@ -148,25 +153,15 @@ impl<'a> Replaying<'a> {
         }
     }
 
-    /// Gives the client a moment to say which recording it means.
-    async fn choose(&mut self, client: &mut Client<'_, '_>) -> Result<Option<CallMiss>, Stop> {
-        let said = match self.messages.is_ended {
-            true => None,
-            false => self.said_within(CHOICE_WAIT, client).await?,
-        };
-        if let Some(said) = said {
+    /// Gives the client a moment to say which recording it means; none once it has.
+    async fn choose(&mut self, client: &mut Client<'_, '_>) -> Result<Option<Next<'a>>, Stop> {
+        if !self.messages.is_ended
+            && let Some(said) = self.said_within(CHOICE_WAIT, client).await?
+        {
             self.hear(said);
             return Ok(None);
         }
-        match self.call.choose() {
-            Next::Send(due) => {
-                // An end that cuts is sent last, and what it says of the call is said then.
-                self.send(due, client).await?;
-                Ok(None)
-            }
-            Next::Miss(miss) => Ok(Some(miss)),
-            Next::Await(_) | Next::Choose(_) | Next::Over => Ok(None),
-        }
+        Ok(Some(self.call.choose()))
     }
 
     /// Takes it. That nothing agrees is what `proceed` says next.

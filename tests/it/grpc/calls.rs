@@ -109,6 +109,7 @@ fn a_failure_keeps_its_details_and_is_trailers_only_where_it_was() {
     let recorder = record(&origin);
     let call = |ouli: &Ouli| client(ouli).call("Say", &[Note::new("fail")]);
     let recorded = call(&recorder);
+    call(&recorder);
     assert_eq!(recorded.code, 9, "{recorded:?}");
     assert_eq!(recorded.message, "not today: fail / 100% ünlikely");
     assert!(recorded.details.ends_with(b"details"), "{recorded:?}");
