@@ -80,7 +80,7 @@ fn the_demo_compares_every_answer_and_leaves_nothing_behind() {
         ("demo.Chat/Talk ", " gRPC, both ways "),
     ] {
         let shows = |row: &&str| row.starts_with(request) && row.contains(what);
-        assert!(rows.iter().any(|row| shows(&row)), "no row shows{what}of {request}: {ended:?}");
+        assert!(rows.iter().any(shows), "no row shows{what}of {request}: {ended:?}");
     }
     ended.expect_said(&["https://", "`ouli record`", "`ouli replay`", "stopped", "byte for byte"]);
     assert_eq!(entries(ouli.folder()), [""; 0], "where it was started");

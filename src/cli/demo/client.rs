@@ -10,6 +10,7 @@ use bytes::Bytes;
 use h2::client::{self, ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use rustls::pki_types::CertificateDer;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -77,6 +78,8 @@ async fn connect_secure(server: &Server, protocols: &'static [Protocol]) -> Resu
     let secured = timeout(PATIENCE, connector.offering(protocols).secure(&mut stream)).await;
     let secured = secured.with_context(|| format!("no TLS with {address} after {PATIENCE:?}"))?;
     secured.with_context(|| format!("no TLS with {address}"))?;
+    // The handshake's last word would wait for the first request, and the server for that word.
+    stream.flush().await?;
     let agreed = stream.protocol();
     ensure!(agreed == protocols.first().copied(), "{address} chose {agreed:?} of {protocols:?}");
     Ok(stream)

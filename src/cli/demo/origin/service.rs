@@ -10,7 +10,7 @@ use crate::coding;
 use crate::exchange::{Coding, Fields};
 
 /// Before each part of a stream. Together they are what the table shows a replay to save.
-pub(super) const PAUSE: Duration = Duration::from_millis(25);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// What is streamed, in an event or a message each.
 pub(super) const WORDS: [&str; 7] =
