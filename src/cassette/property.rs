@@ -1,6 +1,9 @@
-//! Laws of the reader that must hold for any input: for fuzzing, and for tests with random edits.
+//! Laws of the reader and of protobuf's JSON that must hold for any input: for fuzzing, and for
+//! tests with random edits.
 
-use super::{Bodies, Writer, read_bytes};
+use super::json::Parser;
+use super::{Bodies, Writer, protobuf, read_bytes};
+use crate::grpc::testing;
 
 /// Reading doesn't panic. What is read can be written, and reads as the same then.
 ///
@@ -30,4 +33,16 @@ pub fn reading(bytes: &[u8]) {
         writer.push(exchange).expect("an exchange of a listed endpoint");
     }
     assert_eq!(writer.finish().expect("memory"), written, "the same text again");
+}
+
+/// Showing a message as JSON doesn't panic, and what is shown is the same message.
+///
+/// # Panics
+/// When that doesn't hold.
+pub fn showing(message: &[u8]) {
+    let kind = testing::descriptors().method("/chat.Chat/Talk").expect("a known method").input;
+    let Some(shown) = protobuf::show(&kind, message) else { return };
+    assert!(!shown.contains('\n'), "one line: {shown}");
+    let node = Parser::new(&shown).value().expect("what Ouli wrote");
+    assert_eq!(protobuf::read(&kind, &node).expect("what Ouli wrote"), message);
 }

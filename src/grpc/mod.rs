@@ -7,8 +7,10 @@
 
 pub mod descriptors;
 pub mod encoding;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 pub mod splitter;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

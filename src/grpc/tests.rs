@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use prost_reflect::prost::Message as _;
 
 use super::encoding::{on_wire, take_off};
+use super::property::{self, body, split};
 use super::*;
 use crate::exchange::{Coding, Compression};
 
@@ -61,51 +62,6 @@ fn a_message_as_it_came_keeps_its_flag() {
     assert_eq!(prefix, [0; PREFIX_BYTES]);
 }
 
-/// What a splitter made of a body that came in these pieces.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Split {
-    messages: Vec<(bool, Vec<u8>)>,
-    /// Of a message that began and didn't end.
-    begun: Option<(bool, u32, Vec<u8>)>,
-    rest: Vec<u8>,
-    whole_bytes: u64,
-    is_between: bool,
-}
-
-fn split(pieces: &[&[u8]]) -> Split {
-    let mut splitter = Splitter::new();
-    let mut split = Split::default();
-    for piece in pieces {
-        for event in splitter.events(piece) {
-            match event {
-                Event::Began { compressed, len } => split.begun = Some((compressed, len, vec![])),
-                Event::Data(range) => {
-                    assert!(!range.is_empty());
-                    split.begun.as_mut().unwrap().2.extend_from_slice(&piece[range]);
-                }
-                Event::Ended => {
-                    let (compressed, len, bytes) = split.begun.take().unwrap();
-                    assert_eq!(bytes.len(), len as usize);
-                    split.messages.push((compressed, bytes));
-                }
-                Event::Rest(range) => split.rest.extend_from_slice(&piece[range]),
-            }
-        }
-    }
-    assert_eq!(splitter.messages() as usize, split.messages.len());
-    assert_eq!(splitter.is_malformed(), !split.rest.is_empty());
-    split.whole_bytes = splitter.whole_bytes();
-    split.is_between = splitter.is_between();
-    split
-}
-
-fn body(messages: &[(bool, Vec<u8>)]) -> Vec<u8> {
-    let one = |(compressed, bytes): &(bool, Vec<u8>)| {
-        [&prefix(*compressed, bytes.len() as u32)[..], bytes].concat()
-    };
-    messages.iter().flat_map(one).collect()
-}
-
 fn cut(bytes: &[u8], mut cuts: Vec<usize>) -> Vec<&[u8]> {
     cuts.iter_mut().for_each(|cut| *cut %= bytes.len() + 1);
     cuts.extend([0, bytes.len()]);
@@ -144,13 +100,9 @@ proptest! {
     #[test]
     fn any_bytes_are_split_alike_however_they_are_cut(
         bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(1u8), 0u8..4], 0..60),
-        cuts in prop::collection::vec(any::<usize>(), 0..20),
+        cut in any::<u8>(),
     ) {
-        let whole = split(&[&bytes]);
-        let of_messages = body(&whole.messages).len();
-        prop_assert_eq!(whole.whole_bytes as usize, of_messages);
-        prop_assert!(bytes[..of_messages] == body(&whole.messages));
-        prop_assert_eq!(split(&cut(&bytes, cuts)), whole);
+        property::splitting(&[&[cut], &bytes[..]].concat());
     }
 
     #[test]

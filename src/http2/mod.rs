@@ -19,6 +19,8 @@ pub mod halves;
 pub mod heads;
 pub mod links;
 mod liveness;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 pub mod server;
 mod settings;
 mod watched;

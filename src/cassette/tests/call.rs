@@ -356,6 +356,8 @@ proptest! {
         let known = line().bytes(&serde_json::json!({
             "text": text, "id": id.to_string(), "inner": {"score": score.is_finite().then_some(score)},
         })).unwrap();
+        property::showing(&bytes);
+        property::showing(&known);
         let folder = Folder::new();
         let both = vec![message(1, After::End, &bytes), message(2, After::End, &known)];
         let given = call("application/grpc", both, vec![]);
