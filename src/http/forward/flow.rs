@@ -242,17 +242,18 @@ impl<'a> Flow<'a> {
             }
         };
         if matches!(ended, Ok(Tried::Answered(_))) && !self.request_kept.get() {
-            self.keep_rest(rx).await?;
+            self.keep_rest(rx, upload).await?;
         }
         ended
     }
 
     /// The answer is over before its request: what is left of that is kept as far as its client
     /// sends it soon, so that the request is known by all of its body.
-    async fn keep_rest(&self, rx: &mut Rx<'_, '_>) -> Result<(), Stop> {
+    async fn keep_rest(&self, rx: &mut Rx<'_, '_>, upload: &mut Upload) -> Result<(), Stop> {
         if self.request.is_call() || !self.gate.is_open() {
             return Ok(());
         }
+        self.keep_ahead(upload)?;
         let mut left = LINGER_BYTES_MAX;
         let until = Instant::now() + LINGER_MAX;
         while left > 0 {
@@ -262,8 +263,7 @@ impl<'a> Flow<'a> {
                 break;
             };
             left = left.saturating_sub(bytes.len());
-            let kept = self.recording.borrow_mut().request_data(self.request.elapsed(), bytes);
-            kept.map_err(|error| self.disk_failed(error))?;
+            self.keep_request(bytes)?;
         }
         Ok(())
     }
