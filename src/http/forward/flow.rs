@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::gate::Gate;
 use super::lane::{Kept, Lane, refused};
 use super::origin::{Answering, Broken, Outlet};
-use super::tape_gone;
 use super::upload::Upload;
+use super::{outgoing, tape_gone};
 use crate::exchange::{End, Fields, RequestHead, ResponseHead};
 use crate::http::client::{Client, Rx};
 use crate::http::fault::{Fault, Problem, Whose};
@@ -54,6 +54,7 @@ impl Buffers {
 /// What both halves of one forwarded exchange share.
 pub(super) struct Flow<'a> {
     pub(super) request: &'a Request<'a>,
+    head: outgoing::Head<'a>,
     pub(super) recording: RefCell<Recording>,
     /// Whether a byte of the request has been handed to the kernel for an origin.
     pub(super) wrote: Cell<bool>,
@@ -90,9 +91,15 @@ enum NotSent {
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(request: &'a Request<'a>, recording: Recording, gate: Gate) -> Self {
+    pub(super) fn new(
+        request: &'a Request<'a>,
+        head: outgoing::Head<'a>,
+        recording: Recording,
+        gate: Gate,
+    ) -> Self {
         Flow {
             request,
+            head,
             recording: RefCell::new(recording),
             wrote: Cell::new(false),
             request_bytes_kept: Cell::new(0),
@@ -126,6 +133,8 @@ impl<'a> Flow<'a> {
         drop(lane);
         self.request.here.worker.counters.retries.add(1);
         let mut lane = Lane::open(self.request, &mut client.rx, Kept::WontDo).await?;
+        // Another version may be spoken there, which says otherwise where the body ends.
+        self.head.write(&mut buffers.sent, lane.version());
         match self.exchange(&mut lane, buffers, client, upload).await? {
             Tried::Answered(outcome) => Ok(self.done(lane, outcome)),
             Tried::Dead(broken) => Err(self.broke_off(&broken)),
@@ -169,6 +178,7 @@ impl<'a> Flow<'a> {
         upload: &mut Upload,
     ) -> Result<Tried, Stop> {
         self.request_done.set(false);
+        self.origin_due.set(None);
         self.expect_head();
         let Buffers { sent, read, write, response } = buffers;
         match lane {
