@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -94,11 +94,17 @@ impl<'s> Rx<'s> {
 
     /// Whether bytes of the body have come already; a client that waits for 100 sent none.
     pub fn has_input(&mut self) -> bool {
-        if !self.is_ahead && !self.is_ended {
-            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-            if let Poll::Ready(Some(Ok(bytes))) = self.body.poll_data(&mut cx) {
-                self.hold(bytes);
-                self.is_ahead = true;
+        let mut cx = Context::from_waker(Waker::noop());
+        while !self.is_ahead && !self.is_ended {
+            match self.body.poll_data(&mut cx) {
+                // How a body may end.
+                Poll::Ready(Some(Ok(bytes))) if bytes.is_empty() => {}
+                Poll::Ready(Some(Ok(bytes))) => {
+                    self.hold(bytes);
+                    self.is_ahead = true;
+                }
+                // What it is, `body` says.
+                _ => break,
             }
         }
         self.is_ahead
@@ -108,7 +114,7 @@ impl<'s> Rx<'s> {
         &self.trailers
     }
 
-    /// The next bytes of the body; `None` at its end.
+    /// The next bytes of the body, at least one; `None` at its end.
     ///
     /// Cancel safety: no byte is lost.
     pub async fn body(&mut self) -> Result<Option<&[u8]>, Unread> {
