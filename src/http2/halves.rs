@@ -198,6 +198,21 @@ pub(super) async fn next(body: &mut RecvStream) -> Result<Next, h2::Error> {
     }
 }
 
+/// Ready when h2 takes some of `wanted` bytes, with how many: never 0. `None` where the stream
+/// takes no more.
+pub(super) fn poll_room(
+    body: &mut SendStream<Chunk>,
+    wanted: usize,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<usize, h2::Error>>> {
+    body.reserve_capacity(wanted);
+    match body.capacity() {
+        // Registers for the change, and for a reset.
+        0 => body.poll_capacity(cx),
+        room => Poll::Ready(Some(Ok(room))),
+    }
+}
+
 /// The sending direction.
 pub struct Tx<'s> {
     sending: &'s Sending,
@@ -345,10 +360,13 @@ impl<'s> Tx<'s> {
         if self.is_finished {
             return;
         }
-        if self.flush().await.is_ok() {
-            // Whether it was taken or not, nothing more comes.
-            let _ = within(CUT_WAIT, pin!(poll_fn(|cx| self.queued.poll_empty(cx)))).await;
-        }
+        let left = async {
+            if self.flush().await.is_ok() {
+                poll_fn(|cx| self.queued.poll_empty(cx)).await;
+            }
+        };
+        // Whether it was taken or not, nothing more comes.
+        let _ = within(CUT_WAIT, pin!(left)).await;
         let reason = Reason::from(code.0);
         match &mut *self.sending.0.borrow_mut() {
             Handle::AwaitHead(respond) => respond.send_reset(reason),
@@ -389,15 +407,10 @@ impl<'s> Tx<'s> {
             let Handle::StreamBody(body) = &mut *self.sending.0.borrow_mut() else {
                 return Poll::Ready(Err(Unsent::Left));
             };
-            body.reserve_capacity(wanted);
-            match body.capacity() {
-                // Registers for the change, and for a reset.
-                0 => body.poll_capacity(cx).map(|capacity| match capacity {
-                    Some(Ok(capacity)) => Ok(capacity),
-                    Some(Err(_)) | None => Err(Unsent::Left),
-                }),
-                capacity => Poll::Ready(Ok(capacity)),
-            }
+            poll_room(body, wanted, cx).map(|room| match room {
+                Some(Ok(room)) => Ok(room),
+                Some(Err(_)) | None => Err(Unsent::Left),
+            })
         });
         match within(self.stall_timeout, pin!(grown)).await {
             Ok(room) => room,
