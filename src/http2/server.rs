@@ -56,7 +56,7 @@ struct Driver {
     liveness: Liveness,
     /// Requests that came together.
     batch: Vec<(Request<RecvStream>, SendResponse<Chunk>)>,
-    /// Without streams for too long; once it is leaving, its end.
+    /// Without streams for too long, which is shorter once it is leaving.
     deadline: Deadline,
     phase: Phase,
 }
@@ -66,6 +66,8 @@ enum Phase {
     Serving,
     /// The client has been told that the connection ends; streams that it was promised go on.
     Leaving,
+    /// The client has been told why, and streams are over.
+    Ending,
 }
 
 /// The connection's open exchanges, which hold its permit and its place in the drain.
@@ -177,47 +179,51 @@ impl Driver {
 
     /// Tells the client that the connection ends, if there is a cause. h2 must be polled then.
     fn leave_on_cause(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.phase == Phase::Leaving {
-            return false;
-        }
-        if self.vitals.floods() {
+        if self.phase != Phase::Ending && self.vitals.floods() {
             tracing::warn!(
                 endpoint = self.here.endpoint.name,
                 "an HTTP/2 client sent more than `h2_max_idle_frames` frames that carry nothing; \
                  its connection is ended"
             );
             self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            self.phase = Phase::Ending;
             self.deadline.set_after(LINGER_MAX);
-        } else if self.streams.held.borrow_mut().guard.poll_started(cx).is_ready() {
-            // The drain's own deadline ends it if the client doesn't.
-            self.h2.graceful_shutdown();
-            self.deadline.clear();
-        } else {
-            return false;
+            return true;
         }
-        self.phase = Phase::Leaving;
-        true
+        if self.phase == Phase::Serving
+            && self.streams.held.borrow_mut().guard.poll_started(cx).is_ready()
+        {
+            self.leave();
+            return true;
+        }
+        false
     }
 
-    /// Ready when a connection without streams has been kept for long enough.
+    fn leave(&mut self) {
+        self.h2.graceful_shutdown();
+        self.phase = Phase::Leaving;
+        self.deadline.clear();
+    }
+
+    /// Ready when a connection without streams has been kept for long enough. One that is leaving
+    /// ends by itself, unless its client keeps it from doing so.
     fn poll_idle(&mut self, cx: &mut Context<'_>, has_streams: bool) -> Poll<()> {
-        if self.phase == Phase::Serving {
-            if has_streams {
-                return Poll::Pending;
-            }
-            if self.deadline.at().is_none() {
-                self.deadline.set_after(self.here.limits().idle_timeout);
-            }
+        if has_streams && self.phase != Phase::Ending {
+            return Poll::Pending;
+        }
+        if self.deadline.at().is_none() {
+            self.deadline.set_after(match self.phase {
+                Phase::Serving => self.here.limits().idle_timeout,
+                Phase::Leaving | Phase::Ending => LINGER_MAX,
+            });
         }
         if self.deadline.poll_expired(cx).is_pending() {
             return Poll::Pending;
         }
-        if self.phase == Phase::Leaving {
+        if self.phase != Phase::Serving {
             return Poll::Ready(());
         }
-        self.h2.graceful_shutdown();
-        self.phase = Phase::Leaving;
-        self.deadline.set_after(LINGER_MAX);
+        self.leave();
         cx.waker().wake_by_ref();
         Poll::Pending
     }
