@@ -107,6 +107,7 @@ impl<'a> Replaying<'a> {
         &mut self,
         client: &mut Client<'_, '_>,
     ) -> Result<Replayed, Stop> {
+        client.invite(self.request.head).await?;
         loop {
             let next = match self.call.proceed() {
                 Next::Choose(_) => self.choose(client).await?,
