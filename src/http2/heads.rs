@@ -10,19 +10,12 @@ use http::{Method, Request, StatusCode, Uri, uri};
 
 use crate::exchange::{Field, Fields, RequestHead, ResponseHead, Version};
 use crate::http1::framing::Framing;
-
-/// Bounds of a request head, as for HTTP/1.1.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadLimits {
-    /// Names and values together, the request line's parts included.
-    pub bytes_max: usize,
-    pub fields_max: usize,
-    pub target_max: usize,
-}
+use crate::http1::head::HeadLimits;
 
 /// Why a request head is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
+    /// Names and values together, the request line's parts included.
     #[error("the request head has more than {0} bytes")]
     TooLarge(usize),
     #[error("the request head has more than {0} fields")]

@@ -16,17 +16,17 @@ use http::Request;
 use tokio::task::spawn_local;
 
 use super::halves::{Rx, Sending, Tx};
-use super::heads::{self, HeadLimits};
+use super::heads;
 use super::liveness::Liveness;
 use super::watched::{Vitals, Watched};
 use super::{Chunk, PREFACE, settings};
-use crate::config::Limits;
 use crate::exchange::{ResetCode, Version};
 use crate::http::client::{self, Client};
 use crate::http::context::Here;
 use crate::http::fault::{Fault, Problem};
 use crate::http::road::{self, Incoming, Then};
 use crate::http::{caught, own};
+use crate::http1::head::HeadLimits;
 use crate::net::conn::{Conn, Held};
 use crate::net::deadline::{Deadline, within};
 use crate::net::stream::{LINGER_MAX, Stream};
@@ -288,14 +288,4 @@ async fn answer_panic(here: &Here, tx: &mut Tx<'_>, asked: &crate::http::answer:
     let problem = Problem::new(Fault::Internal, "a defect in Ouli; its log says more");
     // A client that is gone needs no answer.
     let _ = own::answer_problem(here, &mut client::Tx::H2(tx), asked, &problem).await;
-}
-
-impl From<&Limits> for HeadLimits {
-    fn from(limits: &Limits) -> Self {
-        HeadLimits {
-            bytes_max: limits.max_header_bytes,
-            fields_max: limits.max_headers,
-            target_max: limits.max_header_bytes / 2,
-        }
-    }
 }
