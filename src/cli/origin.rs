@@ -112,8 +112,8 @@ fn scheme(parts: &Parts<'_>) -> Result<Scheme, (String, String)> {
     let known = Scheme::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(scheme));
     known.ok_or_else(|| {
         let hint = match scheme.to_ascii_lowercase().as_str() {
-            "ws" => "a WebSocket begins as HTTP: write http://",
-            "wss" => "a WebSocket begins as HTTP: write https://",
+            "ws" => "this version relays no WebSocket; for HTTP write http://",
+            "wss" => "this version relays no WebSocket; for HTTP write https://",
             "h2" | "grpc" | "grpcs" => "write https://, or h2c:// for HTTP/2 without TLS",
             _ => "write http:// or https://, or h2c:// for HTTP/2 without TLS",
         };

@@ -265,7 +265,7 @@ fn a_bad_origin_says_what_to_write() {
     $ ouli record ws://localhost:3000
     error: can't use ORIGIN `ws://localhost:3000`
       caused by: unknown scheme "ws"
-    hint: a WebSocket begins as HTTP: write http://
+    hint: this version relays no WebSocket; for HTTP write http://
 
     $ ouli record http://
     error: can't use ORIGIN `http://`

@@ -207,8 +207,9 @@ impl<'a> Request<'a> {
         let (source, status, then) = match ended {
             Ok(Outcome { source, status, then }) => (source, status, then),
             Err(Stop::Fault(problem)) => {
-                let (source, status) = (Source::Fault(problem.fault), problem.fault.status());
-                (source, status, self.answer_or_cut(&problem, rx, tx).await)
+                // A call's status stands in its trailers.
+                let status = if self.is_call() { 200 } else { problem.fault.status() };
+                (Source::Fault(problem.fault), status, self.answer_or_cut(&problem, rx, tx).await)
             }
             Err(Stop::Left) => (Source::Left, 0, Then::Cut(ResetCode::CANCEL)),
             Err(Stop::Stalled) => (Source::Stalled, 0, Then::Cut(ResetCode::CANCEL)),

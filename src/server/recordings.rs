@@ -101,7 +101,11 @@ fn open_in_place(found: &InPlace) -> Option<Left> {
 /// A line for each fault, under a line that says how many.
 pub(super) fn list_faults(faults: &[LoadError]) -> String {
     let lines = faults.iter().map(|fault| format!("{}: {}", fault.path.display(), fault.cause));
-    listed(format!("{} faults in the recordings", faults.len()), lines)
+    let head = match faults.len() {
+        1 => "a fault in the recordings".to_owned(),
+        count => format!("{count} faults in the recordings"),
+    };
+    listed(head, lines)
 }
 
 /// A line for each conflict, under a line that says what this is about.

@@ -44,7 +44,7 @@ fn recording_demo() -> (TempDir, Ouli) {
         let ouli = demo(&tmp);
         wait_until("`ouli record` runs, or the demo is over", || {
             let running = processes(&tmp);
-            let records = running.iter().any(|line| line.contains(" record http://"));
+            let records = running.iter().any(|line| line.ends_with(" record "));
             if records || ouli.has_exited() { Ok(()) } else { Err(format!("{running:?}")) }
         });
         if !ouli.has_exited() {
@@ -67,14 +67,45 @@ fn the_demo_compares_every_answer_and_leaves_nothing_behind() {
         assert!(titles.contains(title), "the table has no `{title}`: {ended:?}");
     }
     let rows: Vec<&str> = lines.collect();
-    assert!(rows.len() >= 8 && rows.iter().all(|row| row.ends_with("yes")), "{ended:?}");
+    assert!(rows.len() >= 14 && rows.iter().all(|row| row.ends_with("yes")), "{ended:?}");
+    assert!(ended.stdout.lines().all(|line| line.len() <= 100), "{ended:?}");
     for kind in ["JSON", "gzip", "SSE", "POST", "3rd answer"] {
         assert!(rows.iter().any(|row| row.contains(kind)), "no row shows {kind}: {ended:?}");
     }
-    ended.expect_said(&["ouli record http", "ouli replay", "stopped", "byte for byte"]);
+    for (request, what) in [
+        ("GET /v1/models ", " JSON, TLS "),
+        ("GET /v1/models ", " JSON, HTTP/2 over TLS "),
+        ("demo.Chat/Ask ", " gRPC, unary "),
+        ("demo.Chat/Tell ", " gRPC, server stream "),
+        ("demo.Chat/Talk ", " gRPC, both ways "),
+    ] {
+        let shows = |row: &&str| row.starts_with(request) && row.contains(what);
+        assert!(rows.iter().any(shows), "no row shows{what}of {request}: {ended:?}");
+    }
+    ended.expect_said(&["https://", "`ouli record`", "`ouli replay`", "stopped", "byte for byte"]);
     assert_eq!(entries(ouli.folder()), [""; 0], "where it was started");
     assert_eq!(entries(tmp.path()), [""; 0], "where temporary files go");
     assert_eq!(processes(&tmp), [""; 0]);
+}
+
+#[test]
+fn the_demo_leaves_the_data_of_its_user_alone() {
+    let (home, data) = (fresh(), fresh());
+    let variable = |dir: &TempDir| dir.path().display().to_string();
+    // What stands for the user's authority is empty: no authority was ever needed there.
+    let ouli = Ouli::command("demo")
+        .env("HOME", &variable(&home))
+        .env("XDG_DATA_HOME", &variable(&data))
+        .spawn();
+    ouli.wait().expect_code(0);
+    assert_eq!(entries(home.path()), [""; 0], "HOME");
+    assert_eq!(entries(data.path()), [""; 0], "XDG_DATA_HOME");
+    assert_eq!(entries(ouli.folder()), [""; 0], "where OULI_CA_DIR is, and it was started");
+}
+
+#[test]
+fn an_authority_that_cannot_be_used_does_not_matter_to_the_demo() {
+    Ouli::command("demo").file("authority", "no folder").run().expect_code(0);
 }
 
 #[test]

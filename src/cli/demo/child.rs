@@ -7,7 +7,6 @@ use std::env;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{self, Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -16,6 +15,8 @@ use anyhow::{Context, Error, Result, anyhow};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
+
+use super::folder::Folder;
 
 /// Set for children: their standard input is a pipe that ends with the demo.
 const MARK: &str = "OULI_DEMO_CHILD";
@@ -40,6 +41,13 @@ pub(in crate::cli) fn end_with_demo() {
     let _ = thread::Builder::new().name("ouli-demo".into()).spawn(watch);
 }
 
+/// Where a child accepts.
+pub(super) struct Listening {
+    pub(super) plain: SocketAddr,
+    /// With TLS.
+    pub(super) secure: SocketAddr,
+}
+
 /// `ouli record` or `ouli replay`, running.
 pub(super) struct Ouli {
     /// `ouli record`
@@ -50,20 +58,20 @@ pub(super) struct Ouli {
 }
 
 impl Ouli {
-    /// Starts `ouli MODE ORIGIN`, with `options`, in `folder`. Gives it as soon as it accepts, and
-    /// where it does.
+    /// Starts `ouli MODE` with `options` in `folder`, where its configuration lies. Gives it as
+    /// soon as it accepts, and where it does.
     pub(super) async fn start(
-        folder: &Path,
+        folder: &Folder,
         mode: &str,
-        origin: &str,
         options: &[&str],
-    ) -> Result<(Ouli, SocketAddr)> {
+    ) -> Result<(Ouli, Listening)> {
         let name = format!("ouli {mode}");
         let program = env::current_exe().context("could not find this program's own file")?;
         let mut child = Command::new(program)
-            .args([mode, origin, "--listen", "127.0.0.1:0"])
+            .arg(mode)
             .args(options)
-            .current_dir(folder)
+            .current_dir(folder.path())
+            .env("OULI_CA_DIR", folder.local_authority())
             .env(MARK, "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -77,23 +85,22 @@ impl Ouli {
         let said = child.stderr.take().map(|stderr| thread::spawn(move || gather(stderr)));
         let mut ouli = Ouli { name, child, lines, said };
         match timeout(PATIENCE, ouli.ready()).await {
-            Ok(Some(address)) => Ok((ouli, address)),
+            Ok(Some(listening)) => Ok((ouli, listening)),
             Ok(None) => Err(ouli.failed(anyhow!("it never got ready")).await),
             Err(_) => Err(ouli.failed(anyhow!("it was not ready after {PATIENCE:?}")).await),
         }
     }
 
     /// Where it listens, as it says; none if it ends before it is ready.
-    async fn ready(&mut self) -> Option<SocketAddr> {
-        let mut address = None;
+    async fn ready(&mut self) -> Option<Listening> {
+        let (mut plain, mut secure) = (None, None);
         loop {
             let line = self.lines.recv().await?;
             if line == "ready" {
-                return address;
+                return Some(Listening { plain: plain?, secure: secure? });
             }
-            let listening = line.strip_prefix("listening http://");
-            let first_word = listening.and_then(|rest| rest.split(' ').next());
-            address = address.or(first_word.and_then(|word| word.parse().ok()));
+            plain = plain.or(listening(&line, "http"));
+            secure = secure.or(listening(&line, "https"));
         }
     }
 
@@ -150,6 +157,12 @@ impl Drop for Ouli {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The address in a line such as `listening http://127.0.0.1:8080 -> ...`, if it is of `scheme`.
+fn listening(line: &str, scheme: &str) -> Option<SocketAddr> {
+    let rest = line.strip_prefix("listening ")?.strip_prefix(scheme)?.strip_prefix("://")?;
+    rest.split(' ').next()?.parse().ok()
 }
 
 fn forward_lines(stdout: impl Read, sender: &UnboundedSender<String>) {

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::script::{Answer, Played, Row};
+use super::answer::{Answer, Body, Played};
+use super::script::Row;
 use crate::exchange::Fields;
 
 /// Bytes of a body that are shown around a difference.
@@ -14,7 +15,7 @@ pub(super) struct Compared {
     request: String,
     what: &'static str,
     status: u16,
-    /// Decoded.
+    /// Of its content, decoded.
     bytes: usize,
     recorded: Duration,
     replayed: Duration,
@@ -52,8 +53,7 @@ pub(super) fn difference(recorded: &Answer, replayed: &Answer) -> Option<String>
         return None;
     }
     if replayed.is_fault() && !recorded.is_fault() {
-        let problem = String::from_utf8_lossy(&replayed.body);
-        return Some(format!("Ouli has no answer to it: {}", problem.trim_end()));
+        return Some(format!("Ouli has no answer to it: {}", replayed.explanation()));
     }
     if recorded.status != replayed.status {
         return Some(format!("recorded status {}, replayed {}", recorded.status, replayed.status));
@@ -78,16 +78,40 @@ fn field_difference(recorded: &Fields, replayed: &Fields) -> Option<String> {
     }
 }
 
-fn body_difference(recorded: &[u8], replayed: &[u8]) -> Option<String> {
+fn body_difference(recorded: &Body, replayed: &Body) -> Option<String> {
+    match (recorded, replayed) {
+        (Body::Whole(recorded), Body::Whole(replayed)) => {
+            byte_difference("the body", recorded, replayed)
+        }
+        (Body::Messages(recorded), Body::Messages(replayed)) => {
+            message_difference(recorded, replayed)
+        }
+        _ => Some("one is a call's answer, the other isn't".to_owned()),
+    }
+}
+
+fn message_difference(recorded: &[Vec<u8>], replayed: &[Vec<u8>]) -> Option<String> {
+    let pairs = (1..).zip(recorded.iter().zip(replayed));
+    let mut differences = pairs.filter_map(|(number, (recorded, replayed))| {
+        byte_difference(&format!("message {number}"), recorded, replayed)
+    });
+    differences.next().or_else(|| {
+        let counts = (recorded.len(), replayed.len());
+        (counts.0 != counts.1)
+            .then(|| format!("recorded {} messages, replayed {}", counts.0, counts.1))
+    })
+}
+
+fn byte_difference(what: &str, recorded: &[u8], replayed: &[u8]) -> Option<String> {
     let at = recorded.iter().zip(replayed).position(|(one, other)| one != other).or_else(|| {
         (recorded.len() != replayed.len()).then(|| recorded.len().min(replayed.len()))
     })?;
-    let shown = |body: &[u8]| {
-        let rest = body.get(at..).unwrap_or_default();
+    let shown = |bytes: &[u8]| {
+        let rest = bytes.get(at..).unwrap_or_default();
         rest.get(..SHOWN_BYTES).unwrap_or(rest).escape_ascii().to_string()
     };
     Some(format!(
-        "the body differs from byte {at} on: recorded `{}`, replayed `{}`",
+        "{what} differs from byte {at} on: recorded `{}`, replayed `{}`",
         shown(recorded),
         shown(replayed)
     ))
@@ -145,7 +169,13 @@ mod tests {
 
     fn answer(status: u16, fields: &[(&str, &str)], body: &str) -> Answer {
         let fields = fields.iter().copied().collect();
-        Answer { status, fields, body: body.into(), trailers: Fields::new() }
+        Answer { status, fields, body: Body::Whole(body.into()), trailers: Fields::new() }
+    }
+
+    fn called(messages: &[&str], trailers: &[(&str, &str)]) -> Answer {
+        let messages = messages.iter().map(|message| message.as_bytes().to_vec()).collect();
+        let trailers = trailers.iter().copied().collect();
+        Answer { body: Body::Messages(messages), trailers, ..answer(200, &[], "") }
     }
 
     #[test]
@@ -174,6 +204,44 @@ mod tests {
         for (replayed, told) in cases {
             assert_eq!(difference(&recorded, &replayed).as_deref(), told);
         }
+    }
+
+    #[test]
+    fn the_first_difference_of_calls_is_told() {
+        let fine = [("grpc-status", "0")];
+        let recorded = called(&["one", "two"], &fine);
+        let missed =
+            [("grpc-status", "5"), ("grpc-message", "no such recording"), ("ouli-fault", "miss")];
+        let cases = [
+            (called(&["one", "two"], &fine), None),
+            (
+                called(&["one", "txo"], &fine),
+                Some("message 2 differs from byte 1 on: recorded `wo`, replayed `xo`"),
+            ),
+            (called(&["one"], &fine), Some("recorded 2 messages, replayed 1")),
+            (
+                called(&["onet", "wo"], &fine),
+                Some("message 1 differs from byte 3 on: recorded ``, replayed `t`"),
+            ),
+            (
+                called(&["one", "two"], &[("grpc-status", "2")]),
+                Some("recorded `grpc-status: 0`, replayed `grpc-status: 2`"),
+            ),
+            (called(&["one"], &missed), Some("Ouli has no answer to it: no such recording")),
+            (answer(200, &[], ""), Some("one is a call's answer, the other isn't")),
+        ];
+        for (replayed, told) in cases {
+            assert_eq!(difference(&recorded, &replayed).as_deref(), told);
+        }
+    }
+
+    #[test]
+    fn the_table_of_the_whole_script_is_narrow() {
+        let played =
+            || Played { answer: answer(200, &[], "12345"), took: Duration::from_micros(1_234_560) };
+        let all: Vec<_> = ROWS.iter().map(|_| played()).collect();
+        let table = Table(&compare(&ROWS, &all, &all)).to_string();
+        assert!(table.lines().all(|line| line.len() <= 100), "{table}");
     }
 
     #[test]

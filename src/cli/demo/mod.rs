@@ -1,21 +1,25 @@
 //! `ouli demo`: the whole story in one command.
 //!
 //! An origin starts, a program calls it through `ouli record`, the origin stops, the program calls
-//! `ouli replay`, and every answer must be the same. Origin and program live in this process; Ouli
-//! itself is run as anyone would run it.
+//! `ouli replay`, and every answer must be the same. Origin (`origin`) and program (`client`, which
+//! asks what `script` says) live in this process; Ouli itself is run as anyone would run it
+//! (`child`).
 //!
 //! Invariant: however it ends, short of SIGKILL, no process and no file is left: the folder, the
 //! children and the origin all go when what owns them is dropped.
 
+mod answer;
 pub(super) mod child;
+mod client;
 mod compare;
+mod folder;
+mod http1;
+mod http2;
+mod messages;
 mod origin;
 mod script;
-mod wire;
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,13 +29,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::report;
 use crate::telemetry;
-use child::Ouli;
+use answer::Played;
+use child::{Listening, Ouli};
+use client::Server;
 use compare::{Compared, Table, compare};
+use folder::{CASSETTE, Folder};
 use origin::Origin;
-use script::{API_KEY, Played, ROWS};
-
-/// Where `ouli record` keeps the session that nobody named.
-const CASSETTE: &str = "recordings/default.json";
+use script::ROWS;
 
 pub fn run() -> ExitCode {
     let told = runtime().context("the system refused a runtime").and_then(|runtime| {
@@ -73,46 +77,49 @@ fn interruption() -> Result<impl Future<Output = ()>> {
 }
 
 async fn story() -> Result<()> {
-    let folder = tempfile::Builder::new().prefix("ouli-demo-").tempdir();
     // Declared first, so dropped last: nothing writes to it any more.
-    let folder = folder.context("could not make a folder for the recordings")?;
+    let folder = Folder::new()?;
     let count = ROWS.len();
 
-    let origin = Origin::start().await?;
-    let url = origin.url();
-    tell(&format!("1. An origin is up at {url}: a small API that also streams events."));
-
-    let recorded = record(folder.path(), &url).await?;
-    let size = inspect(&folder.path().join(CASSETTE))?;
+    let origin = Origin::start(&folder.origin_authority()).await?;
+    let (plain, secure) = (origin.plain(), origin.secure());
     tell(&format!(
-        "2. `ouli record {url}` forwarded {count} requests to it and kept every\n   exchange in \
+        "1. An origin is up: http://{plain} speaks HTTP/1.1 and streams events,\n   \
+         https://{secure} HTTP/2 and gRPC as well."
+    ));
+
+    folder.configure(plain, secure)?;
+    let recorded = record(&folder).await?;
+    let size = folder.inspect_cassette()?;
+    tell(&format!(
+        "2. `ouli record` forwarded {count} requests to it and kept every exchange in\n   \
          {CASSETTE} ({size} bytes, without the API key that was sent)."
     ));
 
     origin.stop().await;
     tell("3. The origin is stopped.");
 
-    let replayed = replay(folder.path(), &url).await?;
+    let replayed = replay(&folder).await?;
     tell(&format!("4. `ouli replay` answered the same {count} requests from the recording.\n"));
 
     let compared = compare(&ROWS, &recorded, &replayed.answers);
     show(&compared);
     conclude(&compared, &recorded, &replayed.answers)?;
     replayed.ended?;
-    folder.close().context("could not remove the demo's folder")
+    folder.remove()
 }
 
-async fn record(folder: &Path, url: &str) -> Result<Vec<Played>> {
-    let (ouli, address) = Ouli::start(folder, "record", url, &[]).await?;
-    let answers = match script::play(address, &ROWS).await {
+async fn record(folder: &Folder) -> Result<Vec<Played>> {
+    let (ouli, listening) = Ouli::start(folder, "record", &[]).await?;
+    let answers = match play(folder, listening).await {
         Ok(answers) => answers,
         Err(error) => return Err(ouli.failed(error).await),
     };
     ouli.stop().await?;
     for (row, Played { answer, .. }) in ROWS.iter().zip(&answers) {
-        if answer.is_fault() || answer.status != 200 {
-            let body = String::from_utf8_lossy(&answer.body);
-            bail!("`{}` was answered {}: {}", row.talk.title(), answer.status, body.trim_end());
+        if !answer.is_fine() {
+            let (title, told) = (row.talk.title(), answer.explanation());
+            bail!("`{title}` was answered {}: {told}", answer.status);
         }
     }
     Ok(answers)
@@ -124,25 +131,20 @@ struct Replayed {
     ended: Result<()>,
 }
 
-async fn replay(folder: &Path, url: &str) -> Result<Replayed> {
+async fn replay(folder: &Folder) -> Result<Replayed> {
     // Strict: a miss, or a recording that nobody asked for, fails it.
-    let (ouli, address) = Ouli::start(folder, "replay", url, &["--strict"]).await?;
-    match script::play(address, &ROWS).await {
+    let (ouli, listening) = Ouli::start(folder, "replay", &["--strict"]).await?;
+    match play(folder, listening).await {
         Ok(answers) => Ok(Replayed { answers, ended: ouli.stop().await }),
         Err(error) => Err(ouli.failed(error).await),
     }
 }
 
-/// The size of the cassette in bytes.
-///
-/// # Errors
-/// It isn't there, or the key that was sent is in it.
-fn inspect(cassette: &Path) -> Result<usize> {
-    let text = fs::read_to_string(cassette).context("`ouli record` left no cassette")?;
-    if text.contains(API_KEY) {
-        bail!("the API key that was sent stands in the cassette");
-    }
-    Ok(text.len())
+/// Has the program call Ouli, whose local authority it trusts.
+async fn play(folder: &Folder, listening: Listening) -> Result<Vec<Played>> {
+    let Listening { plain, secure } = listening;
+    let root = folder::root(&folder.local_authority())?;
+    client::play(&Server { plain, secure, root }, &ROWS).await
 }
 
 fn conclude(compared: &[Compared], recorded: &[Played], replayed: &[Played]) -> Result<()> {
@@ -190,17 +192,34 @@ mod tests {
     }
 
     async fn never_the_same_answer_twice() {
-        let origin = Origin::start().await.unwrap();
-        let first = script::play(origin.address(), &ROWS).await.unwrap();
-        let second = script::play(origin.address(), &ROWS).await.unwrap();
+        let folder = Folder::new().unwrap();
+        let authority = folder.origin_authority();
+        let origin = Origin::start(&authority).await.unwrap();
+        let root = folder::root(&authority).unwrap();
+        let server = Server { plain: origin.plain(), secure: origin.secure(), root };
+        let first = client::play(&server, &ROWS).await.unwrap();
+        let second = client::play(&server, &ROWS).await.unwrap();
         let compared = compare(&ROWS, &first, &second);
         assert!(compared.iter().all(|row| row.explained().is_some()), "{}", Table(&compared));
-        assert!(first.iter().all(|played| played.answer.status == 200), "{}", Table(&compared));
+        assert!(first.iter().all(|played| played.answer.is_fine()), "{}", Table(&compared));
         let failure = conclude(&compared, &first, &second).unwrap_err().to_string();
-        assert!(failure.starts_with("9 replayed answers are not as recorded:"), "{failure}");
+        assert!(failure.starts_with("14 replayed answers are not as recorded:"), "{failure}");
         assert!(failure.contains("GET /v1/visits: recorded `X-Request-Id: req-7`"), "{failure}");
-        let address = origin.address();
+        assert!(failure.contains("demo.Chat/Talk: recorded `x-request-id: req-14`"), "{failure}");
         origin.stop().await;
-        assert!(script::play(address, &ROWS).await.is_err(), "stopped means gone");
+        assert!(client::play(&server, &ROWS).await.is_err(), "stopped means gone");
+    }
+
+    #[test]
+    fn who_is_not_of_the_expected_authority_is_not_called() {
+        runtime().unwrap().block_on(async {
+            let (folder, other) = (Folder::new().unwrap(), Folder::new().unwrap());
+            let origin = Origin::start(&folder.origin_authority()).await.unwrap();
+            let _other = Origin::start(&other.origin_authority()).await.unwrap();
+            let root = folder::root(&other.origin_authority()).unwrap();
+            let server = Server { plain: origin.plain(), secure: origin.secure(), root };
+            let error = client::play(&server, &ROWS).await.err().unwrap();
+            assert!(format!("{error:#}").contains("no TLS with 127.0.0.1"), "{error:#}");
+        });
     }
 }

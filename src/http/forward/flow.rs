@@ -9,6 +9,7 @@ use super::lane::{Kept, Lane, refused};
 use super::origin::{Answering, Broken, Outlet};
 use super::upload::Upload;
 use super::{outgoing, tape_gone};
+use crate::config::Scheme;
 use crate::exchange::{End, Fields, RequestHead, ResponseHead};
 use crate::http::client::{Client, Rx};
 use crate::http::fault::{Fault, Problem, Whose};
@@ -22,6 +23,10 @@ use crate::net::deadline::Deadline;
 use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
 use crate::record::{self, Recording};
 use crate::{http1, http2};
+
+/// For an origin that takes plain HTTP/1.1 ill.
+const OTHER_KIND: &str =
+    "an origin that speaks TLS needs `https://`, one that speaks HTTP/2 without TLS `h2c://`";
 
 /// What the arena lends for the origin's side.
 pub(super) struct Buffers {
@@ -165,8 +170,21 @@ impl<'a> Flow<'a> {
         let detail = format!("{}: {broken}", self.request.here.origin.target);
         match broken.refusal() {
             Some(why) => refused(self.request, detail, why).into(),
-            None => Problem::new(Fault::OriginBrokeOff, detail).into(),
+            None => {
+                let hint = self.is_perhaps_of_another_kind(broken).then_some(OTHER_KIND);
+                Problem::new(Fault::OriginBrokeOff, detail).hint_if(hint).into()
+            }
         }
+    }
+
+    /// Whether this is how an origin takes plain HTTP/1.1 that expects TLS or HTTP/2.
+    fn is_perhaps_of_another_kind(&self, broken: &Broken) -> bool {
+        let is_plain = self.request.here.endpoint.target.scheme == Scheme::Http;
+        let is_odd = matches!(
+            broken,
+            Broken::H1(http1::client::Broken::BeforeAnswer | http1::client::Broken::Malformed(_))
+        );
+        is_plain && is_odd && !self.answered.get()
     }
 
     /// Tries it on one lane.

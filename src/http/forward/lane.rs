@@ -91,8 +91,9 @@ async fn by_protocol(
         let detail = format!("{target}: {error}");
         match &error {
             NoHttp2::Refused(why) => refused(request, detail, why),
-            _ => Problem::new(Fault::OriginUnreachable, detail)
-                .hint("`http://` and `https://` origins may speak HTTP/1.1; `h2c://` ones may not"),
+            _ => Problem::new(Fault::OriginUnreachable, detail).hint(
+                "an origin that speaks HTTP/1.1 needs `http://`, one that speaks TLS `https://`",
+            ),
         }
     })
 }

@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::config::Mode;
 use crate::http::fault::{Fault, Problem};
 use crate::http::road::{Request, Stop};
 use crate::matching::BodyKey;
 use crate::replay::call::{CallMiss, Why};
 use crate::replay::{Near, Session};
+
+const RECORD_IT: &str = "`ouli auto` records what is missing";
 
 /// The session has no recording with this key.
 pub(super) async fn unknown(
@@ -42,24 +45,34 @@ pub(in crate::http) async fn call(
     content: Option<Vec<u8>>,
 ) -> Stop {
     let (asked, name, why) = (asked(request, path), request.session, missed.why);
-    let detail = format!("{asked} in session `{name}`: {why}");
+    let mut detail = format!("{asked} in session `{name}`: {why}");
+    let endpoint = &request.here.endpoint.name;
+    if why == Why::Head && session.has_unkept_call(endpoint, path) {
+        detail.push_str(" whose messages were small enough to keep");
+    }
     let hint = match why {
         Why::Head => hint(request, &session, key),
         Why::Exhausted => "without --strict the last answer is repeated".to_owned(),
         Why::Overdue(_) => "raise `replay_wait` in `[limits]` if the client is slow".to_owned(),
-        _ => "`ouli auto` records what is missing".to_owned(),
+        // Its answer has begun, so that it can't be forwarded any more.
+        _ if request.here.shared().mode == Mode::Auto => {
+            "record this call anew with `ouli record`".to_owned()
+        }
+        _ => RECORD_IT.to_owned(),
     };
     let nearest = tokio::task::spawn_blocking(move || {
         session.nearest_call(&missed, content.as_deref()).map(|near| near.to_string())
     });
     // A search that panicked has found nothing; the call is a miss all the same.
-    let nearest = nearest.await.ok().flatten();
-    let detail = match &nearest {
-        // The call's status has one line for all of it.
-        Some(near) => format!("{detail}; {}", near.replace('\n', "; ")),
-        None => detail,
-    };
-    told(request, Problem::new(Fault::Miss, detail).hint(hint), "")
+    let nearest = nearest.await.ok().flatten().unwrap_or_default();
+    let mut problem = Problem::new(Fault::Miss, detail).hint(hint);
+    note(request, &problem, &nearest);
+    // The call's status has one line for all of it.
+    for line in nearest.lines() {
+        problem.detail.push_str("; ");
+        problem.detail.push_str(line);
+    }
+    problem.into()
 }
 
 /// Every recording with this key has been given out, and none may be repeated.
@@ -77,8 +90,13 @@ pub(super) fn unusable(request: &Request<'_>, why: &str) -> Stop {
     told(request, Problem::new(Fault::Miss, detail), "")
 }
 
-/// Counts and logs a miss. `more` are lines for the log alone.
+/// Counts and logs a miss, and makes it the answer. `more` are lines for the log alone.
 fn told(request: &Request<'_>, problem: Problem, more: &str) -> Stop {
+    note(request, &problem, more);
+    problem.into()
+}
+
+fn note(request: &Request<'_>, problem: &Problem, more: &str) {
     request.here.notes().miss();
     let mut text = format!("miss: {}", problem.detail);
     for line in more.lines() {
@@ -89,7 +107,6 @@ fn told(request: &Request<'_>, problem: Problem, more: &str) -> Stop {
         let _ = write!(text, "\n  hint: {hint}");
     }
     tracing::warn!("{text}");
-    problem.into()
 }
 
 /// `GET /a?x=1`, redacted.
@@ -114,7 +131,7 @@ fn hint(request: &Request<'_>, session: &Session, key: &[u8]) -> String {
             "session `{name}` has no recordings at all: make some with \
              `ouli record ORIGIN --session {name}`"
         ),
-        false => "`ouli auto` records what is missing".to_owned(),
+        false => RECORD_IT.to_owned(),
     }
 }
 

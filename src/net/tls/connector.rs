@@ -31,19 +31,26 @@ use crate::x509;
 pub struct Connector {
     host: String,
     settings: TargetTls,
+    offered: &'static [Protocol],
     config: OnceCell<Arc<ClientConfig>>,
 }
 
 impl Connector {
     /// How to speak TLS with `target`.
     pub fn new(target: &Target, settings: TargetTls) -> Self {
-        Connector { host: target.host.clone(), settings, config: OnceCell::new() }
+        let (host, offered) = (target.host.clone(), &Protocol::ALL);
+        Connector { host, settings, offered, config: OnceCell::new() }
+    }
+
+    /// Offers the origin these protocols only, best first; without this all of them.
+    pub fn offering(self, protocols: &'static [Protocol]) -> Self {
+        Connector { offered: protocols, ..self }
     }
 
     /// Does the handshake on a connected stream, in place.
     ///
     /// Cancel safety: none; the stream is then of no more use.
-    pub(in crate::net) async fn secure(&self, stream: &mut Stream) -> Result<(), OriginFailure> {
+    pub async fn secure(&self, stream: &mut Stream) -> Result<(), OriginFailure> {
         let name = self.name()?;
         let config = self.config.get_or_try_init(|| self.configure()).await?;
         let connection = ClientConnection::new(config.clone(), name.clone())
@@ -82,7 +89,8 @@ impl Connector {
             Some(identity) => builder
                 .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.0.clone()))),
         };
-        config.alpn_protocols = Protocol::ALL.map(|protocol| protocol.alpn().to_vec()).into();
+        config.alpn_protocols =
+            self.offered.iter().map(|protocol| protocol.alpn().to_vec()).collect();
         Ok(Arc::new(config))
     }
 

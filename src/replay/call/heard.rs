@@ -25,8 +25,8 @@ pub(super) struct Course {
     pub(super) heard: Heard,
     /// Parts of the answer that were sent.
     pub(super) sent: u32,
-    /// Their number in the tree, where calls compete.
-    said: u32,
+    /// Their number in the tree, where calls compete; none where all that agree may have sent them.
+    said: Option<u32>,
 }
 
 /// Some of a node's recordings.
@@ -147,7 +147,7 @@ impl Which {
 
 impl Course {
     pub(super) fn begin(root: Option<u32>) -> Course {
-        Course { heard: Heard::head(root), sent: 0, said: 0 }
+        Course { heard: Heard::head(root), sent: 0, said: None }
     }
 
     pub(super) fn with_heard(&self, heard: Heard) -> Course {
@@ -157,7 +157,7 @@ impl Course {
     /// After a part of this recording's answer was sent.
     pub(super) fn with_part_of(&self, session: &Session, recording: u32) -> Course {
         let sent = self.sent + 1;
-        let said = session.tree.said(recording, sent).unwrap_or_default();
+        let said = session.tree.said(recording, sent);
         Course { heard: self.heard.clone(), sent, said }
     }
 
@@ -176,7 +176,7 @@ impl Course {
     }
 
     pub(super) fn has_said(&self, session: &Session, recording: u32) -> bool {
-        self.sent == 0 || session.tree.said(recording, self.sent) == Some(self.said)
+        self.sent == 0 || session.tree.said(recording, self.sent) == self.said
     }
 
     /// The earliest that agrees, is left and fits.

@@ -5,6 +5,8 @@ use std::fmt;
 use super::heard::Course;
 use super::tree;
 use super::{Awaited, Call};
+use crate::exchange::Body;
+use crate::grpc;
 use crate::matching::{Differences, MessagePrint};
 use crate::replay::session::{Recorded, Session};
 
@@ -121,6 +123,19 @@ impl Session {
             _ => None,
         };
         self.near_call(nearest.or_else(|| course.latest(self, |_| true))?, Differences::default())
+    }
+
+    /// Whether there is a recorded call to this method with a message that was too large to keep,
+    /// which no call is replayed from.
+    pub fn has_unkept_call(&self, endpoint: &str, path: &str) -> bool {
+        let path = self.redactor.target(path);
+        self.recorded.iter().any(|Recorded { exchange, .. }| {
+            let request = &exchange.request;
+            matches!(request.body, Body::Omitted { .. })
+                && exchange.endpoint == endpoint
+                && request.head.target == *path
+                && grpc::is_call(&request.head.fields)
+        })
     }
 
     fn nearest_message(

@@ -142,7 +142,7 @@ impl<'s> Call<'s> {
     pub fn message_received(&mut self, print: MessagePrint) -> bool {
         let heard = self.course.heard.with(self.session, print);
         let number = heard.messages;
-        self.hear(heard, Some(print), |call| match call.has_message(number) {
+        self.hear(heard, Some(print), |call| match call.fewest_messages(number) {
             Some(_) => Why::Message(number),
             None => Why::TooMany { number, recorded: number - 1 },
         })
@@ -152,7 +152,7 @@ impl<'s> Call<'s> {
     pub fn request_ended(&mut self) -> bool {
         let came = self.course.heard.messages;
         self.hear(self.course.heard.with_end(), None, |call| {
-            let recorded = call.has_message(came.saturating_add(1)).unwrap_or(came);
+            let recorded = call.fewest_messages(came.saturating_add(1)).unwrap_or(came);
             Why::TooFew { came, recorded }
         })
     }
@@ -208,13 +208,12 @@ impl<'s> Call<'s> {
         true
     }
 
-    /// The message count of the earliest recording that agreed so far and has a message of this
-    /// number.
-    fn has_message(&self, number: u32) -> Option<u32> {
-        let count = |one: u32| self.session.message_count(one);
-        let may_answer = |one: u32| !matches!(self.state, State::Bound(bound) if bound != one);
-        let has = |one: u32| may_answer(one) && count(one) >= number;
-        self.course.earliest(self.session, has).map(count)
+    /// The least message count, from this number on, of the recordings that agreed so far.
+    fn fewest_messages(&self, number: u32) -> Option<u32> {
+        let may_answer = |one: &u32| !matches!(self.state, State::Bound(bound) if bound != *one);
+        let agreeing = self.course.all(self.session).filter(may_answer);
+        let counts = agreeing.map(|one| self.session.message_count(one));
+        counts.filter(|count| *count >= number).min()
     }
 
     fn advance(&mut self, patience: Patience) -> Next<'s> {

@@ -1,6 +1,6 @@
 //! Large messages, compressed messages, and many of them.
 
-use super::{record, replay, replay_of};
+use super::{endpoints, record, replay, replay_of};
 use crate::support::grpc::{GrpcClient, GrpcOrigin, Note};
 use crate::support::*;
 
@@ -114,4 +114,19 @@ fn a_large_message_costs_no_memory_of_its_size_while_it_is_recorded() {
     assert_eq!(client.call("Say", &[note]).code, 0);
     let grown = recorder.memory_kib("RssAnon").saturating_sub(before);
     assert!(grown < 12 << 10, "grew by {grown} KiB");
+}
+
+#[test]
+fn a_call_with_a_message_over_max_kept_body_passes_and_its_replay_says_why_it_misses() {
+    let origin = GrpcOrigin::h2c();
+    let [plain, _] = endpoints(&origin);
+    let limits = "max_kept_body = \"100KiB\"";
+    let recorder = Ouli::command("record").endpoint(&plain).more_limits(limits).start();
+    let note = [Note::new("large").payload(noise(150 << 10))];
+    let call = |ouli: &Ouli| GrpcClient::through(ouli, Protocol::H2c).call("Say", &note);
+    assert_eq!(call(&recorder).code, 0);
+    let missed = call(&replay(&origin, &recorder));
+    assert_eq!(missed.code, 12, "{missed:?}");
+    let why = "no call to this method is recorded whose messages were small enough to keep";
+    assert!(missed.message.contains(why), "{missed:?}");
 }

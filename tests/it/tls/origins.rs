@@ -194,3 +194,22 @@ fn a_body_with_its_length_is_whole_without_close_notify() {
     let ouli = Ouli::command("record").endpoint(&Endpoint::to(&origin)).start();
     assert_eq!(ouli.client().get("/").text(), "all");
 }
+
+#[test]
+fn an_endpoint_that_takes_its_origin_for_another_kind_says_which_there_are() {
+    use Protocol::{H2Tls, H2c, Http1, Http1Tls};
+    let kinds = [
+        (Http1, Http1Tls, "origin-broke-off", "speaks TLS needs `https://`"),
+        (Http1, H2c, "origin-broke-off", "HTTP/2 without TLS `h2c://`"),
+        (H2Tls, H2c, "origin-unreachable", "or `h2c://` if it speaks HTTP/2"),
+        (H2c, Http1, "origin-unreachable", "speaks HTTP/1.1 needs `http://`"),
+        (H2c, H2Tls, "origin-unreachable", "speaks TLS `https://`"),
+    ];
+    for (taken_for, kind, fault, hint) in kinds {
+        let origin = Origin::of(kind).forgiving();
+        let endpoint = Endpoint::at(taken_for, origin.address());
+        let ouli = Ouli::command("record").endpoint(&endpoint).start();
+        let problem = ouli.client().get("/").problem(502, fault);
+        assert!(problem.contains(hint), "{taken_for:?} for {kind:?}: {problem}");
+    }
+}

@@ -179,7 +179,9 @@ impl OriginFailure {
             }
             OriginFailure::UnknownName(_) => "`target_server_name` asks for another name",
             OriginFailure::UnusableName(_) => "give it one with `target_server_name`",
-            OriginFailure::NotTls => "for plain HTTP it is `target_type = \"http\"`",
+            OriginFailure::NotTls => {
+                "an origin without TLS needs `http://`, or `h2c://` if it speaks HTTP/2"
+            }
             OriginFailure::NoRoots(_) => {
                 "install the system's CA certificates, or name a file of them with `target_ca`"
             }

@@ -101,7 +101,7 @@ fn an_origin_that_speaks_something_else_is_told_what() {
         ];
         insta::assert_snapshot!(all.concat(), @r#"
         it speaks no TLS
-        hint: for plain HTTP it is `target_type = "http"`
+        hint: an origin without TLS needs `http://`, or `h2c://` if it speaks HTTP/2
         it closed the connection during the handshake
         it speaks neither HTTP/2 nor HTTP/1.1 above TLS
         no TLS version, cipher or key exchange is known to both sides: the origin says protocol_version

@@ -64,6 +64,35 @@ fn a_message_too_many_and_one_too_few_are_told_as_such() {
 }
 
 #[test]
+fn once_an_answer_has_begun_a_miss_says_as_much() {
+    // Only one of them can be meant from its first message on: nothing competes.
+    let session = session(&[">aa <* <1 >bb <2 >c >| <.", ">x <* <1 >y >| <."]);
+    assert_eq!(missed(&session, &["aa", "bd"]), {
+        "no recorded call agrees with message 2 of the request\n\
+         nearest recorded: number 1\n\
+         message 2, byte 1: asked 62 [64] of 2 bytes, recorded 62 [62] of 2 bytes"
+    });
+    assert_eq!(missed(&session, &["x", "y", "z"]), {
+        "message 3 of the request came, the recorded call has 2 messages\nnearest recorded: number 2"
+    });
+    let mut call = after(&session, &["aa", "bb"]);
+    assert!(!call.request_ended());
+    let Next::Miss(miss) = call.proceed() else { panic!("no miss") };
+    assert_eq!(miss.why, Why::TooFew { came: 2, recorded: 3 });
+    assert_eq!(session.nearest_call(&miss, None).unwrap().nth, 1);
+}
+
+#[test]
+fn where_messages_are_too_few_the_nearest_has_the_fewest_more() {
+    let session = session(&[">a >b >c >d >| <* <.", ">a >b >| <* <."]);
+    let mut call = after(&session, &["a"]);
+    assert!(!call.request_ended());
+    let Next::Miss(miss) = call.proceed() else { panic!("no miss") };
+    assert_eq!(miss.why, Why::TooFew { came: 1, recorded: 2 });
+    assert_eq!(session.nearest_call(&miss, None).unwrap().nth, 2);
+}
+
+#[test]
 fn a_miss_says_whether_anything_was_sent() {
     let session = session(&["<* >a >| <."]);
     let Next::Miss(miss) = after(&session, &["b"]).proceed() else { panic!("no miss") };

@@ -1,4 +1,4 @@
-//! Whole messages over one connection, for the demo's origin and its client alike.
+//! Whole messages in HTTP/1.1 over one connection, for the demo's origin and its client alike.
 //!
 //! A blunt tool beside the library's own drivers: it takes each message whole, before anything is
 //! done with it.
