@@ -86,8 +86,7 @@ impl Unusable {
             }
             Unusable::NoKey => "a key begins with `-----BEGIN PRIVATE KEY-----` or the like",
             Unusable::EncryptedKey => {
-                "`openssl pkey -in FILE -out NEW` writes it without its \
-                                       passphrase"
+                "`openssl pkey -in FILE -out NEW` writes it without its passphrase"
             }
             Unusable::BadKey(_) => "use an ECDSA (P-256, P-384, P-521), Ed25519 or RSA key",
             Unusable::OtherKey => "name the two files that were made together",

@@ -14,7 +14,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{Request, Response};
 
 use super::Chunk;
-use super::halves::{Next, next};
+use super::halves::{Next, next, poll_room};
 use super::heads;
 use crate::exchange::{Fields, ResponseHead};
 use crate::http1::framing::{self, Framing};
@@ -92,15 +92,10 @@ impl Sending {
     }
 
     async fn room(&mut self, wanted: usize) -> Result<usize, Broken> {
-        self.body.reserve_capacity(wanted);
-        poll_fn(|cx| match self.body.capacity() {
-            0 => self.body.poll_capacity(cx).map(|capacity| match capacity {
-                Some(capacity) => capacity.map_err(Broken::of),
-                None => Err(Broken::Reset(Reason::CANCEL)),
-            }),
-            capacity => Poll::Ready(Ok(capacity)),
-        })
-        .await
+        match poll_fn(|cx| poll_room(&mut self.body, wanted, cx)).await {
+            Some(room) => room.map_err(Broken::of),
+            None => Err(Broken::Reset(Reason::CANCEL)),
+        }
     }
 }
 

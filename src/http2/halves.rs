@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -94,11 +94,17 @@ impl<'s> Rx<'s> {
 
     /// Whether bytes of the body have come already; a client that waits for 100 sent none.
     pub fn has_input(&mut self) -> bool {
-        if !self.is_ahead && !self.is_ended {
-            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-            if let Poll::Ready(Some(Ok(bytes))) = self.body.poll_data(&mut cx) {
-                self.hold(bytes);
-                self.is_ahead = true;
+        let mut cx = Context::from_waker(Waker::noop());
+        while !self.is_ahead && !self.is_ended {
+            match self.body.poll_data(&mut cx) {
+                // How a body may end.
+                Poll::Ready(Some(Ok(bytes))) if bytes.is_empty() => {}
+                Poll::Ready(Some(Ok(bytes))) => {
+                    self.hold(bytes);
+                    self.is_ahead = true;
+                }
+                // What it is, `body` says.
+                _ => break,
             }
         }
         self.is_ahead
@@ -108,7 +114,7 @@ impl<'s> Rx<'s> {
         &self.trailers
     }
 
-    /// The next bytes of the body; `None` at its end.
+    /// The next bytes of the body, at least one; `None` at its end.
     ///
     /// Cancel safety: no byte is lost.
     pub async fn body(&mut self) -> Result<Option<&[u8]>, Unread> {
@@ -189,6 +195,21 @@ pub(super) async fn next(body: &mut RecvStream) -> Result<Next, h2::Error> {
     match poll_fn(|cx| body.poll_data(cx)).await {
         Some(data) => Ok(Next::Data(data?)),
         None => Ok(Next::End(poll_fn(|cx| body.poll_trailers(cx)).await?)),
+    }
+}
+
+/// Ready when h2 takes some of `wanted` bytes, with how many: never 0. `None` where the stream
+/// takes no more.
+pub(super) fn poll_room(
+    body: &mut SendStream<Chunk>,
+    wanted: usize,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<usize, h2::Error>>> {
+    body.reserve_capacity(wanted);
+    match body.capacity() {
+        // Registers for the change, and for a reset.
+        0 => body.poll_capacity(cx),
+        room => Poll::Ready(Some(Ok(room))),
     }
 }
 
@@ -339,10 +360,13 @@ impl<'s> Tx<'s> {
         if self.is_finished {
             return;
         }
-        if self.flush().await.is_ok() {
-            // Whether it was taken or not, nothing more comes.
-            let _ = within(CUT_WAIT, pin!(poll_fn(|cx| self.queued.poll_empty(cx)))).await;
-        }
+        let left = async {
+            if self.flush().await.is_ok() {
+                poll_fn(|cx| self.queued.poll_empty(cx)).await;
+            }
+        };
+        // Whether it was taken or not, nothing more comes.
+        let _ = within(CUT_WAIT, pin!(left)).await;
         let reason = Reason::from(code.0);
         match &mut *self.sending.0.borrow_mut() {
             Handle::AwaitHead(respond) => respond.send_reset(reason),
@@ -383,15 +407,10 @@ impl<'s> Tx<'s> {
             let Handle::StreamBody(body) = &mut *self.sending.0.borrow_mut() else {
                 return Poll::Ready(Err(Unsent::Left));
             };
-            body.reserve_capacity(wanted);
-            match body.capacity() {
-                // Registers for the change, and for a reset.
-                0 => body.poll_capacity(cx).map(|capacity| match capacity {
-                    Some(Ok(capacity)) => Ok(capacity),
-                    Some(Err(_)) | None => Err(Unsent::Left),
-                }),
-                capacity => Poll::Ready(Ok(capacity)),
-            }
+            poll_room(body, wanted, cx).map(|room| match room {
+                Some(Ok(room)) => Ok(room),
+                Some(Err(_)) | None => Err(Unsent::Left),
+            })
         });
         match within(self.stall_timeout, pin!(grown)).await {
             Ok(room) => room,

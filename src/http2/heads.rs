@@ -9,20 +9,13 @@ use http::request::Parts;
 use http::{Method, Request, StatusCode, Uri, uri};
 
 use crate::exchange::{Field, Fields, RequestHead, ResponseHead, Version};
-use crate::http1::framing::{self, Framing};
-
-/// Bounds of a request head, as for HTTP/1.1.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadLimits {
-    /// Names and values together, the request line's parts included.
-    pub bytes_max: usize,
-    pub fields_max: usize,
-    pub target_max: usize,
-}
+use crate::http1::framing::Framing;
+use crate::http1::head::HeadLimits;
 
 /// Why a request head is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
+    /// Names and values together, the request line's parts included.
     #[error("the request head has more than {0} bytes")]
     TooLarge(usize),
     #[error("the request head has more than {0} fields")]
@@ -55,8 +48,8 @@ pub fn read_request(
     }
     out.fields.clear();
     let authority = parts.uri.authority().map(uri::Authority::as_str);
-    let host = one_host(&parts.headers, authority)?;
-    if let Some(host) = host {
+    let host = one_host(&parts.headers, authority);
+    if let Ok(Some(host)) = host {
         out.fields.push("host", host);
     }
     let mut had_cookie = false;
@@ -72,6 +65,7 @@ pub fn read_request(
         }
         out.fields.push(name.as_str(), value.as_bytes());
     }
+    host?;
     if out.target.len() > limits.target_max {
         return Err(Refused::TargetTooLong(limits.target_max));
     }
@@ -116,12 +110,12 @@ fn push_cookie(headers: &HeaderMap, fields: &mut Fields) {
 
 /// How long a message's body is, given whether it has ended with its head.
 pub fn framing_of(fields: &Fields, is_ended: bool) -> Framing {
-    if is_ended {
-        return Framing::None;
-    }
     // h2 holds the body against it, and refuses what isn't a number.
     let length = fields.get("content-length").and_then(|value| std::str::from_utf8(value).ok());
     match length.and_then(|value| value.trim().parse().ok()) {
+        // A server of HTTP/1.1 may insist on it (RFC 9110 section 8.6).
+        Some(0) => Framing::Length(0),
+        _ if is_ended => Framing::None,
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
     }
@@ -194,7 +188,8 @@ pub fn append(map: &mut HeaderMap, field: &Field<'_>) {
     map.append(name, value(field.value));
 }
 
-/// RFC 9113 section 8.2.2: a message with one of these is malformed. `te` may say `trailers` only.
+/// RFC 9113 section 8.2.2: a message with one of these is malformed. So is one whose `te` says more
+/// than `trailers`, and no other leaves this proxy (`http::hop`).
 fn is_of_connection(name: &HeaderName) -> bool {
     const NAMES: [&str; 5] =
         ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
@@ -208,11 +203,6 @@ fn value(bytes: &[u8]) -> HeaderValue {
         let spaced: Vec<u8> = bytes.iter().map(|b| if fits(*b) { *b } else { b' ' }).collect();
         HeaderValue::from_bytes(&spaced).unwrap_or_else(|_| HeaderValue::from_static(""))
     })
-}
-
-/// Whether the client waits for 100 before it sends its body.
-pub fn expects_continue(head: &RequestHead) -> bool {
-    framing::expects_continue(head)
 }
 
 #[cfg(test)]
@@ -245,6 +235,25 @@ mod tests {
         assert_eq!(read("/p", &[("host", "h")]).unwrap(), "POST /p\nhost: h\n");
         assert_eq!(read("http://a/", &[("host", "b")]), Err(Refused::HostDisagrees));
         assert_eq!(read("/", &[("host", "b"), ("host", "b")]), Err(Refused::SeveralHosts));
+    }
+
+    #[test]
+    fn a_call_that_is_refused_can_still_be_told_to_be_one() {
+        let fields = [("content-type", "application/grpc"), ("host", "b")];
+        let mut head = RequestHead::default();
+        let refused = read_request(&parts("http://a/", &fields), &LIMITS, &mut head);
+        assert_eq!(refused, Err(Refused::HostDisagrees));
+        assert!(crate::grpc::is_call(&head.fields), "{head:?}");
+    }
+
+    #[test]
+    fn a_body_that_has_ended_has_a_length_only_where_it_says_so() {
+        let fields = |length: &'static str| Fields::from_iter([("content-length", length)]);
+        assert_eq!(framing_of(&Fields::new(), true), Framing::None);
+        assert_eq!(framing_of(&Fields::new(), false), Framing::Chunked);
+        assert_eq!(framing_of(&fields("0"), true), Framing::Length(0));
+        assert_eq!(framing_of(&fields("5"), true), Framing::None);
+        assert_eq!(framing_of(&fields("5"), false), Framing::Length(5));
     }
 
     #[test]

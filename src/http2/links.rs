@@ -19,7 +19,7 @@ use tokio::task::spawn_local;
 use super::liveness::Liveness;
 use super::watched::{Vitals, Watched};
 use super::{Chunk, settings};
-use crate::config::Limits;
+use crate::config::{Limits, Target};
 use crate::net::deadline::{Deadline, within};
 use crate::net::origin::Origin;
 use crate::net::stream::Stream;
@@ -34,12 +34,14 @@ const CANCELLED_MAX: usize = 512;
 pub struct Links(Rc<RefCell<HashMap<usize, Rc<Shelf>>>>);
 
 /// The connections to one origin.
-#[derive(Default)]
 struct Shelf {
+    target: Target,
     links: RefCell<Vec<Rc<Link>>>,
     /// As its connections have shown.
     speaks: Cell<Option<Protocol>>,
     dialling: Cell<bool>,
+    /// Dials that failed.
+    failures: Cell<u64>,
     /// A place has come free, a connection has been made, or a dial has failed.
     changed: Notify,
 }
@@ -59,10 +61,11 @@ impl Links {
     /// Cancel safety: nothing is held until it completes.
     pub async fn way(&self, origin: &Origin) -> Way {
         let shelf = self.shelf(origin);
+        let failures = shelf.failures.get();
         loop {
             let mut changed = pin!(shelf.changed.notified());
             changed.as_mut().enable();
-            if let Some(way) = shelf.way() {
+            if let Some(way) = shelf.way(shelf.failures.get() != failures) {
                 return way;
             }
             changed.await;
@@ -70,17 +73,30 @@ impl Links {
     }
 
     fn shelf(&self, origin: &Origin) -> Rc<Shelf> {
-        self.0.borrow_mut().entry(origin.number()).or_default().clone()
+        let mut shelves = self.0.borrow_mut();
+        shelves.entry(origin.number()).or_insert_with(|| Rc::new(Shelf::new(origin))).clone()
     }
 }
 
 impl Shelf {
-    /// None where another's dial must be waited for.
-    fn way(self: &Rc<Self>) -> Option<Way> {
+    fn new(origin: &Origin) -> Self {
+        Shelf {
+            target: origin.target.clone(),
+            links: RefCell::default(),
+            speaks: Cell::new(None),
+            dialling: Cell::new(false),
+            failures: Cell::new(0),
+            changed: Notify::new(),
+        }
+    }
+
+    /// None where another's dial must be waited for. `waited`: for one that failed, and whoever has
+    /// done so dials itself, or the last of many would wait for all of their time-outs.
+    fn way(self: &Rc<Self>, waited: bool) -> Option<Way> {
         if let Some(place) = self.place() {
             return Some(Way::Place(place));
         }
-        let is_first = self.speaks.get() != Some(Protocol::Http1);
+        let is_first = !waited && self.speaks.get() != Some(Protocol::Http1);
         if is_first && self.dialling.replace(true) {
             return None;
         }
@@ -91,10 +107,7 @@ impl Shelf {
         let mut links = self.links.borrow_mut();
         links.retain(|link| !link.is_over());
         let link = links.iter().find(|link| link.has_room())?;
-        link.active.set(link.active.get() + 1);
-        link.is_used.set(true);
-        let sender = link.sender.clone();
-        Some(Place { link: link.clone(), shelf: self.clone(), sender, is_whole: false })
+        Some(Place::new(link, self, false))
     }
 }
 
@@ -107,8 +120,13 @@ pub struct Dialling {
 
 impl Dialling {
     /// The origin chose HTTP/1.1.
-    pub fn is_http1(&self) {
+    pub fn chose_http1(&self) {
         self.shelf.speaks.set(Some(Protocol::Http1));
+    }
+
+    /// No connection came about.
+    pub fn failed(&self) {
+        self.shelf.failures.set(self.shelf.failures.get() + 1);
     }
 
     /// Begins HTTP/2 on a fresh connection, and takes the first place on it.
@@ -117,14 +135,13 @@ impl Dialling {
     /// The origin doesn't speak it, or says nothing for `origin_connect_timeout`.
     pub async fn begin(self, stream: Stream, limits: &Limits) -> Result<Place, NoHttp2> {
         let begun = pin!(begin(stream, limits, self.shelf.clone()));
-        let link = within(limits.origin_connect_timeout, begun)
-            .await
-            .map_err(|_| NoHttp2::Silent(limits.origin_connect_timeout))??;
+        let begun = within(limits.origin_connect_timeout, begun).await;
+        let begun = begun.unwrap_or(Err(NoHttp2::Silent(limits.origin_connect_timeout)));
+        let link = begun.inspect_err(|_| self.failed())?;
         self.shelf.speaks.set(Some(Protocol::Http2));
-        link.active.set(1);
-        let sender = link.sender.clone();
-        self.shelf.links.borrow_mut().push(link.clone());
-        Ok(Place { link, shelf: self.shelf.clone(), sender, is_whole: false })
+        let place = Place::new(&link, &self.shelf, true);
+        self.shelf.links.borrow_mut().push(link);
+        Ok(place)
     }
 }
 
@@ -132,8 +149,8 @@ impl Drop for Dialling {
     fn drop(&mut self) {
         if self.is_first {
             self.shelf.dialling.set(false);
-            self.shelf.changed.notify_waiters();
         }
+        self.shelf.changed.notify_waiters();
     }
 }
 
@@ -159,8 +176,6 @@ struct Link {
     streams_max: usize,
     active: Cell<usize>,
     cancelled: Cell<usize>,
-    /// Whether a request went out on it before.
-    is_used: Cell<bool>,
     /// It takes no more requests.
     is_retired: Cell<bool>,
     /// Its driver, to be woken when it has become idle.
@@ -196,12 +211,15 @@ pub struct Place {
     pub sender: SendRequest<Chunk>,
     /// Whether the exchange came to its end on both sides.
     pub is_whole: bool,
+    /// Whether the connection was made for it, and has served nobody before.
+    pub is_fresh: bool,
 }
 
 impl Place {
-    /// Whether the connection has served nobody before.
-    pub fn is_fresh(&self) -> bool {
-        !self.link.is_used.get()
+    fn new(link: &Rc<Link>, shelf: &Rc<Shelf>, is_fresh: bool) -> Self {
+        link.active.set(link.active.get() + 1);
+        let (link, shelf) = (link.clone(), shelf.clone());
+        Place { sender: link.sender.clone(), link, shelf, is_whole: false, is_fresh }
     }
 }
 
@@ -245,7 +263,6 @@ async fn begin(stream: Stream, limits: &Limits, shelf: Rc<Shelf>) -> Result<Rc<L
         streams_max: (limits.h2.connection_window / limits.h2.stream_window).max(1),
         active: Cell::new(0),
         cancelled: Cell::new(0),
-        is_used: Cell::new(false),
         is_retired: Cell::new(false),
         driver: RefCell::new(None),
     });
@@ -267,7 +284,7 @@ struct Driver {
 
 impl Driver {
     async fn run(mut self, link: Rc<Link>, shelf: Rc<Shelf>) {
-        poll_fn(|cx| self.poll(cx, &link)).await;
+        poll_fn(|cx| self.poll(cx, &link, &shelf.target)).await;
         link.is_retired.set(true);
         shelf.links.borrow_mut().retain(|other| !Rc::ptr_eq(other, &link));
         drop(link);
@@ -277,25 +294,25 @@ impl Driver {
     }
 
     /// Ready when the connection is over, is given up, or was idle for its time.
-    fn poll(&mut self, cx: &mut Context<'_>, link: &Link) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>, link: &Link, origin: &Target) -> Poll<()> {
         match Pin::new(&mut self.h2).poll(cx) {
             Poll::Ready(Ok(())) => return Poll::Ready(()),
             Poll::Ready(Err(error)) => {
-                tracing::debug!("an HTTP/2 connection to an origin ended: {error}");
+                tracing::debug!("an HTTP/2 connection to {origin} ended: {error}");
                 return Poll::Ready(());
             }
             Poll::Pending => {}
         }
         if self.vitals.floods() {
             tracing::warn!(
-                "an HTTP/2 origin sent more than `h2_max_idle_frames` frames that carry nothing; \
+                "{origin} sent more than `h2_max_idle_frames` HTTP/2 frames that carry nothing; \
                  its connection is ended"
             );
             return Poll::Ready(());
         }
         let is_active = link.active.get() > 0;
         if let Poll::Ready(dead) = self.liveness.poll(cx, is_active) {
-            tracing::warn!("an HTTP/2 connection to an origin is given up: {dead}");
+            tracing::warn!("an HTTP/2 connection to {origin} is given up: {dead}");
             return Poll::Ready(());
         }
         *link.driver.borrow_mut() = Some(cx.waker().clone());
@@ -310,5 +327,61 @@ impl Driver {
             self.idle.set_after(self.idle_timeout);
         }
         self.idle.poll_expired(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Scheme, TargetTls};
+    use crate::net::testing::run;
+
+    fn origin() -> Origin {
+        let target = Target { scheme: Scheme::H2c, host: "origin.test".into(), port: 80 };
+        Origin::new(0, target, TargetTls::default())
+    }
+
+    async fn dialling(links: &Links, origin: &Origin) -> Dialling {
+        match links.way(origin).await {
+            Way::Dial(dialling) => dialling,
+            Way::Place(_) => panic!("there is no connection"),
+        }
+    }
+
+    /// Whether somebody who asks must wait.
+    async fn waits(links: &Links, origin: &Origin) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        pin!(links.way(origin)).poll(&mut cx).is_pending()
+    }
+
+    #[test]
+    fn who_waited_for_a_dial_that_failed_waits_for_no_other() {
+        run(async {
+            let (links, origin) = (Links::default(), origin());
+            let first = dialling(&links, &origin).await;
+            let waiting = [(); 3].map(|()| {
+                let (links, origin) = (links.clone(), self::origin());
+                spawn_local(async move { dialling(&links, &origin).await })
+            });
+            tokio::task::yield_now().await;
+            first.failed();
+            drop(first);
+            for waiting in waiting {
+                drop(waiting.await.unwrap());
+            }
+            assert!(!waits(&links, &origin).await);
+        });
+    }
+
+    #[test]
+    fn a_dial_that_was_given_up_is_made_by_one_of_those_who_waited() {
+        run(async {
+            let (links, origin) = (Links::default(), origin());
+            let first = dialling(&links, &origin).await;
+            assert!(waits(&links, &origin).await);
+            drop(first);
+            let _second = dialling(&links, &origin).await;
+            assert!(waits(&links, &origin).await);
+        });
     }
 }

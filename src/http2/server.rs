@@ -16,17 +16,17 @@ use http::Request;
 use tokio::task::spawn_local;
 
 use super::halves::{Rx, Sending, Tx};
-use super::heads::{self, HeadLimits};
+use super::heads;
 use super::liveness::Liveness;
 use super::watched::{Vitals, Watched};
 use super::{Chunk, PREFACE, settings};
-use crate::config::Limits;
 use crate::exchange::{ResetCode, Version};
 use crate::http::client::{self, Client};
 use crate::http::context::Here;
 use crate::http::fault::{Fault, Problem};
 use crate::http::road::{self, Incoming, Then};
 use crate::http::{caught, own};
+use crate::http1::head::HeadLimits;
 use crate::net::conn::{Conn, Held};
 use crate::net::deadline::{Deadline, within};
 use crate::net::stream::{LINGER_MAX, Stream};
@@ -56,7 +56,7 @@ struct Driver {
     liveness: Liveness,
     /// Requests that came together.
     batch: Vec<(Request<RecvStream>, SendResponse<Chunk>)>,
-    /// Without streams for too long; once it is leaving, its end.
+    /// Without streams for too long, which is shorter once it is leaving.
     deadline: Deadline,
     phase: Phase,
 }
@@ -66,6 +66,8 @@ enum Phase {
     Serving,
     /// The client has been told that the connection ends; streams that it was promised go on.
     Leaving,
+    /// The client has been told why, and streams are over.
+    Ending,
 }
 
 /// The connection's open exchanges, which hold its permit and its place in the drain.
@@ -177,47 +179,51 @@ impl Driver {
 
     /// Tells the client that the connection ends, if there is a cause. h2 must be polled then.
     fn leave_on_cause(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.phase == Phase::Leaving {
-            return false;
-        }
-        if self.vitals.floods() {
+        if self.phase != Phase::Ending && self.vitals.floods() {
             tracing::warn!(
                 endpoint = self.here.endpoint.name,
                 "an HTTP/2 client sent more than `h2_max_idle_frames` frames that carry nothing; \
                  its connection is ended"
             );
             self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            self.phase = Phase::Ending;
             self.deadline.set_after(LINGER_MAX);
-        } else if self.streams.held.borrow_mut().guard.poll_started(cx).is_ready() {
-            // The drain's own deadline ends it if the client doesn't.
-            self.h2.graceful_shutdown();
-            self.deadline.clear();
-        } else {
-            return false;
+            return true;
         }
-        self.phase = Phase::Leaving;
-        true
+        if self.phase == Phase::Serving
+            && self.streams.held.borrow_mut().guard.poll_started(cx).is_ready()
+        {
+            self.leave();
+            return true;
+        }
+        false
     }
 
-    /// Ready when a connection without streams has been kept for long enough.
+    fn leave(&mut self) {
+        self.h2.graceful_shutdown();
+        self.phase = Phase::Leaving;
+        self.deadline.clear();
+    }
+
+    /// Ready when a connection without streams has been kept for long enough. One that is leaving
+    /// ends by itself, unless its client keeps it from doing so.
     fn poll_idle(&mut self, cx: &mut Context<'_>, has_streams: bool) -> Poll<()> {
-        if self.phase == Phase::Serving {
-            if has_streams {
-                return Poll::Pending;
-            }
-            if self.deadline.at().is_none() {
-                self.deadline.set_after(self.here.limits().idle_timeout);
-            }
+        if has_streams && self.phase != Phase::Ending {
+            return Poll::Pending;
+        }
+        if self.deadline.at().is_none() {
+            self.deadline.set_after(match self.phase {
+                Phase::Serving => self.here.limits().idle_timeout,
+                Phase::Leaving | Phase::Ending => LINGER_MAX,
+            });
         }
         if self.deadline.poll_expired(cx).is_pending() {
             return Poll::Pending;
         }
-        if self.phase == Phase::Leaving {
+        if self.phase != Phase::Serving {
             return Poll::Ready(());
         }
-        self.h2.graceful_shutdown();
-        self.phase = Phase::Leaving;
-        self.deadline.set_after(LINGER_MAX);
+        self.leave();
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -282,14 +288,4 @@ async fn answer_panic(here: &Here, tx: &mut Tx<'_>, asked: &crate::http::answer:
     let problem = Problem::new(Fault::Internal, "a defect in Ouli; its log says more");
     // A client that is gone needs no answer.
     let _ = own::answer_problem(here, &mut client::Tx::H2(tx), asked, &problem).await;
-}
-
-impl From<&Limits> for HeadLimits {
-    fn from(limits: &Limits) -> Self {
-        HeadLimits {
-            bytes_max: limits.max_header_bytes,
-            fields_max: limits.max_headers,
-            target_max: limits.max_header_bytes / 2,
-        }
-    }
 }

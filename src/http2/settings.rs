@@ -12,8 +12,8 @@ fn header_list_bytes(limits: &Limits) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// What h2 takes before it answers a head itself, without a word of why: twice what is announced,
-/// so that a client that misses the limit a little is told so by Ouli.
+/// What h2 announces and takes before it answers a head itself, without a word of why: twice what
+/// Ouli serves, so that a client that misses the limit a little is told so by Ouli.
 fn header_list_bytes_taken(limits: &Limits) -> u32 {
     header_list_bytes(limits).saturating_mul(2)
 }

@@ -112,7 +112,8 @@ impl PartialEq for MessagePrint {
 impl Eq for MessagePrint {}
 
 impl<'a> MessageKey<'a> {
-    /// For the messages of a call with these request fields. `buffer` gives its memory; [`into_buffer`](Self::into_buffer) gives it back.
+    /// For the messages of a call with these request fields. `buffer` gives its memory;
+    /// [`into_buffer`](Self::into_buffer) gives it back.
     pub fn new(
         fields: &Fields,
         method: Method<'a>,

@@ -24,7 +24,7 @@ pub mod permits;
 pub mod rlimit;
 pub mod stream;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod throttle;
 pub mod tls;
 

@@ -17,7 +17,7 @@ pub(super) const LOOPBACK: SocketAddr =
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a test as a worker runs: one thread, tasks that stay on it.
-pub(super) fn run<F: Future>(test: F) -> F::Output {
+pub(crate) fn run<F: Future>(test: F) -> F::Output {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     runtime.unwrap().block_on(async { timeout(PATIENCE, test).await.expect("a test hung") })
 }

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::gate::Gate;
 use super::lane::{Kept, Lane, refused};
 use super::origin::{Answering, Broken, Outlet};
-use super::tape_gone;
 use super::upload::Upload;
+use super::{outgoing, tape_gone};
 use crate::config::Scheme;
 use crate::exchange::{End, Fields, RequestHead, ResponseHead};
 use crate::http::client::{Client, Rx};
@@ -59,6 +59,7 @@ impl Buffers {
 /// What both halves of one forwarded exchange share.
 pub(super) struct Flow<'a> {
     pub(super) request: &'a Request<'a>,
+    head: outgoing::Head<'a>,
     pub(super) recording: RefCell<Recording>,
     /// Whether a byte of the request has been handed to the kernel for an origin.
     pub(super) wrote: Cell<bool>,
@@ -95,9 +96,15 @@ enum NotSent {
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(request: &'a Request<'a>, recording: Recording, gate: Gate) -> Self {
+    pub(super) fn new(
+        request: &'a Request<'a>,
+        head: outgoing::Head<'a>,
+        recording: Recording,
+        gate: Gate,
+    ) -> Self {
         Flow {
             request,
+            head,
             recording: RefCell::new(recording),
             wrote: Cell::new(false),
             request_bytes_kept: Cell::new(0),
@@ -131,6 +138,8 @@ impl<'a> Flow<'a> {
         drop(lane);
         self.request.here.worker.counters.retries.add(1);
         let mut lane = Lane::open(self.request, &mut client.rx, Kept::WontDo).await?;
+        // Another version may be spoken there, which says otherwise where the body ends.
+        self.head.write(&mut buffers.sent, lane.version());
         match self.exchange(&mut lane, buffers, client, upload).await? {
             Tried::Answered(outcome) => Ok(self.done(lane, outcome)),
             Tried::Dead(broken) => Err(self.broke_off(&broken)),
@@ -187,6 +196,7 @@ impl<'a> Flow<'a> {
         upload: &mut Upload,
     ) -> Result<Tried, Stop> {
         self.request_done.set(false);
+        self.origin_due.set(None);
         self.expect_head();
         let Buffers { sent, read, write, response } = buffers;
         match lane {
@@ -260,17 +270,18 @@ impl<'a> Flow<'a> {
             }
         };
         if matches!(ended, Ok(Tried::Answered(_))) && !self.request_kept.get() {
-            self.keep_rest(rx).await?;
+            self.keep_rest(rx, upload).await?;
         }
         ended
     }
 
     /// The answer is over before its request: what is left of that is kept as far as its client
     /// sends it soon, so that the request is known by all of its body.
-    async fn keep_rest(&self, rx: &mut Rx<'_, '_>) -> Result<(), Stop> {
+    async fn keep_rest(&self, rx: &mut Rx<'_, '_>, upload: &mut Upload) -> Result<(), Stop> {
         if self.request.is_call() || !self.gate.is_open() {
             return Ok(());
         }
+        self.keep_ahead(upload)?;
         let mut left = LINGER_BYTES_MAX;
         let until = Instant::now() + LINGER_MAX;
         while left > 0 {
@@ -280,8 +291,7 @@ impl<'a> Flow<'a> {
                 break;
             };
             left = left.saturating_sub(bytes.len());
-            let kept = self.recording.borrow_mut().request_data(self.request.elapsed(), bytes);
-            kept.map_err(|error| self.disk_failed(error))?;
+            self.keep_request(bytes)?;
         }
         Ok(())
     }

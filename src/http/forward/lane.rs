@@ -34,7 +34,7 @@ impl Lane {
     pub(super) fn is_fresh(&self) -> bool {
         match self {
             Lane::H1(connection) => connection.is_fresh(),
-            Lane::H2(place) => place.is_fresh(),
+            Lane::H2(place) => place.is_fresh,
         }
     }
 
@@ -69,7 +69,7 @@ async fn open(request: &Request<'_>) -> Result<Lane, Problem> {
     match here.worker.links.way(&here.origin).await {
         Way::Place(place) => Ok(Lane::H2(place)),
         Way::Dial(dialling) => {
-            let connection = dial(request).await?;
+            let connection = dial(request).await.inspect_err(|_| dialling.failed())?;
             by_protocol(request, connection, dialling).await
         }
     }
@@ -83,7 +83,7 @@ async fn by_protocol(
     let here = request.here;
     let target = &here.endpoint.target;
     if target.scheme != Scheme::H2c && connection.stream.protocol() != Some(Protocol::Http2) {
-        dialling.is_http1();
+        dialling.chose_http1();
         return Ok(Lane::H1(connection));
     }
     let begun = dialling.begin(connection.stream, here.limits()).await;

@@ -25,7 +25,7 @@ use crate::record::{self, Recorder, Recording};
 use flow::{Buffers, Flow};
 use gate::Gate;
 use lane::{Kept, Lane};
-use outgoing::{Destination, Expectation};
+use outgoing::Expectation;
 pub(super) use spool::Spool;
 pub(super) use upload::Upload;
 
@@ -40,21 +40,21 @@ pub(super) async fn forward(
     let recorder = claimed_recorder(request)?;
     let waits = !upload.has_begun() && client.waits_for_continue(request.head);
     let lane = Lane::open(request, &mut client.rx, Kept::WillDo).await?;
-    let Request { head, framing, .. } = *request;
+    let Request { head: asked, framing, .. } = *request;
     // A client that has sent its body, or is too old to mean it, waits for nothing.
-    let expectation = match upload.has_begun() || head.version == Version::Http10 {
+    let expectation = match upload.has_begun() || asked.version == Version::Http10 {
         true => Expectation::Dropped,
         false => Expectation::Passed,
     };
     let authority = &request.here.authority_of_origin;
-    let to = Destination { path, authority, version: lane.version() };
-    outgoing::write(&mut arena.sent, head, &to, framing, expectation);
+    let head = outgoing::Head { asked, path, authority, framing, expectation };
+    head.write(&mut arena.sent, lane.version());
     let mut recording = begin(request, recorder, &arena.sent, std::mem::take(&mut arena.tape));
     if let Framing::Length(length) = framing {
         recording.expect_request_bytes(length);
     }
     let mut buffers = Buffers::take(arena);
-    let flow = Flow::new(request, recording, Gate::new(!waits));
+    let flow = Flow::new(request, head, recording, Gate::new(!waits));
     let ended = flow.run(lane, &mut buffers, client, &mut upload).await;
     client.deadline.clear();
     buffers.give_back(arena);

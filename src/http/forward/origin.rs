@@ -86,7 +86,10 @@ impl Outlet<'_> {
     /// Sends bytes of the body, with whatever waits before them.
     pub(super) async fn data(&mut self, bytes: &[u8], wrote: &Cell<bool>) -> Result<(), Gone> {
         match self {
-            Outlet::H1 { writer, out, framing } if *framing == Framing::Chunked => {
+            // An empty chunk would end the body.
+            Outlet::H1 { writer, out, framing }
+                if *framing == Framing::Chunked && !bytes.is_empty() =>
+            {
                 writer::chunk_head(out, bytes.len());
                 let sent = send(writer, out, bytes, wrote).await;
                 writer::chunk_end(out);

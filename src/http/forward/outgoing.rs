@@ -13,62 +13,62 @@ pub(super) enum Expectation {
     Dropped,
 }
 
-/// Where a head goes.
+/// What the origin's head is made of.
 #[derive(Clone, Copy)]
-pub(super) struct Destination<'a> {
+pub(super) struct Head<'a> {
+    /// The client's.
+    pub(super) asked: &'a RequestHead,
     pub(super) path: &'a str,
+    /// The origin's.
     pub(super) authority: &'a str,
-    /// What the origin speaks.
-    pub(super) version: Version,
+    pub(super) framing: Framing,
+    pub(super) expectation: Expectation,
 }
 
-/// The head that the origin gets: hop-by-hop fields and the session's gone, `Host` the origin's,
-/// framing rebuilt where it stood. HTTP/2 has the host in `:authority`, which stands as the field
-/// `host` here, and says nothing of framing but a length.
-pub(super) fn write(
-    out: &mut RequestHead,
-    head: &RequestHead,
-    to: &Destination<'_>,
-    framing: Framing,
-    expectation: Expectation,
-) {
-    out.method.clear();
-    out.method.push_str(&head.method);
-    out.target.clear();
-    out.target.push_str(to.path);
-    out.version = to.version;
-    out.fields.clear();
-    if !head.fields.contains("host") {
-        out.fields.push("host", to.authority);
-    }
-    let chunked = framing == Framing::Chunked && to.version != Version::Http2;
-    let mut is_framed = !chunked;
-    let named = hop::Named::by(&head.fields);
-    for field in head.fields.iter() {
-        if field.is("host") {
-            out.fields.push(field.name, to.authority);
-        } else if field.is("content-length") {
-            if let Framing::Length(length) = framing {
-                out.fields.push(field.name, itoa::Buffer::new().format(length));
-            }
-        } else if field.is("transfer-encoding") {
-            if chunked {
-                out.fields.push(field.name, "chunked");
-                is_framed = true;
-            }
-        } else if !is_dropped(&field, expectation) && !hop::stops(&field, &named) {
-            out.fields.push(field.name, field.value);
+impl Head<'_> {
+    /// Writes it for an origin that speaks this version: hop-by-hop fields and the session's gone,
+    /// `Host` the origin's, framing rebuilt where it stood. HTTP/2 has the host in `:authority`,
+    /// which stands as the field `host` here, and says nothing of framing but a length.
+    pub(super) fn write(&self, out: &mut RequestHead, version: Version) {
+        let Head { asked, path, authority, framing, expectation } = *self;
+        out.method.clear();
+        out.method.push_str(&asked.method);
+        out.target.clear();
+        out.target.push_str(path);
+        out.version = version;
+        out.fields.clear();
+        if !asked.fields.contains("host") {
+            out.fields.push("host", authority);
         }
-    }
-    if !is_framed {
-        // From an HTTP/2 client, whose bodies just end.
-        out.fields.push("transfer-encoding", "chunked");
-    }
-    if hop::takes_trailers(&head.fields) {
-        // TE is good for one hop, so it is named as such (RFC 9110 section 10.1.4).
-        out.fields.push("te", "trailers");
-        if to.version != Version::Http2 {
-            out.fields.push("connection", "te");
+        let chunked = framing == Framing::Chunked && version != Version::Http2;
+        let mut is_framed = !chunked;
+        let named = hop::Named::by(&asked.fields);
+        for field in asked.fields.iter() {
+            if field.is("host") {
+                out.fields.push(field.name, authority);
+            } else if field.is("content-length") {
+                if let Framing::Length(length) = framing {
+                    out.fields.push(field.name, itoa::Buffer::new().format(length));
+                }
+            } else if field.is("transfer-encoding") {
+                if chunked {
+                    out.fields.push(field.name, "chunked");
+                    is_framed = true;
+                }
+            } else if !is_dropped(&field, expectation) && !hop::stops(&field, &named) {
+                out.fields.push(field.name, field.value);
+            }
+        }
+        if !is_framed {
+            // From an HTTP/2 client, whose bodies just end.
+            out.fields.push("transfer-encoding", "chunked");
+        }
+        if hop::takes_trailers(&asked.fields) {
+            // TE is good for one hop, so it is named as such (RFC 9110 section 10.1.4).
+            out.fields.push("te", "trailers");
+            if version != Version::Http2 {
+                out.fields.push("connection", "te");
+            }
         }
     }
 }
@@ -94,7 +94,7 @@ mod tests {
         framing: Framing,
         expectation: Expectation,
     ) -> String {
-        let head = RequestHead {
+        let asked = &RequestHead {
             method: "POST".into(),
             target: "http://other.form/ignored".into(),
             version: Version::Http10,
@@ -102,8 +102,8 @@ mod tests {
         };
         let mut out = RequestHead::default();
         out.fields.push("left", "over");
-        let to = Destination { path: "/a?b", authority: "origin:81", version };
-        write(&mut out, &head, &to, framing, expectation);
+        let head = Head { asked, path: "/a?b", authority: "origin:81", framing, expectation };
+        head.write(&mut out, version);
         let lines = out.fields.iter().map(|field| format!("{field:?}\n"));
         format!(
             "{} {} {}\n{}",

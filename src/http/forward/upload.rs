@@ -86,15 +86,13 @@ impl Flow<'_> {
             tokio::select! {
                 biased;
                 () = self.gate.passed() => {}
-                () = rx.left() => return Err(UploadEnd::Client(Stop::Left)),
+                () = rx.left() => return Err(Stop::Left.into()),
             }
         } else if self.request.framing != Framing::None && !upload.has_begun() && !rx.has_input() {
             outlet.flush(&self.wrote).await?;
         }
         self.send_ahead(outlet, &mut upload.ahead).await?;
-        while let Some(bytes) =
-            rx.body().await.map_err(|unread| UploadEnd::Client(unread.into()))?
-        {
+        while let Some(bytes) = rx.body().await.map_err(Stop::from)? {
             match outlet {
                 Outlet::H1 { .. } => upload.forget(),
                 Outlet::H2(_) => upload.remember(bytes),
@@ -113,9 +111,7 @@ impl Flow<'_> {
         let mut offset = 0;
         let mut buffer = vec![0; spool::MEMORY_MAX.min(ahead.len() as usize)];
         while offset < ahead.len() {
-            let count = ahead
-                .read_at(offset, &mut buffer)
-                .map_err(|error| UploadEnd::Client(tape_gone(error).into()))?;
+            let count = read_ahead(ahead, offset, &mut buffer)?;
             let bytes = &buffer[..count];
             offset += count as u64;
             // A try before this one may have kept it.
@@ -127,11 +123,24 @@ impl Flow<'_> {
         Ok(())
     }
 
+    /// Puts on the tape what was taken from the client and not sent, because the answer was over
+    /// before.
+    pub(super) fn keep_ahead(&self, upload: &mut Upload) -> Result<(), Stop> {
+        let ahead = &mut upload.ahead;
+        let mut buffer = Vec::new();
+        while self.request_bytes_kept.get() < ahead.len() {
+            buffer.resize(spool::MEMORY_MAX, 0);
+            let count = read_ahead(ahead, self.request_bytes_kept.get(), &mut buffer)?;
+            self.keep_request(&buffer[..count])?;
+        }
+        Ok(())
+    }
+
     /// Puts bytes of the body on the tape.
-    fn keep_request(&self, bytes: &[u8]) -> Result<(), UploadEnd> {
+    pub(super) fn keep_request(&self, bytes: &[u8]) -> Result<(), Stop> {
         let at = self.request.elapsed();
         let kept = self.recording.borrow_mut().request_data(at, bytes);
-        kept.map_err(|error| UploadEnd::Client(self.disk_failed(error)))?;
+        kept.map_err(|error| self.disk_failed(error))?;
         self.request_bytes_kept.set(self.request_bytes_kept.get() + bytes.len() as u64);
         Ok(())
     }
@@ -147,7 +156,7 @@ impl Flow<'_> {
         outlet: &mut Outlet<'_>,
         trailers: &Fields,
     ) -> Result<(), UploadEnd> {
-        self.keep_request_end(trailers).map_err(UploadEnd::Client)?;
+        self.keep_request_end(trailers)?;
         outlet.finish(trailers, &self.wrote).await?;
         self.request_done.set(true);
         self.expect_head();
@@ -175,10 +184,21 @@ impl Flow<'_> {
     }
 }
 
+/// Reads bytes of the body that were set aside.
+fn read_ahead(ahead: &mut Spool, offset: u64, buffer: &mut [u8]) -> Result<usize, Stop> {
+    ahead.read_at(offset, buffer).map_err(|error| tape_gone(error).into())
+}
+
 /// Why an upload goes no further.
 enum UploadEnd {
     OriginGone,
     Client(Stop),
+}
+
+impl From<Stop> for UploadEnd {
+    fn from(stop: Stop) -> Self {
+        UploadEnd::Client(stop)
+    }
 }
 
 impl From<Gone> for UploadEnd {

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
 use super::send::{self, pause};
-use super::{prepare, stored};
+use super::{miss, prepared, stored};
 use crate::config::Pace;
 use crate::exchange::{Compression, Message, Payload, Response};
 use crate::grpc::{self, Event, Splitter};
@@ -20,6 +20,7 @@ use crate::http::forward::Spool;
 use crate::http::line::Source;
 use crate::http::road::{Outcome, Request, Stop, Then};
 use crate::matching::{MessageKey, MessagePrint};
+use crate::replay::answer::Content;
 use crate::replay::call::{Awaited, Call, CallMiss, Due, Next, Part};
 use crate::replay::{Recorded, pace};
 
@@ -107,6 +108,7 @@ impl<'a> Replaying<'a> {
         &mut self,
         client: &mut Client<'_, '_>,
     ) -> Result<Replayed, Stop> {
+        client.invite(self.request.head).await?;
         loop {
             let next = match self.call.proceed() {
                 Next::Choose(_) => self.choose(client).await?,
@@ -216,7 +218,7 @@ impl<'a> Replaying<'a> {
         let Client { rx, tx, .. } = client;
         pause(pace::wait(self.pace(), before, at), rx, tx).await?;
         match part {
-            Part::Head(response) => self.send_head(response, client)?,
+            Part::Head(response) => self.send_head(recorded, response, client)?,
             Part::Message(message) => self.send_message(recorded, message, client).await?,
             Part::Body(response) => self.send_body(recorded, response, client).await?,
             Part::End(response) => return self.send_end(response, client).await.map(Some),
@@ -228,7 +230,15 @@ impl<'a> Replaying<'a> {
         self.request.here.shared().pace
     }
 
-    fn send_head(&mut self, response: &Response, client: &mut Client<'_, '_>) -> Result<(), Stop> {
+    fn send_head(
+        &mut self,
+        recorded: &Recorded,
+        response: &Response,
+        client: &mut Client<'_, '_>,
+    ) -> Result<(), Stop> {
+        if let Content::Unusable(why) = &prepared(recorded).content {
+            return Err(miss::unusable(self.request, why));
+        }
         let (here, asked) = (self.request.here, self.request.asked());
         let tx = &mut client.tx;
         for interim in &response.interim {
@@ -281,9 +291,8 @@ impl<'a> Replaying<'a> {
         response: &Response,
         client: &mut Client<'_, '_>,
     ) -> Result<(), Stop> {
-        let answer = recorded.answer.get_or_init(|| prepare::prepare(&recorded.exchange));
         let Client { rx, tx, .. } = client;
-        send::send_body(self.request, response, answer, rx, tx).await
+        send::send_body(self.request, response, prepared(recorded), rx, tx).await
     }
 
     async fn send_end(

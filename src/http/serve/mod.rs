@@ -131,7 +131,7 @@ pub(super) async fn answer_with(
     recorded: &Recorded,
     client: &mut Client<'_, '_>,
 ) -> Result<Outcome, Stop> {
-    let answer = recorded.answer.get_or_init(|| prepare::prepare(&recorded.exchange));
+    let answer = prepared(recorded);
     let status = recorded.exchange.response.head.status;
     // The body of a request that is answered early is never asked for.
     let asked = request.asked().kept_if(client.rx.is_ended());
@@ -140,6 +140,11 @@ pub(super) async fn answer_with(
         None => send::send(request, asked, &recorded.exchange.response, answer, client).await?,
     };
     Ok(Outcome { source: Source::Hit, status, then })
+}
+
+/// The recorded answer ready to be sent, made so by whoever is first to ask.
+fn prepared(recorded: &Recorded) -> &Answer {
+    recorded.answer.get_or_init(|| prepare::prepare(&recorded.exchange))
 }
 
 /// Sends an answer that is built ahead, where it is one and asked for as usual.

@@ -1,6 +1,6 @@
 //! Large messages, compressed messages, and many of them.
 
-use super::{endpoints, record, replay};
+use super::{endpoints, record, replay, replay_of};
 use crate::support::grpc::{GrpcClient, GrpcOrigin, Note};
 use crate::support::*;
 
@@ -82,6 +82,25 @@ fn a_long_stream_of_small_messages_replays_in_order() {
     let replay = replay(&origin, &recorder);
     assert!(call(&replay) == recorded, "the replay differs");
     replay.terminate().expect_code(0);
+}
+
+#[test]
+fn an_answer_that_was_too_large_to_be_kept_is_a_miss_that_says_so() {
+    let origin = GrpcOrigin::h2c();
+    let recorder = record(&origin);
+    let call =
+        |ouli: &Ouli| GrpcClient::through(ouli, Protocol::H2c).call("Say", &[Note::new("hello")]);
+    assert_eq!(call(&recorder).code, 0);
+    recorder.terminate().expect_code(0);
+    recorder.recordings().edit("default", |text| {
+        let mut cassette: serde_json::Value = serde_json::from_str(&text).unwrap();
+        cassette["exchanges"][0]["response"]["body"] =
+            serde_json::json!({ "omitted": { "sha256": "0".repeat(64), "bytes": 300_000_000 } });
+        cassette.to_string()
+    });
+    let missed = call(&replay_of(&origin, &recorder.recordings()));
+    assert_eq!(missed.code, 12, "{missed:?}");
+    assert!(missed.message.contains("300000000 bytes"), "{missed:?}");
 }
 
 #[test]

@@ -105,6 +105,21 @@ fn idle_connections_end_at_once() {
     assert_eq!(silent.wait_end(), Ending::Cut);
 }
 
+/// A GOAWAY's last stream is only told once a ping that goes with it comes back.
+#[test]
+fn a_client_that_confirms_no_goaway_is_closed_all_the_same() {
+    let origin = Origin::h2c().route("/", |_| "x");
+    let ouli = Ouli::record(&origin).limits("idle_timeout = \"200ms\"").start();
+    let mut frames = Frames::connect(ouli.address(), &[]);
+    frames.ignore_pings();
+    frames.until(GOAWAY);
+    // What it sends all the same is served.
+    frames.send(&Frame::request(1, END_STREAM, "GET", "/"));
+    frames.until(HEADERS);
+    let (_, ending) = frames.read_to_end();
+    assert!(matches!(ending, Ending::Cut | Ending::Reset), "{ending:?}");
+}
+
 #[test]
 fn the_deadline_cuts_streams_and_the_summary_counts_them() {
     let gate = Gate::new();

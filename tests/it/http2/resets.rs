@@ -170,6 +170,25 @@ fn an_answer_that_wants_no_more_of_the_request_is_whole() {
     }
 }
 
+/// What was read of the request before it went out counts, sent or not: it is its match key.
+#[test]
+fn a_request_that_was_answered_early_is_recorded_with_all_of_its_body() {
+    let origin = FrameOrigin::new(&[], |talk| {
+        while let Some(stream) = talk.request() {
+            talk.answer(stream, "enough");
+        }
+    });
+    let body = vec![7; 300_000];
+    for command in ["auto", "record"] {
+        let ouli = Ouli::command(command).origin(origin.url()).start();
+        let ask = Ask::post("/", body.clone());
+        assert_eq!(ouli.client().try_ask(&ask).unwrap().text(), "enough", "{command}");
+        ouli.terminate().expect_code(0);
+        let replay = Ouli::replay(ouli.recordings()).start();
+        assert_eq!(replay.client().ask(&ask).text(), "enough", "{command}");
+    }
+}
+
 #[test]
 fn a_request_that_its_client_breaks_off_is_not_whole_at_the_origin() {
     let (seen, cut) = (Gate::new(), Gate::new());

@@ -1,5 +1,6 @@
 //! Many streams on one connection, and none that holds up another.
 
+use crate::support::frames::{DATA, END_STREAM, Frame, Frames};
 use crate::support::*;
 
 fn fill(len: usize) -> Vec<u8> {
@@ -142,4 +143,27 @@ fn a_client_may_open_as_many_streams_as_it_was_told() {
     gate.open_for_all();
     open.iter_mut().for_each(|stream| assert_eq!(stream.receive().unwrap().text(), "x"));
     assert_eq!(origin.requests().len(), 6);
+}
+
+/// An empty chunk is what ends a body of HTTP/1.1, so there must be one and no more.
+#[test]
+fn a_body_whose_end_comes_with_nothing_ends_once() {
+    for origin in [Origin::http1(), Origin::h2c()] {
+        let origin = origin.route("/", |n| n.to_string());
+        let ouli = Ouli::record(&origin).config("workers = 1\n").start();
+        let mut frames = Frames::connect(ouli.address(), &[]);
+        for (stream, body) in [(1, ""), (3, "rest"), (5, "")] {
+            let request = [
+                Frame::request(stream, 0, "POST", "/"),
+                Frame::new(DATA, 0, stream, body),
+                Frame::new(DATA, END_STREAM, stream, []),
+            ];
+            frames.write(&request.iter().flat_map(Frame::to_bytes).collect::<Vec<u8>>());
+            let answer = frames.until(DATA);
+            let nth = stream.div_ceil(2).to_string();
+            assert_eq!(String::from_utf8_lossy(&answer.payload), nth, "stream {stream}");
+        }
+        let bodies: Vec<_> = origin.requests().into_iter().map(|request| request.body).collect();
+        assert_eq!(bodies, [&b""[..], b"rest", b""]);
+    }
 }

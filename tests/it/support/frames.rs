@@ -131,6 +131,7 @@ fn integer(out: &mut Vec<u8>, value: usize) {
 /// acknowledged while it is read.
 pub struct Frames {
     wire: Wire,
+    pongs: bool,
 }
 
 impl Frames {
@@ -138,7 +139,7 @@ impl Frames {
     #[track_caller]
     pub fn connect(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
         let socket = Peer::new(address).dial().unwrap();
-        let mut frames = Frames { wire: Wire::new(socket) };
+        let mut frames = Frames { wire: Wire::new(socket), pongs: true };
         frames.write(PREFACE);
         frames.send(&Frame::settings(settings));
         frames
@@ -151,6 +152,11 @@ impl Frames {
 
     pub fn write(&mut self, bytes: &[u8]) -> bool {
         self.wire.stream.write_all(bytes).is_ok()
+    }
+
+    /// From here on pings are read like any other frame.
+    pub fn ignore_pings(&mut self) {
+        self.pongs = false;
     }
 
     pub fn set_patience(&mut self, patience: Duration) {
@@ -173,7 +179,7 @@ impl Frames {
         if frame.kind == SETTINGS && frame.flags & ACK == 0 {
             self.send(&Frame::new(SETTINGS, ACK, 0, []));
         }
-        if frame.kind == PING && frame.flags & ACK == 0 {
+        if self.pongs && frame.kind == PING && frame.flags & ACK == 0 {
             self.send(&Frame::new(PING, ACK, 0, frame.payload.clone()));
         }
         Ok(frame)
@@ -236,7 +242,7 @@ impl FrameOrigin {
                 noted.lock().unwrap().push(Vec::new());
                 let (script, seen, settings) = (script.clone(), noted.clone(), settings.clone());
                 thread::spawn(move || {
-                    let mut frames = Frames { wire: Wire::new(stream) };
+                    let mut frames = Frames { wire: Wire::new(stream), pongs: true };
                     if frames.wire.exactly(PREFACE.len()).is_err() {
                         return; // somebody looked whether the port is open
                     }
