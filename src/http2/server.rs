@@ -189,7 +189,7 @@ impl Driver {
             self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             self.deadline.set_after(LINGER_MAX);
         } else if self.streams.held.borrow_mut().guard.poll_started(cx).is_ready() {
-            // The drain's own deadline ends it if the client doesn't.
+            // As long as it has streams the drain's own deadline ends it if the client doesn't.
             self.h2.graceful_shutdown();
             self.deadline.clear();
         } else {
@@ -201,13 +201,16 @@ impl Driver {
 
     /// Ready when a connection without streams has been kept for long enough.
     fn poll_idle(&mut self, cx: &mut Context<'_>, has_streams: bool) -> Poll<()> {
-        if self.phase == Phase::Serving {
-            if has_streams {
-                return Poll::Pending;
-            }
-            if self.deadline.at().is_none() {
-                self.deadline.set_after(self.here.limits().idle_timeout);
-            }
+        if !has_streams && self.deadline.at().is_none() {
+            self.deadline.set_after(match self.phase {
+                Phase::Serving => self.here.limits().idle_timeout,
+                // Who asked just before it was told has this long for its request to come, and who
+                // answers nothing doesn't hold up the drain.
+                Phase::Leaving => LINGER_MAX,
+            });
+        }
+        if self.phase == Phase::Serving && has_streams {
+            return Poll::Pending;
         }
         if self.deadline.poll_expired(cx).is_pending() {
             return Poll::Pending;
