@@ -36,6 +36,17 @@ pub enum BodyError {
 
 type Result<T> = std::result::Result<T, BodyError>;
 
+/// Opens a body's file. A pipe or a device is none: it may never begin, or never end.
+///
+/// # Errors
+/// Also where it is there and isn't a file.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    match fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file")),
+    }
+}
+
 /// The bodies of one recording directory.
 #[derive(Clone, Debug)]
 pub struct Bodies {
@@ -59,7 +70,7 @@ impl Bodies {
     /// `Missing` and `WrongLength` before any byte is read; the content isn't checked.
     pub fn open(&self, digest: Digest, len: u64) -> Result<File> {
         let path = self.path_of(digest);
-        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let opened = open_file(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
         let (found, file) = opened.map_err(|source| read_error(&path, source))?;
         match found == len {
             true => Ok(file),
@@ -287,6 +298,21 @@ mod tests {
     fn names(bodies: &Bodies) -> Vec<String> {
         let entries = fs::read_dir(&bodies.dir).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let bodies = Bodies::new(dir.path());
+        let digest = bodies.store(b"body").unwrap();
+        let path = bodies.path_of(digest);
+        fs::remove_file(&path).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(matches!(bodies.verify(digest, 4), Err(BodyError::Read { .. })));
+        // And a body that is stored takes its place.
+        bodies.store(b"body").unwrap();
+        assert_eq!(bodies.read(digest, 4).unwrap(), b"body");
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod style;
 mod time;
 mod write;
 
-pub use bodies::{Bodies, BodyError};
+pub use bodies::{Bodies, BodyError, open_file};
 pub use call::keep_message;
 pub use fault::{Finding, Place, ReadError};
 pub use read::{check, read, read_bytes, read_endpoints};

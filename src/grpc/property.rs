@@ -39,10 +39,16 @@ pub(super) fn split(pieces: &[&[u8]]) -> Split {
                 Event::Began { compressed, len } => split.begun = Some((compressed, len, vec![])),
                 Event::Data(range) => {
                     assert!(!range.is_empty());
-                    split.begun.as_mut().unwrap().2.extend_from_slice(&piece[range]);
+                    split
+                        .begun
+                        .as_mut()
+                        .expect("a message that began")
+                        .2
+                        .extend_from_slice(&piece[range]);
                 }
                 Event::Ended => {
-                    let (compressed, len, bytes) = split.begun.take().unwrap();
+                    let (compressed, len, bytes) =
+                        split.begun.take().expect("a message that began");
                     assert_eq!(bytes.len(), len as usize);
                     split.messages.push((compressed, bytes));
                 }

@@ -88,7 +88,7 @@ pub(crate) fn set() -> FileDescriptorSet {
 }
 
 pub(crate) fn descriptors() -> Arc<Descriptors> {
-    Arc::new(Descriptors::parse(set().encode_to_vec().into()).unwrap())
+    Arc::new(Descriptors::parse(set().encode_to_vec().into()).expect("a sound set"))
 }
 
 fn field(name: &str, number: i32, kind: Type) -> FieldDescriptorProto {

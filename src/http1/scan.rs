@@ -172,6 +172,17 @@ impl HeadScanner {
     }
 }
 
+/// Whether what was refused for its request line isn't HTTP at all: its first line has three words or more and no
+/// slash, so neither a target nor a version. An answer would mean nothing to who speaks so; a
+/// peer that tries HTTP/2 with a broken preface would take it for frames.
+pub(super) fn is_foreign(refused: &[u8]) -> bool {
+    let line = refused.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+    line.is_some_and(|line| {
+        let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        !line.contains(&b'/') && words.count() >= 3
+    })
+}
+
 fn fresh(buffer: &[u8], seen: usize) -> &[u8] {
     buffer.get(seen..).unwrap_or_default()
 }
@@ -187,4 +198,25 @@ fn check_request_line(line: &[u8], at: usize, limits: &HeadLimits) -> Result<(),
         return Ok(());
     }
     diagnose::request_line(line, at, limits).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_without_a_slash_are_foreign() {
+        for foreign in [
+            "INVALID CONNECTION PREFACE\r\n\r\n",
+            "\r\nEHLO mail example\r\n",
+            "A  B C\r\nx: /\r\n",
+        ] {
+            assert!(is_foreign(foreign.as_bytes()), "{foreign:?}");
+        }
+        let others =
+            ["GET / http/1.1\r\n", "GET /a b\r\n", "GET x HTTP/1.1\r\n", "A B\r\n", "A\r\n", ""];
+        for other in others {
+            assert!(!is_foreign(other.as_bytes()), "{other:?}");
+        }
+    }
 }

@@ -9,11 +9,13 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use super::Refusal;
 use super::framing::{self, Framing};
 use super::halves::{Rx, Tx, Unsent};
 use super::head::{self, HeadLimits, HeadScanner, Role};
 use super::input::{FIRST_READ, Input};
 use super::receiver::Receiver;
+use super::scan;
 use crate::config::Limits;
 use crate::exchange::Version;
 use crate::grpc;
@@ -30,8 +32,11 @@ use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
 
 /// Serves the connection until either side ends it. `arena` holds its first bytes.
 pub async fn serve(mut conn: Conn, here: Rc<Here>, mut arena: Lease, mut deadline: Deadline) {
+    let mut turn = Turn::First;
     loop {
-        match burst(&mut conn, &here, &mut arena, &mut deadline).await {
+        let ended = burst(&mut conn, &here, &mut arena, &mut deadline, turn).await;
+        turn = Turn::Later;
+        match ended {
             ControlFlow::Continue(()) => {}
             ControlFlow::Break(Close::Now) => return,
             ControlFlow::Break(Close::Lingering) => {
@@ -54,6 +59,13 @@ pub async fn serve(mut conn: Conn, here: Rc<Here>, mut arena: Lease, mut deadlin
     }
 }
 
+/// Which request of its connection stands next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    First,
+    Later,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Close {
     Now,
@@ -68,6 +80,7 @@ async fn burst(
     here: &Here,
     arena: &mut Arena,
     deadline: &mut Deadline,
+    turn: Turn,
 ) -> ControlFlow<Close> {
     let limits = here.limits();
     let (reader, writer) = conn.stream.split();
@@ -75,6 +88,7 @@ async fn burst(
     let mut burst = Burst {
         here,
         head_limits: HeadLimits::from(limits),
+        turn,
         rx: Rx::new(reader, input, limits.buffer_size, limits.stall_timeout),
         tx: Tx::new(writer, std::mem::take(&mut arena.write), limits.stall_timeout),
     };
@@ -88,6 +102,7 @@ async fn burst(
 struct Burst<'c> {
     here: &'c Here,
     head_limits: HeadLimits,
+    turn: Turn,
     rx: Rx<'c>,
     tx: Tx<'c>,
 }
@@ -99,6 +114,10 @@ impl Burst<'_> {
                 Head::Whole(bytes) => bytes,
                 Head::Gone => return ControlFlow::Break(Close::Now),
                 Head::Refused(problem) => return ControlFlow::Break(self.refuse(problem).await),
+                Head::Foreign => {
+                    tracing::debug!("a connection begins with what is no HTTP; it is closed");
+                    return ControlFlow::Break(Close::Lingering);
+                }
             };
             let input = &mut self.rx.receiver.input;
             let parsed = head::parse_request(
@@ -114,6 +133,7 @@ impl Burst<'_> {
                 }
             };
             input.consume(head_bytes);
+            self.turn = Turn::Later;
             self.rx.receiver.expect_body(framing, &self.head_limits);
             self.tx.reset();
             if !self.exchange(arena, deadline, framing).await {
@@ -136,6 +156,7 @@ impl Burst<'_> {
             match scanner.scan(self.rx.receiver.input.data(), &self.head_limits) {
                 Ok(Some(bytes)) => return Head::Whole(bytes),
                 Ok(None) => {}
+                Err(Refusal::BadRequestLine) if self.is_foreign() => return Head::Foreign,
                 Err(refusal) => return Head::Refused(Problem::from(&refusal)),
             }
             if !is_timed {
@@ -151,6 +172,11 @@ impl Burst<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the refused input isn't HTTP. After a request nobody changes the protocol.
+    fn is_foreign(&self) -> bool {
+        self.turn == Turn::First && scan::is_foreign(self.rx.receiver.input.data())
     }
 
     /// Sends one request down the road. False when the connection can't be kept.
@@ -210,6 +236,8 @@ enum Head {
     Whole(usize),
     Gone,
     Refused(Problem),
+    /// What came is no HTTP, and gets no answer.
+    Foreign,
 }
 
 enum Read {

@@ -10,6 +10,7 @@ use http::{Method, Request, StatusCode, Uri, uri};
 
 use crate::exchange::{Field, Fields, RequestHead, ResponseHead, Version};
 use crate::http1::framing::Framing;
+use crate::http1::grammar;
 use crate::http1::head::HeadLimits;
 
 /// Why a request head is not served.
@@ -26,6 +27,8 @@ pub enum Refused {
     HostDisagrees,
     #[error("there are several `host` fields (RFC 9110 section 7.2)")]
     SeveralHosts,
+    #[error("the host is no host, perhaps with a port (RFC 9113 section 8.3.1)")]
+    BadHost,
 }
 
 /// Takes a request's head over into `out`, which is cleared.
@@ -91,7 +94,11 @@ fn one_host<'p>(
         (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => {
             Err(Refused::HostDisagrees)
         }
-        (authority, host) => Ok(authority.or(host)),
+        // As in HTTP/1.1. RFC 9113 section 8.3.1 rules out a user in it as well.
+        (authority, host) => match authority.or(host) {
+            Some(host) if !grammar::is_host(host) => Err(Refused::BadHost),
+            host => Ok(host),
+        },
     }
 }
 
@@ -235,6 +242,8 @@ mod tests {
         assert_eq!(read("/p", &[("host", "h")]).unwrap(), "POST /p\nhost: h\n");
         assert_eq!(read("http://a/", &[("host", "b")]), Err(Refused::HostDisagrees));
         assert_eq!(read("/", &[("host", "b"), ("host", "b")]), Err(Refused::SeveralHosts));
+        assert_eq!(read("http://user:word@api.test/", &[]), Err(Refused::BadHost));
+        assert_eq!(read("/", &[("host", "a b")]), Err(Refused::BadHost));
     }
 
     #[test]

@@ -214,6 +214,8 @@ impl Driver {
         if self.deadline.at().is_none() {
             self.deadline.set_after(match self.phase {
                 Phase::Serving => self.here.limits().idle_timeout,
+                // Who asked just before it was told has this long for its request to come, and who
+                // answers nothing doesn't hold up the drain.
                 Phase::Leaving | Phase::Ending => LINGER_MAX,
             });
         }

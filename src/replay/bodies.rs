@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::cassette;
 use crate::coding;
 use crate::exchange::{Body, Compression, Digest, Exchange, Fields, Message, Payload, Request};
 use crate::matching::{BodyKey, BodyPrint, Bounds, Canonical, MessageKey, MessagePrint, Method};
@@ -141,7 +142,7 @@ impl Bodies {
 
     fn read(&self, digest: &Digest, take: impl FnMut(&[u8])) -> Result<(), Unreadable> {
         let path = (self.path_of)(digest);
-        let read = File::open(&path).and_then(|file| read_all(file, take));
+        let read = cassette::open_file(&path).and_then(|file| read_all(file, take));
         read.map_err(|source| Unreadable { path, source })
     }
 }

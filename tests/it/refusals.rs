@@ -205,6 +205,22 @@ fn a_refusal_says_why() {
 }
 
 #[test]
+fn what_is_no_http_is_closed_without_an_answer() {
+    let origin = Origin::http1().route("/good", |_| "good");
+    let ouli = Ouli::record(&origin).start();
+    let preface = "INVALID CONNECTION PREFACE\r\n\r\n";
+    let mut connection = ouli.client().connect();
+    connection.send(preface);
+    connection.expect_close();
+    // Behind a request it is a malformed one.
+    let mut connection = ouli.client().connect();
+    connection.send(format!("GET /good HTTP/1.1\r\nhost: x\r\n\r\n{preface}"));
+    assert_eq!(connection.receive().text(), "good");
+    connection.receive().problem(400, "bad-request");
+    connection.expect_close();
+}
+
+#[test]
 fn a_malformed_request_behind_a_good_one_costs_only_itself() {
     let origin = Origin::http1().route("/good", |_| "good");
     let ouli = Ouli::record(&origin).start();

@@ -124,6 +124,11 @@ fn payload(
     match &*only.key {
         "file" => notes.within(Step::Key("file"), |notes| {
             let (digest, len) = stored(notes, node)?;
+            if u32::try_from(len).is_err() {
+                let message = "expected at most 4294967295 bytes, as long as a message can be";
+                notes.note(node.at, message.to_owned());
+                return None;
+            }
             notes.file(node.at, digest, len);
             Some(Payload::File { digest, len })
         }),

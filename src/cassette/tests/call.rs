@@ -299,6 +299,14 @@ fn what_a_call_can_not_be_is_told() {
         ),
         (of_request, "{\"at_ms\": 1, \"compressed\": 1, \"base64\": \"\"}", "true or \"as_sent\""),
         ("application/grpc", "application/json", "name no type application/grpc"),
+        (
+            "{\"at_ms\": 4, \"base64\": \"\"}",
+            &format!(
+                "{{\"at_ms\": 4, \"file\": {{\"sha256\": \"{}\", \"bytes\": 4294967296}}}}",
+                "0".repeat(64)
+            ),
+            "expected at most 4294967295 bytes",
+        ),
     ];
     for (from, to, expected) in cases {
         let found = folder.read_text(&text.replace(from, to));

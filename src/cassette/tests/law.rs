@@ -118,7 +118,7 @@ prop_compose! {
 fn payload() -> impl Strategy<Value = Payload> {
     prop_oneof![
         6 => prop::collection::vec(any::<u8>(), 0..60).prop_map(|b| Payload::Bytes(b.into())),
-        1 => (any::<[u8; 32]>(), any::<u64>())
+        1 => (any::<[u8; 32]>(), 0..=u64::from(u32::MAX))
             .prop_map(|(digest, len)| Payload::File { digest: Digest(digest), len }),
     ]
 }

@@ -45,6 +45,8 @@ pub(in crate::http) struct Replaying<'a> {
     aside: Option<Spool>,
     /// Of the answer, once its head was sent.
     status: u16,
+    /// When the last part of it was sent; at first, when the call began.
+    last: Instant,
 }
 
 /// The client's side, message by message.
@@ -95,7 +97,7 @@ impl<'a> Replaying<'a> {
     ) -> Self {
         let (splitter, input) = (Splitter::new(), Bytes::new());
         let messages = Messages { key, splitter, input, is_ended: false };
-        Replaying { request, call, messages, aside, status: 0 }
+        Replaying { request, call, messages, aside, status: 0, last: Instant::now() }
     }
 
     /// What was set aside of the request.
@@ -216,13 +218,16 @@ impl<'a> Replaying<'a> {
     ) -> Result<Option<Then>, Stop> {
         let Due { part, recorded, before, at } = due;
         let Client { rx, tx, .. } = client;
-        pause(pace::wait(self.pace(), before, at), rx, tx).await?;
+        // What was waited for the client is part of the recorded gap.
+        let gap = pace::wait(self.pace(), before, at).saturating_sub(self.last.elapsed());
+        pause(gap, rx, tx).await?;
         match part {
             Part::Head(response) => self.send_head(recorded, response, client)?,
             Part::Message(message) => self.send_message(recorded, message, client).await?,
             Part::Body(response) => self.send_body(recorded, response, client).await?,
             Part::End(response) => return self.send_end(response, client).await.map(Some),
         }
+        self.last = Instant::now();
         Ok(None)
     }
 

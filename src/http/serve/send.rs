@@ -30,7 +30,9 @@ pub(super) async fn send(
     let pace = here.shared().pace;
     let framing = framing_of(response, &answer.content, &asked);
     let asked = asked.kept_if(framing != Framing::Close);
-    pause(pace::wait(pace, Duration::ZERO, response.at), rx, tx).await?;
+    // The request's own time is part of the recorded one.
+    let gap = pace::wait(pace, Duration::ZERO, response.at).saturating_sub(request.elapsed());
+    pause(gap, rx, tx).await?;
     for interim in &response.interim {
         tx.interim(interim, &here.endpoint, &asked)?;
     }

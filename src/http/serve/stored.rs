@@ -6,6 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use crate::cassette;
 use crate::coding::Encoder;
 use crate::exchange::Coding;
 use crate::http::client::Tx;
@@ -55,7 +56,7 @@ struct Stored<R> {
 }
 
 fn open(path: &Path, len: u64) -> io::Result<Stored<File>> {
-    let file = File::open(path)?;
+    let file = cassette::open_file(path)?;
     match file.metadata()?.len() {
         found if found == len => Ok(Stored { reader: file, left: len }),
         found => Err(io::Error::other(format!("expected {len} bytes, found {found}"))),

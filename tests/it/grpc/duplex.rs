@@ -1,7 +1,7 @@
 //! Calls in which both sides speak: nothing is held back while they are recorded, and a replay
 //! sends each message once those before it have come and agree.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{endpoints, record, replay};
 use crate::support::grpc::{Call, GrpcClient, GrpcOrigin, Note};
@@ -222,4 +222,31 @@ fn many_calls_at_once_on_one_connection_keep_their_messages_apart() {
     let replay = replay(&origin, &recorder);
     assert!(talk(&replay) == recorded);
     replay.terminate().expect_code(0);
+}
+
+#[test]
+fn a_client_that_takes_its_time_takes_it_once_at_the_recorded_pace() {
+    let origin = GrpcOrigin::h2c();
+    let recorder = record(&origin);
+    let talk = |ouli: &Ouli| {
+        let mut call = chat(ouli);
+        let begun = Instant::now();
+        for text in ["one", "two", "three"] {
+            call.say(text);
+            call.expect(&format!("re: {text}"));
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        call.say("bye");
+        assert_eq!(call.outcome().code, 0);
+        begun.elapsed()
+    };
+    let recorded = talk(&recorder);
+    recorder.terminate().expect_code(0);
+    let [plain, _] = endpoints(&origin);
+    let replay = Ouli::command("replay --pace recorded")
+        .endpoint(&plain)
+        .recordings(&recorder.recordings())
+        .start();
+    let replayed = talk(&replay);
+    assert!(replayed < recorded + Duration::from_millis(450), "{replayed:?}, was {recorded:?}");
 }

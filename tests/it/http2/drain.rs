@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::frames::{END_STREAM, Frame, Frames, GOAWAY, HEADERS};
+use crate::support::frames::{DATA, END_STREAM, Frame, Frames, GOAWAY, HEADERS};
 use crate::support::*;
 
 fn slow(gate: &Gate) -> Origin {
@@ -153,4 +153,15 @@ fn a_killed_recorder_keeps_every_stream_its_client_saw_whole() {
     let mut seen = seen;
     seen.sort_by_key(number);
     assert_eq!(replayed, seen);
+}
+
+#[test]
+fn a_client_without_streams_that_answers_nothing_does_not_hold_up_the_drain() {
+    let origin = Origin::http1().route("/", |_| "good");
+    let ouli = Ouli::record(&origin).options(["--drain-timeout", "1h"]).start();
+    let mut frames = Frames::connect(ouli.address(), &[]);
+    frames.send(&Frame::request(1, END_STREAM, "GET", "/"));
+    while frames.until(DATA).flags & END_STREAM == 0 {}
+    // From here on nothing is read, so that the ping behind the GOAWAY stays unanswered.
+    ouli.terminate().expect_code(0).expect_said(&["default: 1 exchange"]);
 }
