@@ -163,6 +163,8 @@ pub enum NoHttp2 {
     Failed(#[from] h2::Error),
     #[error("it closed the connection where HTTP/2 begins")]
     Closed,
+    #[error("it takes no requests: its SETTINGS_MAX_CONCURRENT_STREAMS is 0")]
+    NoStreams,
     /// It wants nothing of Ouli, as TLS has told.
     #[error(transparent)]
     Refused(OriginFailure),
@@ -254,6 +256,9 @@ async fn begin(stream: Stream, limits: &Limits, shelf: Rc<Shelf>) -> Result<Rc<L
         })),
         Poll::Pending if sender.current_max_send_streams() == settings::STREAMS_UNTOLD => {
             Poll::Pending
+        }
+        Poll::Pending if sender.current_max_send_streams() == 0 => {
+            Poll::Ready(Err(NoHttp2::NoStreams))
         }
         Poll::Pending => Poll::Ready(Ok(())),
     })

@@ -91,6 +91,7 @@ async fn by_protocol(
         let detail = format!("{target}: {error}");
         match &error {
             NoHttp2::Refused(why) => refused(request, detail, why),
+            NoHttp2::NoStreams => Problem::new(Fault::OriginUnreachable, detail),
             _ => Problem::new(Fault::OriginUnreachable, detail).hint(
                 "an origin that speaks HTTP/1.1 needs `http://`, one that speaks TLS `https://`",
             ),

@@ -6,7 +6,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rcgen::{
@@ -51,6 +51,8 @@ pub enum AuthorityError {
     Damaged { path: PathBuf, what: String },
     #[error("the local certificate authority `{}` has expired on {}", path.display(), x509::date(*.on))]
     Expired { path: PathBuf, on: i64 },
+    #[error("the key of the local certificate authority, `{}`, is open to every user", path.display())]
+    Exposed { path: PathBuf },
     #[error("could not make a certificate: {0}")]
     Unmakable(String),
 }
@@ -66,6 +68,11 @@ impl AuthorityError {
                     "remove `{folder}`, make a new one with `ouli ca`, and have clients trust that"
                 ))
             }
+            AuthorityError::Exposed { path } => Some(format!(
+                "`chmod 600 {}`; if others have read it, they can stand for any server to those \
+                 who trust it: make a new one",
+                path.display()
+            )),
             AuthorityError::Unmakable(_) => None,
         }
     }
@@ -89,6 +96,9 @@ impl Authority {
         let files = Files { folder };
         let _lock = files.lock().map_err(disk(&files.path(LOCK_FILE)))?;
         let key = match files.read(KEY_FILE)? {
+            Some(_) if files.is_exposed(KEY_FILE) => {
+                return Err(AuthorityError::Exposed { path: files.path(KEY_FILE) });
+            }
             Some(pem) => files.key(&pem)?,
             None if files.path(CERTIFICATE_FILE).exists() => {
                 return Err(files.damaged(CERTIFICATE_FILE, "is there without `ca-key.pem`"));
@@ -184,6 +194,12 @@ impl Files<'_> {
             }
             Err(error) => Err(AuthorityError::Disk { path, cause: error.into() }),
         }
+    }
+
+    /// Whether users may read or change it who are neither its owner nor of its group.
+    fn is_exposed(&self, name: &str) -> bool {
+        const OTHERS: u32 = 0o006;
+        fs::metadata(self.path(name)).is_ok_and(|file| file.mode() & OTHERS != 0)
     }
 
     fn damaged(&self, name: &str, what: &str) -> AuthorityError {

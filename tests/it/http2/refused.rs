@@ -146,3 +146,12 @@ fn an_origin_that_does_not_speak_http_2_is_a_502_that_says_so() {
     assert!(problem.contains("HTTP/2"), "{problem}");
     std::mem::forget(origin); // the preface is no request, and it would say so
 }
+
+#[test]
+fn an_origin_that_takes_no_streams_is_a_502_at_once() {
+    const MAX_CONCURRENT_STREAMS: u16 = 3;
+    let origin = FrameOrigin::new(&[(MAX_CONCURRENT_STREAMS, 0)], |talk| talk.wait_close());
+    let ouli = Ouli::command("record").origin(origin.url()).start();
+    let problem = ouli.client().get("/").problem(502, "origin-unreachable");
+    assert!(problem.contains("takes no requests"), "{problem}");
+}

@@ -50,6 +50,19 @@ fn one_that_was_killed_between_its_two_files_is_completed() {
 }
 
 #[test]
+fn a_key_that_everybody_may_read_is_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    Authority::open_in(dir.path()).unwrap();
+    let path = dir.path().join("ca-key.pem");
+    for (mode, is_used) in [(0o644, false), (0o602, false), (0o640, true), (0o400, true)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let opened = Authority::open_in(dir.path()).map(drop);
+        let exposed = Err(AuthorityError::Exposed { path: path.clone() });
+        assert_eq!(opened, if is_used { Ok(()) } else { exposed }, "{mode:o}");
+    }
+}
+
+#[test]
 fn damage_is_told_and_nothing_is_overwritten() {
     let other = tempfile::tempdir().unwrap();
     Authority::open_in(other.path()).unwrap();
