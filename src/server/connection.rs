@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use tokio::task::spawn_local;
+
 use crate::http::context::Here;
 use crate::http1;
 use crate::http2::{self, Speaks};
@@ -9,14 +11,14 @@ use crate::net::conn::{Conn, Woken};
 use crate::net::deadline::Deadline;
 use crate::net::tls::Protocol;
 
-/// Serves the connection until either side ends it.
+/// Serves the connection until either side ends it, HTTP/2 in another task.
 pub(super) async fn serve(conn: Conn, here: Rc<Here>) {
     match &here.tls {
         None => by_first_bytes(conn, here).await,
         Some(acceptor) => {
             let Some(conn) = acceptor.accept(conn).await else { return };
             match conn.stream.protocol() {
-                Some(Protocol::Http2) => h2(conn, Vec::new(), here).await,
+                Some(Protocol::Http2) => h2(conn, Vec::new(), here),
                 _ => by_first_bytes(conn, here).await,
             }
         }
@@ -37,7 +39,7 @@ async fn by_first_bytes(mut conn: Conn, here: Rc<Here>) {
             Speaks::Http2 => {
                 let ahead = std::mem::take(&mut first.read);
                 drop(first);
-                return h2(conn, ahead, here).await;
+                return h2(conn, ahead, here);
             }
             Speaks::Other => return http1::server::serve(conn, here, first, deadline).await,
             Speaks::Unclear => {}
@@ -48,7 +50,7 @@ async fn by_first_bytes(mut conn: Conn, here: Rc<Here>) {
     }
 }
 
-/// Boxed: its state should not count for every HTTP/1.1 connection's size.
-async fn h2(conn: Conn, ahead: Vec<u8>, here: Rc<Here>) {
-    Box::pin(http2::server::serve(conn, ahead, here)).await;
+/// In a task of its own: the memory of this one, which is large enough for HTTP/1.1, is free then.
+fn h2(conn: Conn, ahead: Vec<u8>, here: Rc<Here>) {
+    spawn_local(http2::server::serve(conn, ahead, here));
 }
