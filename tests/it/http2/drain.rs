@@ -1,8 +1,9 @@
 //! The orderly end over HTTP/2.
 
+use std::thread;
 use std::time::Duration;
 
-use crate::support::frames::{DATA, END_STREAM, Frame, Frames, GOAWAY, HEADERS};
+use crate::support::frames::{DATA, END_STREAM, Frame, Frames, GOAWAY, HEADERS, SETTINGS};
 use crate::support::*;
 
 fn slow(gate: &Gate) -> Origin {
@@ -97,12 +98,15 @@ fn idle_connections_end_at_once() {
     let ouli = Ouli::record(&origin).start();
     let mut connection = ouli.client_over(Protocol::H2c).connect_h2();
     connection.ask(&Ask::get("/")).unwrap().receive().unwrap();
-    let silent = ouli.client_over(Protocol::H2c).connect_h2();
+    // Who has asked nothing yet. A connection that Ouli hasn't begun to read is refused instead.
+    let mut silent = Frames::connect(ouli.address(), &[]);
+    silent.until(SETTINGS);
+    let silent = thread::spawn(move || silent.read_to_end().1);
     let ended = ouli.terminate();
     ended.expect_code(0);
     assert!(ended.took < Duration::from_secs(3), "{ended:?}");
     assert_eq!(connection.wait_end(), Ending::Cut);
-    assert_eq!(silent.wait_end(), Ending::Cut);
+    assert_eq!(silent.join().unwrap(), Ending::Cut);
 }
 
 /// A GOAWAY's last stream is only told once a ping that goes with it comes back.
