@@ -225,34 +225,47 @@ pub struct Piece {
     pub bytes: Bytes,
 }
 
-/// How far a gRPC request had come when something of its answer did, as Ouli saw it: what a replay
-/// waits for before it sends the same.
+/// How far a gRPC request, or a WebSocket conversation's client, had come when something of the
+/// answer did, as Ouli saw it: what a replay waits for before it sends the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum After {
     /// So many whole messages of it.
     Messages(u32),
-    /// All of it, and its end.
+    /// All of it, and its end; of a conversation, the client's close.
     #[default]
     End,
 }
 
-/// One message of a gRPC call, its length prefix off.
+/// One message of a gRPC call, its length prefix off, or of a WebSocket conversation, put together
+/// from its frames and unmasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Since the request head's arrival.
     pub at: Duration,
     /// How far the request had come. Says nothing on a request's own messages.
     pub after: After,
+    pub kind: Kind,
     pub compression: Compression,
     pub payload: Payload,
 }
 
-/// What the prefix of a gRPC message says about compression, and whether it is still on.
+/// What a WebSocket message says that it is. gRPC's messages are binary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    #[default]
+    Binary,
+    /// UTF-8, unless its sender broke the rules.
+    Text,
+}
+
+/// What a gRPC message's prefix, or a WebSocket message's first frame, says about compression, and
+/// whether it is still on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     #[default]
     None,
-    /// The payload is as it was on the wire, by the coding that `grpc-encoding` names.
+    /// The payload is as it was on the wire: by the coding that `grpc-encoding` names, or by
+    /// permessage-deflate.
     On,
     /// Taken off, and put on again when the message is sent.
     Off,
@@ -266,8 +279,14 @@ pub enum Payload {
         digest: Digest,
         len: u64,
     },
-    /// Bytes at the end of a body that are no whole message, their prefix included.
+    /// Bytes at the end of a gRPC body that are no whole message, their prefix included.
     Rest(Bytes),
+    /// A WebSocket message too large to keep: passed on, not stored. Where `Compression::On` is
+    /// beside it, this is about the compressed bytes.
+    Omitted {
+        digest: Digest,
+        len: u64,
+    },
 }
 
 impl End {
@@ -282,7 +301,7 @@ impl Payload {
     pub fn len(&self) -> u64 {
         match self {
             Payload::Bytes(bytes) | Payload::Rest(bytes) => bytes.len() as u64,
-            Payload::File { len, .. } => *len,
+            Payload::File { len, .. } | Payload::Omitted { len, .. } => *len,
         }
     }
 
@@ -299,7 +318,7 @@ pub enum Body {
     Whole(Bytes),
     /// Kept piece by piece, because when each came matters.
     Pieces(Vec<Piece>),
-    /// Of a gRPC call, message by message.
+    /// Of a gRPC call or a WebSocket conversation, message by message.
     Messages(Vec<Message>),
     /// In a file of its own under `bodies/`, named by its digest.
     File {
@@ -390,7 +409,8 @@ pub struct Request {
     pub coding: Option<Coding>,
     pub trailers: Fields,
     /// Whether its end came. Where it didn't, the answer was over or the client gone before that,
-    /// and the body is as far as it came.
+    /// and the body is as far as it came. The end of a WebSocket conversation's client is its
+    /// close, where it closed first.
     pub is_whole: bool,
 }
 
@@ -398,7 +418,8 @@ pub struct Request {
 pub struct Response {
     /// From the request head's arrival to the answer head's.
     pub at: Duration,
-    /// How far the request had come by then; always `End` where it isn't a gRPC call.
+    /// How far the request had come by then; always `End` where it is neither a gRPC call nor a
+    /// WebSocket conversation.
     pub after: After,
     /// Interim answers (1xx) in their order, 101 excluded.
     pub interim: Vec<ResponseHead>,
@@ -409,8 +430,32 @@ pub struct Response {
     pub coding: Option<Coding>,
     pub trailers: Fields,
     pub end: End,
-    /// How far the request had come at the end; always `End` where it isn't a gRPC call.
+    /// How far the request had come at the end; always `End` where it is neither a gRPC call nor a
+    /// WebSocket conversation.
     pub end_after: After,
+    /// Who closed a WebSocket conversation first, and how. None where nobody did before its
+    /// connection ended, and for what is no conversation.
+    pub close: Option<Close>,
+}
+
+/// The first close frame of a WebSocket conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// Since the request head's arrival.
+    pub at: Duration,
+    pub by: Party,
+    /// None where the frame was empty (RFC 6455 section 7.1.5).
+    pub code: Option<u16>,
+    pub reason: String,
+}
+
+/// Who takes part in a WebSocket conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Party {
+    Client,
+    Origin,
+    /// The recorder, when it was stopped.
+    Ouli,
 }
 
 /// One request and its answer.
@@ -422,4 +467,13 @@ pub struct Exchange {
     pub recorded_at_ms: u64,
     pub request: Request,
     pub response: Response,
+}
+
+impl Exchange {
+    /// Whether it is a WebSocket conversation. A handshake stands in the terms of HTTP/1.1, over
+    /// whatever version it was made: GET, and 101 where it succeeded. The bodies of both sides are
+    /// their messages then.
+    pub fn is_conversation(&self) -> bool {
+        self.response.head.status == 101
+    }
 }

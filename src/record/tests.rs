@@ -115,6 +115,7 @@ fn an_ordinary_exchange_is_read_back_as_it_was() {
             trailers: Fields::from_iter([("x-sum", "1")]),
             end: End::Whole,
             end_after: After::End,
+            close: None,
         },
     };
     assert_eq!(bench.exchanges(), [expected]);

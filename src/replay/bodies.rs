@@ -104,6 +104,9 @@ impl Bodies {
         key: &mut MessageKey<'_>,
         message: &Message,
     ) -> Result<MessagePrint, Unreadable> {
+        if let Payload::Omitted { digest, len } = message.payload {
+            return Ok(MessagePrint::of_bytes(digest, len));
+        }
         if let Payload::File { digest, len } = message.payload
             && !key.needs_content(message.compression == Compression::On, len)
         {
@@ -122,6 +125,7 @@ impl Bodies {
         match &message.payload {
             Payload::Bytes(bytes) | Payload::Rest(bytes) => key.push(bytes),
             Payload::File { digest, .. } => self.read(digest, |bytes| key.push(bytes))?,
+            Payload::Omitted { digest, len } => return Ok(MessagePrint::of_bytes(*digest, *len)),
         }
         Ok(key.finish())
     }

@@ -50,6 +50,7 @@ pub(super) fn exchange(method: &str, target: &str, body: Body, answer: &str) -> 
             trailers: Fields::new(),
             end: End::Whole,
             end_after: After::End,
+            close: None,
         },
     }
 }

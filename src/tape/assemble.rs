@@ -222,6 +222,7 @@ impl Assembly {
                 trailers: self.response.trailers,
                 end,
                 end_after,
+                close: None,
             },
         })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::exchange::{After, Compression, Message, Payload};
+use crate::exchange::{After, Compression, Kind, Message, Payload};
 use crate::grpc::{self, Event, Splitter};
 
 /// Bytes read from a body file at a time.
@@ -148,7 +148,7 @@ impl Open {
             _ => Compression::None,
         };
         let payload = Payload::Bytes(Bytes::from(self.bytes));
-        Message { at, after: self.after, compression, payload }
+        Message { at, after: self.after, kind: Kind::Binary, compression, payload }
     }
 
     /// What was left when the body ended.
@@ -156,6 +156,7 @@ impl Open {
         let prefix = self.prefix.map(|(compressed, len)| grpc::prefix(compressed, len));
         let rest = [prefix.as_ref().map_or(&[][..], |prefix| prefix), &self.bytes].concat();
         let payload = Payload::Rest(rest.into());
-        Message { at, after: self.after, compression: Compression::None, payload }
+        let (kind, compression) = (Kind::Binary, Compression::None);
+        Message { at, after: self.after, kind, compression, payload }
     }
 }

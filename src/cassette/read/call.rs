@@ -10,7 +10,7 @@ use crate::cassette::call::{Format, Side};
 use crate::cassette::json::{Node, Value};
 use crate::cassette::protobuf;
 use crate::cassette::write::AS_SENT;
-use crate::exchange::{After, Body, Compression, Message, Payload};
+use crate::exchange::{After, Body, Compression, Kind, Message, Payload};
 use crate::grpc;
 
 /// The keys of a message that say what is in it. Exactly one must be there.
@@ -93,7 +93,8 @@ fn message(
         compression(notes, node, &reading.side)
     });
     let payload = payload(notes, &object, reading, is_last);
-    Some(Message { at: at?, after: after?, compression: compression?, payload: payload? })
+    let kind = Kind::Binary;
+    Some(Message { at: at?, after: after?, kind, compression: compression?, payload: payload? })
 }
 
 fn compression(notes: &mut Notes, node: &Node<'_>, side: &Side) -> Option<Compression> {

@@ -202,6 +202,7 @@ fn response(notes: &mut Notes, node: &Node<'_>, asked: Option<&Asked>) -> Option
         trailers: trailers?,
         end: end?,
         end_after: end_after?,
+        close: None,
     })
 }
 

@@ -15,6 +15,7 @@ fn catalog() -> Catalog {
 
 pub(super) fn message(at: u64, after: After, bytes: &[u8]) -> Message {
     Message {
+        kind: Kind::Binary,
         at: Duration::from_millis(at),
         after,
         compression: Compression::None,

@@ -101,6 +101,7 @@ prop_compose! {
             trailers,
             end: ends[end],
             end_after: After::End,
+            close: None,
         }
     }
 }
@@ -132,7 +133,7 @@ fn messages(after: u32) -> impl Strategy<Value = Vec<Message>> {
     (prop::collection::vec(one, 0..5), rest).prop_map(|(all, rest)| {
         let message = |(at, after, compression, payload)| {
             let at = Duration::from_millis(at);
-            Message { at, after, compression, payload }
+            Message { at, after, kind: Kind::Binary, compression, payload }
         };
         let rest = rest.map(|rest| (0, After::End, Compression::None, Payload::Rest(rest.into())));
         all.into_iter().chain(rest).map(message).collect()

@@ -81,6 +81,7 @@ fn exchange() -> Exchange {
             trailers: Fields::new(),
             end: End::Whole,
             end_after: After::End,
+            close: None,
         },
     }
 }

@@ -48,6 +48,7 @@ fn plain(payload: &Payload) -> (&'static str, Value<'static>) {
         Payload::Bytes(bytes) => ("base64", base64_value(bytes)),
         Payload::File { digest, len } => ("file", stored_value(*digest, *len)),
         Payload::Rest(bytes) => ("rest", base64_value(bytes)),
+        Payload::Omitted { digest, len } => ("omitted", stored_value(*digest, *len)),
     }
 }
 

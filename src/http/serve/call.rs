@@ -266,6 +266,9 @@ impl<'a> Replaying<'a> {
         let coding = grpc::encoding::of(&recorded.exchange.response.head.fields);
         let bytes = match (&message.payload, message.compression) {
             (Payload::Rest(bytes), _) => return Ok(tx.data(bytes).await?),
+            (Payload::Omitted { .. }, _) => {
+                return Err(miss::unusable(self.request, "a message of it was not kept"));
+            }
             (Payload::Bytes(bytes), _) => bytes.clone(),
             (Payload::File { digest, len }, Compression::None | Compression::On) => {
                 let len32 = u32::try_from(*len).unwrap_or(u32::MAX);

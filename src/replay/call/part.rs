@@ -108,7 +108,7 @@ fn put_message(out: &mut Sha256, message: &Message) {
     match &message.payload {
         // A file is named by the digest of its bytes, so both kinds make the same.
         Payload::Bytes(bytes) => out.update(Sha256::digest(bytes)),
-        Payload::File { digest, .. } => out.update(digest.0),
+        Payload::File { digest, .. } | Payload::Omitted { digest, .. } => out.update(digest.0),
         Payload::Rest(bytes) => {
             out.update([4]);
             put(out, bytes);

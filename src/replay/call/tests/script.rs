@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::exchange::{
-    After, Body, Compression, End, Exchange, Fields, Message, Payload, RequestHead,
+    After, Body, Compression, End, Exchange, Fields, Kind, Message, Payload, RequestHead,
 };
 use crate::matching::{Asked, BodyPrint, MessagePrint, key};
 use crate::redact::Redactor;
@@ -38,6 +38,7 @@ pub(super) fn recorded(script: &str) -> Exchange {
     for (n, word) in script.split_whitespace().enumerate() {
         let at = STEP * n as u32;
         let message = |text: &str| Message {
+            kind: Kind::Binary,
             at,
             after,
             compression: Compression::None,
