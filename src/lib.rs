@@ -26,4 +26,5 @@ pub mod session;
 pub mod spelling;
 pub mod tape;
 pub mod telemetry;
+pub mod ws;
 pub mod x509;

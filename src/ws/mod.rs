@@ -1,0 +1,8 @@
+//! WebSocket (RFC 6455), its compression (RFC 7692), and its way through HTTP/2 (RFC 8441).
+//!
+//! Pure: `frame` takes frames out of a run of bytes and writes them, `close` knows codes and
+//! reasons, `handshake` what asks for a conversation and what grants one.
+
+pub mod close;
+pub mod frame;
+pub mod handshake;
