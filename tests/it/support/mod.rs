@@ -33,9 +33,11 @@ mod tasks;
 mod tests;
 mod tests_grpc;
 mod tests_h2;
+mod tests_ws;
 mod tools;
 mod wait;
 mod wire;
+pub mod ws;
 
 pub use ask::Ask;
 pub use certificates::{Authority, Flaw, Identity, authority, tls_config};
