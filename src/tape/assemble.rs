@@ -122,6 +122,7 @@ impl Assembly {
                 self.side(side).place = Place::Omitted { len, digest };
             }
             Frame::BodyDigest { .. } | Frame::Tape(_) | Frame::Abandoned => {}
+            Frame::Said { .. } | Frame::Unkept { .. } | Frame::Closed { .. } => {}
         }
     }
 

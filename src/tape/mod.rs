@@ -29,6 +29,6 @@ pub mod writer;
 mod tests;
 
 pub use disk::{Disk, DiskError, DiskFile, Loss, RealDisk};
-pub use format::Side;
+pub use format::{Part, Side};
 pub use names::RunId;
 pub use reader::{KeepMessage, ReadError, TapeRun, Torn};

@@ -58,7 +58,7 @@ pub fn reading_frames(mut bytes: &[u8]) {
     while let Some(([kind, seq, len], rest)) = bytes.split_first_chunk() {
         let (payload, rest) = rest.split_at(rest.len().min(usize::from(*len)));
         // Few seqs, so that frames meet; kinds beyond the known ones now and then.
-        format::encode_any(&mut tape, Seq(u64::from(seq % 4)), kind % 17, payload);
+        format::encode_any(&mut tape, Seq(u64::from(seq % 4)), kind % 20, payload);
         bytes = rest;
     }
     reading(&tape);

@@ -386,11 +386,11 @@ fn an_exchange_is_dropped_when_its_client_can_have_seen_nothing() {
 fn a_tape_of_another_format_is_refused() {
     let mut bytes = tape(&[]);
     // The version stands behind prefix, kind, seq and magic; the checksum is put right again.
-    bytes[8 + 9 + 8] = 2;
+    bytes[8 + 9 + 8] = 99;
     let crc = crc32c::crc32c(&bytes[4..]);
     bytes[..4].copy_from_slice(&crc.to_le_bytes());
     let refused = TapeRun::of_bytes(vec![bytes]).err();
-    assert!(matches!(refused, Some(ReadError::Version { found: 2, .. })), "{refused:?}");
+    assert!(matches!(refused, Some(ReadError::Version { found: 99, .. })), "{refused:?}");
 }
 
 fn run_id(number: u32) -> RunId {
