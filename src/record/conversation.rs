@@ -11,6 +11,13 @@ use crate::tape::format::{Frame, Part};
 use crate::ws::frame::Mask;
 
 impl Recording {
+    /// Exchanges the memory in which frames wait for other memory: a conversation that is silent
+    /// needs none. Nothing must be waiting.
+    pub fn swap_buffer(&mut self, buffer: &mut Vec<u8>) {
+        debug_assert!(self.waiting.is_empty(), "what waits is flushed first");
+        std::mem::swap(&mut self.waiting, buffer);
+    }
+
     /// From here on come messages: the head that has been given grants a conversation.
     pub fn converse(&mut self) {
         self.finish_bodies();

@@ -27,7 +27,7 @@ pub struct Recording {
     recorder: Recorder,
     seq: Seq,
     /// Frames that wait for `flush`.
-    waiting: Vec<u8>,
+    pub(super) waiting: Vec<u8>,
     /// Where this exchange is on the tape; only while a body may still have to be read back.
     flushed: Vec<Extent>,
     is_on_tape: bool,

@@ -135,7 +135,7 @@ impl<'a> Replaying<'a> {
     }
 
     fn answered(&self, then: Then) -> Replayed {
-        Replayed::Answered(Outcome { source: Source::Hit, status: self.status, then })
+        Replayed::Answered(Outcome::new(Source::Hit, self.status, then))
     }
 
     /// Waits for what the client says next; some miss if that doesn't come.

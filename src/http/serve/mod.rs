@@ -139,7 +139,7 @@ pub(super) async fn answer_with(
         Some(then) => then,
         None => send::send(request, asked, &recorded.exchange.response, answer, client).await?,
     };
-    Ok(Outcome { source: Source::Hit, status, then })
+    Ok(Outcome::new(Source::Hit, status, then))
 }
 
 /// The recorded answer ready to be sent, made so by whoever is first to ask.

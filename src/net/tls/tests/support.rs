@@ -140,7 +140,7 @@ async fn dialling(
     terms: TargetTls,
 ) -> Result<Connection, DialError> {
     let dialer = Dialer::new(crate::config::Sockets::default(), PATIENCE);
-    let mut connection = dialer.dial(&origin(host, address.port(), terms)).await?;
+    let mut connection = dialer.dial(&origin(host, address.port(), terms), Speak::Any).await?;
     // The last words of the handshake would go with a request.
     let _ = connection.stream.flush().await;
     Ok(connection)
