@@ -504,3 +504,6 @@ fn digest_unmasked(digest: &mut Sha256, payload: &[u8], mask: Option<Mask>) {
         digest.update(plain);
     }
 }
+
+#[cfg(test)]
+mod tests;

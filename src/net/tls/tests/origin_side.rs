@@ -13,7 +13,7 @@ use super::support::{
     Ca, dial, dial_peer, identity, listener, origin, self_signed, server_config, trusting,
 };
 use crate::config::{Sockets, TargetTls, server_name};
-use crate::net::origin::{DialError, Dialer};
+use crate::net::origin::{DialError, Dialer, Speak};
 use crate::net::testing::run;
 use crate::net::tls::{OriginFailure, provider};
 

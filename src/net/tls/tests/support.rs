@@ -18,7 +18,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 use crate::config::{Identity, Scheme, Target, TargetTls};
 use crate::net::conn::Conn;
 use crate::net::drain::Drain;
-use crate::net::origin::{Connection, DialError, Dialer, Origin};
+use crate::net::origin::{Connection, DialError, Dialer, Origin, Speak};
 use crate::net::permits::Permits;
 use crate::net::testing::LOOPBACK;
 use crate::net::tls::{Acceptor, Authority, Certificates, Handshakes, Leaves, provider};
