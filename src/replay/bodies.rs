@@ -28,7 +28,7 @@ pub(super) struct Unreadable {
 
 impl Bodies {
     /// The body's share of the key. Reads a file only when its digest doesn't say enough.
-    pub(super) fn print(&self, request: &Request) -> Result<BodyPrint, Unreadable> {
+    pub(super) fn print(&self, request: &Request) -> Result<BodyPrint<'static>, Unreadable> {
         let mut body = self.key(request);
         match &request.body {
             Body::File { len, .. } if body.needs_content(*len) => {}
@@ -104,13 +104,11 @@ impl Bodies {
         key: &mut MessageKey<'_>,
         message: &Message,
     ) -> Result<MessagePrint, Unreadable> {
-        if let Payload::Omitted { digest, len } = message.payload {
-            return Ok(MessagePrint::of_bytes(digest, len));
-        }
+        key.begin(message.kind, message.compression == Compression::On);
         if let Payload::File { digest, len } = message.payload
-            && !key.needs_content(message.compression == Compression::On, len)
+            && !key.needs_content(len)
         {
-            return Ok(MessagePrint::of_bytes(digest, len));
+            return Ok(MessagePrint::of_bytes(message.kind, digest, len));
         }
         self.read_message(key, message)
     }
@@ -121,11 +119,13 @@ impl Bodies {
         key: &mut MessageKey<'_>,
         message: &Message,
     ) -> Result<MessagePrint, Unreadable> {
-        key.begin(message.compression == Compression::On);
+        key.begin(message.kind, message.compression == Compression::On);
         match &message.payload {
             Payload::Bytes(bytes) | Payload::Rest(bytes) => key.push(bytes),
             Payload::File { digest, .. } => self.read(digest, |bytes| key.push(bytes))?,
-            Payload::Omitted { digest, len } => return Ok(MessagePrint::of_bytes(*digest, *len)),
+            Payload::Omitted { digest, len } => {
+                return Ok(MessagePrint::of_bytes(message.kind, *digest, *len));
+            }
         }
         Ok(key.finish())
     }
