@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::call::{Protocol, tree};
 use crate::cassette;
 use crate::coding;
 use crate::exchange::{Body, Compression, Digest, Exchange, Fields, Message, Payload, Request};
@@ -79,8 +80,11 @@ impl Bodies {
         }
     }
 
-    /// For the messages of a recorded call, one after the other.
+    /// For the messages of a recorded client, one after the other.
     pub(super) fn message_key<'a>(&'a self, exchange: &'a Exchange) -> MessageKey<'a> {
+        if tree::protocol(exchange) == Some(Protocol::WebSocket) {
+            return MessageKey::of_conversation(self.bounds, Vec::new());
+        }
         let head = &exchange.request.head;
         self.live_message_key(&head.fields, &exchange.endpoint, &head.target, Vec::new())
     }
