@@ -121,7 +121,7 @@ pub(super) fn choose<'s>(
     session.choose(key, body)
 }
 
-fn asked<'a>(request: &Request<'a>, path: &'a str, body: BodyPrint) -> matching::Asked<'a> {
+fn asked<'a>(request: &Request<'a>, path: &'a str, body: BodyPrint<'a>) -> matching::Asked<'a> {
     let endpoint = &request.here.endpoint.name;
     matching::Asked { endpoint, method: &request.head.method, target: path, body }
 }
