@@ -1,13 +1,18 @@
 //! WebSocket (RFC 6455), its compression (RFC 7692), and its way through HTTP/2 (RFC 8441).
 //!
 //! `frame` takes frames out of a run of bytes and writes them, `close` knows codes and reasons,
-//! `handshake` what asks for a conversation and what grants one, `relay` what passes between two
+//! `handshake` what asks for a conversation and what grants one, `extensions` reads the list that it
+//! negotiates by, `deflate` knows the one extension there is; `relay` is what passes between two
 //! sides and what it means: all pure. `wire` is one end of a conversation, `pulse` whether it shows
 //! life, `pump` drives the relay over two of them.
 
 pub mod close;
+pub mod deflate;
+pub mod extensions;
 pub mod frame;
 pub mod handshake;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 mod pulse;
 mod pump;
 pub mod relay;

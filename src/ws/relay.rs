@@ -11,10 +11,9 @@
 use sha2::{Digest as _, Sha256};
 
 use super::close::{self, Said};
+use super::deflate::Granted;
 use super::frame::{self, CONTROL_BYTES_MAX, Event, Frames, Header, Mask, Opcode, RSV1};
-use super::handshake;
-use crate::exchange::{Digest, Fields, Kind, Party};
-use crate::http1::framing::list_members;
+use crate::exchange::{Digest, Kind, Party};
 use crate::tape::{Part, Side};
 
 /// A message that was too large to keep.
@@ -58,18 +57,12 @@ pub enum Extension {
     Unknown,
 }
 
-impl Extension {
-    /// As an answer grants it.
-    pub fn granted_by(fields: &Fields) -> Extension {
-        let mut granted = list_members(fields, handshake::EXTENSIONS);
-        let is_deflate = |member: &[u8]| {
-            let name = member.split(|byte| *byte == b';').next().unwrap_or(member).trim_ascii();
-            name.eq_ignore_ascii_case(b"permessage-deflate")
-        };
-        match (granted.next(), granted.next()) {
-            (None, _) => Extension::None,
-            (Some(only), None) if is_deflate(only) => Extension::Deflate,
-            _ => Extension::Unknown,
+impl From<Granted> for Extension {
+    fn from(granted: Granted) -> Self {
+        match granted {
+            Granted::None => Extension::None,
+            Granted::Deflate(_) => Extension::Deflate,
+            Granted::Unknown => Extension::Unknown,
         }
     }
 }

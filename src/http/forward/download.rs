@@ -14,7 +14,8 @@ use crate::http::road::{Outcome, Stop, Then};
 use crate::http1;
 use crate::http1::framing::{self, Framing};
 use crate::http1::receiver::Step;
-use crate::ws::{handshake, relay};
+use crate::ws::deflate::Terms;
+use crate::ws::handshake;
 
 /// After this long without the origin's 100 the client is told to go on all the same: RFC 9110
 /// section 10.1.1 lets an origin stay silent.
@@ -165,7 +166,7 @@ impl Flow<'_> {
         };
         answer::warn_of_lost_cookies(head, &here.endpoint, &here.warned_of_cookies);
         tx.switch(head, &here.endpoint, &request.asked(), accept.as_deref()).await?;
-        Ok(Came::Grant(relay::Extension::granted_by(&head.fields)))
+        Ok(Came::Grant(Terms::granted(&head.fields).into()))
     }
 
     /// Tells the client to send its body, if it still waits for that.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::exchange::Fields;
+use crate::ws::deflate::Terms;
 use crate::ws::frame::write;
 
 const MESSAGE_BYTES_MAX: u64 = 10;
@@ -235,9 +236,9 @@ fn compressed_messages_are_told_by_their_first_frame() {
 #[test]
 fn extensions_are_known_by_what_the_answer_grants() {
     let granted = |value: &str| {
-        Extension::granted_by(&Fields::from_iter([("Sec-WebSocket-Extensions", value)]))
+        Extension::from(Terms::granted(&Fields::from_iter([("Sec-WebSocket-Extensions", value)])))
     };
-    assert_eq!(Extension::granted_by(&Fields::new()), Extension::None);
+    assert_eq!(Extension::from(Terms::granted(&Fields::new())), Extension::None);
     assert_eq!(granted("permessage-deflate"), Extension::Deflate);
     assert_eq!(granted("Permessage-Deflate; server_max_window_bits=10"), Extension::Deflate);
     assert_eq!(granted("x-webkit-deflate-frame"), Extension::Unknown);
