@@ -123,7 +123,7 @@ fn decompressed(message: Message, coding: Option<Coding>) -> Message {
     }
 }
 
-fn stored(message: Message, bodies: &Bodies) -> Result<Message, BodyError> {
+pub(crate) fn stored(message: Message, bodies: &Bodies) -> Result<Message, BodyError> {
     let Payload::Bytes(bytes) = &message.payload else { return Ok(message) };
     let (digest, len) = (bodies.store(bytes)?, bytes.len() as u64);
     Ok(Message { payload: Payload::File { digest, len }, ..message })
