@@ -77,7 +77,7 @@ impl Inflating {
         let Some(inflater) = &mut self.inflater else { return Inflated::Not };
         let mut plain = Plain::new(self.kept_bytes_max);
         let pushed = inflater.push(bytes, |piece| plain.take(piece));
-        match pushed.and_then(|()| inflater.finish(|piece| plain.take(piece))) {
+        match pushed.and_then(|()| inflater.finish()) {
             Ok(()) => plain.finish(),
             Err(Fault::TooLarge) => {
                 let digest = Digest(Sha256::digest(bytes).into());

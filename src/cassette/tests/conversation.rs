@@ -71,14 +71,14 @@ fn shown(folder: &Folder, given: &Exchange) -> String {
 
 #[test]
 fn a_conversation_reads_well() {
-    let client = vec![text(40, r#"{"say":"hello"}"#), text(52, "{\"type\":6}\u{1e}")];
+    let client = vec![text(50, r#"{"say":"hello"}"#), text(62, "{\"type\":6}\u{1e}")];
     let origin = vec![
-        after(0, text(33, "welcome")),
+        after(0, text(43, "welcome")),
         Message {
             compression: Compression::Off,
-            ..after(1, text(44, r#"{"id": 1, "text": "hi"}"#))
+            ..after(1, text(54, r#"{"id": 1, "text": "hi"}"#))
         },
-        after(1, binary(45, b"\0\x01\x02")),
+        after(1, binary(55, b"\0\x01\x02")),
         after(2, text(70, "one\ntwo\n")),
     ];
     let given = closed(conversation(client, origin), Party::Client, After::End);
@@ -353,7 +353,7 @@ fn faults_of_a_close_are_told() {
                 "ä".repeat(62)
             ),
             ".reason",
-            &format!("expected a reason of at most 123 bytes, found \"{}…\"", "ä".repeat(40)),
+            &format!("expected a reason of at most 123 bytes, found \"{}\"…", "ä".repeat(40)),
         ),
         (
             r#"{"at_ms": 1, "from": "client", "after": 4}"#,

@@ -175,7 +175,16 @@ fn said() -> impl Strategy<Value = (u64, Kind, Compression, Payload)> {
         1 => stored().prop_map(|(digest, len)| Payload::File { digest, len }),
         1 => stored().prop_map(|(digest, len)| Payload::Omitted { digest, len }),
     ];
-    (0u64..100_000, kind, compression, payload)
+    (0u64..100_000, kind, compression, payload).prop_map(|(at, kind, compression, payload)| {
+        let payload = match (compression, payload) {
+            // More would go to a file.
+            (Compression::On, Payload::Bytes(bytes)) => {
+                Payload::Bytes(bytes.slice(..bytes.len().min(4 << 10)))
+            }
+            (_, payload) => payload,
+        };
+        (at, kind, compression, payload)
+    })
 }
 
 fn party() -> impl Strategy<Value = Party> {
