@@ -10,12 +10,14 @@
 
 pub mod assemble;
 mod call;
+mod conversation;
 pub mod disk;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub mod format;
 mod given;
 mod index;
+mod inflate;
 pub mod lock;
 pub mod names;
 #[cfg(any(test, fuzzing))]
