@@ -57,18 +57,18 @@ pub(crate) enum Shown {
     Json(String),
 }
 
-/// What is done to a message as soon as it has been read from a tape, so that no call is in memory
-/// with all of its large messages: decompresses it, and stores it if it is too large to stand in a
-/// cassette whatever it holds. `fields` are those of its side's head.
+/// What is done to a message as soon as it has been read from a tape, so that no call and no
+/// conversation is in memory with all of its large messages: takes `coding` off it where it is
+/// compressed, and stores it if it is too large to stand in a cassette whatever it holds.
 ///
 /// # Errors
 /// Body files that can't be written.
 pub fn keep_message(
-    fields: &Fields,
+    coding: Option<Coding>,
     message: Message,
     bodies: &Bodies,
 ) -> Result<Message, BodyError> {
-    let message = decompressed(message, encoding::of(fields));
+    let message = decompressed(message, coding);
     match &message.payload {
         Payload::Bytes(bytes) if bytes.len() > TEXT_BYTES_MAX => stored(message, bodies),
         _ => Ok(message),
@@ -123,7 +123,7 @@ fn decompressed(message: Message, coding: Option<Coding>) -> Message {
     }
 }
 
-fn stored(message: Message, bodies: &Bodies) -> Result<Message, BodyError> {
+pub(crate) fn stored(message: Message, bodies: &Bodies) -> Result<Message, BodyError> {
     let Payload::Bytes(bytes) = &message.payload else { return Ok(message) };
     let (digest, len) = (bodies.store(bytes)?, bytes.len() as u64);
     Ok(Message { payload: Payload::File { digest, len }, ..message })

@@ -11,6 +11,7 @@
 
 pub mod bodies;
 mod call;
+mod conversation;
 mod fault;
 mod json;
 mod keep;

@@ -41,7 +41,15 @@ pub struct Limits {
     pub max_kept_body: u64,
     /// Larger request bodies match by their digest.
     pub max_match_body: usize,
+    /// Of a larger WebSocket message only length and digest are kept; a replay refuses it.
     pub max_ws_message: u64,
+    /// Silence of a side of a conversation, after which it is pinged; as much again ends it.
+    pub ws_idle_timeout: Duration,
+    /// Frames of one WebSocket message that a replay takes.
+    pub ws_max_fragments: usize,
+    /// WebSocket frames that carry nothing (pings, pongs, empty fragments) that a replay takes
+    /// between two messages.
+    pub ws_max_idle_frames: usize,
     /// How long a replay waits for what the recording says must come first.
     pub replay_wait: Duration,
     /// Zero cuts what is in flight at once.
@@ -111,6 +119,9 @@ impl Default for Limits {
             max_kept_body: 256 << 20,
             max_match_body: 1 << 20,
             max_ws_message: 64 << 20,
+            ws_idle_timeout: Duration::from_secs(60),
+            ws_max_fragments: 65_536,
+            ws_max_idle_frames: 1000,
             replay_wait: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
             seal_timeout: Duration::from_secs(60),
@@ -192,7 +203,7 @@ const fn time_or_zero(key: &'static str, slot: fn(&mut Limits) -> &mut Duration)
 }
 
 /// Every key of `[limits]`, in the order of the documentation.
-pub(super) const BOUNDS: [Bound; 29] = [
+pub(super) const BOUNDS: [Bound; 32] = [
     count(
         "max_connections",
         |l| &mut l.max_connections,
@@ -261,8 +272,21 @@ pub(super) const BOUNDS: [Bound; 29] = [
         slot: Slot::LongSize(|l| &mut l.max_ws_message),
         min: 1,
         max: TIB,
-        too_small: "no WebSocket message would pass",
+        too_small: "no WebSocket message would be recorded",
     },
+    time("ws_idle_timeout", |l| &mut l.ws_idle_timeout, "pings would be all that is sent"),
+    count(
+        "ws_max_fragments",
+        |l| &mut l.ws_max_fragments,
+        (1, 1_000_000_000),
+        "no WebSocket message would have a frame",
+    ),
+    count(
+        "ws_max_idle_frames",
+        |l| &mut l.ws_max_idle_frames,
+        (16, 1_000_000),
+        "ordinary clients would be cut off",
+    ),
     time(
         "replay_wait",
         |l| &mut l.replay_wait,

@@ -61,6 +61,9 @@ max_headers = 50
 max_kept_body = "1GiB"
 max_match_body = 0
 max_ws_message = "1MiB"
+ws_idle_timeout = "8s"
+ws_max_fragments = 16
+ws_max_idle_frames = 32
 replay_wait = "5s"
 drain_timeout = "6s"
 seal_timeout = "7s"
@@ -122,6 +125,9 @@ fn every_key_reaches_the_configuration() {
         max_kept_body: 1 << 30,
         max_match_body: 0,
         max_ws_message: 1 << 20,
+        ws_idle_timeout: secs(8),
+        ws_max_fragments: 16,
+        ws_max_idle_frames: 32,
         replay_wait: secs(5),
         drain_timeout: secs(6),
         seal_timeout: secs(7),

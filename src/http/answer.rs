@@ -11,6 +11,7 @@ use crate::http::{hop, target};
 use crate::http1::framing::Framing;
 use crate::http1::writer;
 use crate::http2;
+use crate::ws::handshake;
 
 /// What of the request decides how its answer is sent.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +129,57 @@ fn each_field(
     if !framed && asked.version != Version::Http2 {
         append_framing(framing, &mut put);
     }
+}
+
+/// Writes the head that grants a WebSocket conversation. `accept` goes instead of the origin's
+/// answer to the client's key, where Ouli answers it itself.
+pub fn write_switch(
+    out: &mut Vec<u8>,
+    head: &ResponseHead,
+    endpoint: &Endpoint,
+    asked: &Asked<'_>,
+    accept: Option<&str>,
+) {
+    writer::status_line(out, Version::Http11, 101, switch_reason(head));
+    writer::field(out, b"upgrade", handshake::PROTOCOL.as_bytes());
+    writer::field(out, b"connection", b"Upgrade");
+    if let Some(accept) = accept {
+        writer::field(out, handshake::ACCEPT.as_bytes(), accept.as_bytes());
+    }
+    each_interim_field(head, endpoint, asked, |name, value| {
+        if accept.is_none() || !is_accept(name) {
+            writer::field(out, name, value);
+        }
+    });
+    writer::end_of_head(out);
+}
+
+/// HTTP/2 has none, and says 200.
+fn switch_reason(head: &ResponseHead) -> &[u8] {
+    match head.reason.is_empty() || head.version == Version::Http2 {
+        true => b"Switching Protocols",
+        false => &head.reason,
+    }
+}
+
+/// As `write_switch`, for an HTTP/2 client, which has no key (RFC 8441 section 5).
+pub fn h2_switch(
+    head: &ResponseHead,
+    endpoint: &Endpoint,
+    asked: &Asked<'_>,
+) -> http::Response<()> {
+    let mut response = http2::heads::response(200);
+    let fields = response.headers_mut();
+    each_interim_field(head, endpoint, asked, |name, value| {
+        if !is_accept(name) {
+            http2::heads::append(fields, &Field { name, value });
+        }
+    });
+    response
+}
+
+fn is_accept(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(handshake::ACCEPT.as_bytes())
 }
 
 fn each_interim_field(

@@ -173,6 +173,28 @@ impl Tx<'_, '_> {
         }
     }
 
+    /// Grants a WebSocket conversation: the last that this half sends. `accept` is the answer to
+    /// the client's key where the origin's is none.
+    pub async fn switch(
+        &mut self,
+        head: &ResponseHead,
+        endpoint: &Endpoint,
+        asked: &Asked<'_>,
+        accept: Option<&str>,
+    ) -> Result<(), Unsent> {
+        match self {
+            Tx::H1(tx) => {
+                answer::write_switch(&mut tx.out, head, endpoint, asked, accept);
+                tx.begin(Framing::None);
+                tx.flush().await
+            }
+            Tx::H2(tx) => {
+                tx.begin(answer::h2_switch(head, endpoint, asked), true);
+                tx.flush().await
+            }
+        }
+    }
+
     /// The final answer's head, which leaves with what is sent next. `framing` comes from
     /// `answer::framing`.
     pub fn begin(

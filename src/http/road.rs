@@ -21,6 +21,7 @@ use crate::http1::halves::{Unread, Unsent};
 use crate::net::arena::Arena;
 use crate::net::inflight::Slot;
 use crate::session;
+use crate::ws::{Conversation, handshake};
 
 /// A request whose head is in the arena.
 pub struct Incoming<'a, 'c> {
@@ -36,6 +37,30 @@ pub struct Outcome {
     pub source: Source,
     pub status: u16,
     pub then: Then,
+    /// What the answer granted.
+    pub conversation: Option<Conversation>,
+}
+
+impl Outcome {
+    pub fn new(source: Source, status: u16, then: Then) -> Self {
+        Outcome { source, status, then, conversation: None }
+    }
+
+    /// The handshake was granted: whoever has the client's connection goes on with it.
+    pub fn switched(source: Source, conversation: Conversation) -> Self {
+        let (status, then) = (SWITCHED, Then::Switch);
+        Outcome { source, status, then, conversation: Some(conversation) }
+    }
+}
+
+/// 101, whatever the client is told in its version.
+const SWITCHED: u16 = 101;
+
+/// What an exchange means for its connection.
+pub struct Travelled {
+    pub then: Then,
+    /// With `Then::Switch`.
+    pub conversation: Option<Conversation>,
 }
 
 /// What an answer means for its connection.
@@ -48,6 +73,8 @@ pub enum Then {
     /// It ends in the middle of the answer, as that of the origin did; a stream of HTTP/2 with this
     /// code.
     Cut(ResetCode),
+    /// It is a WebSocket conversation from here on.
+    Switch,
 }
 
 impl Then {
@@ -97,23 +124,32 @@ impl From<Unread> for Stop {
 }
 
 /// Serves one request. Returns what that means for its connection.
-pub async fn travel(here: &Here, incoming: Incoming<'_, '_>) -> Then {
+pub async fn travel(here: &Here, incoming: Incoming<'_, '_>) -> Travelled {
     let Incoming { arena, mut client, keep_alive, framing } = incoming;
     let started = Instant::now();
     client.deadline.clear();
     crash_point(&arena.head);
     let head = std::mem::take(&mut arena.head);
     here.worker.counters.requests.add(1);
-    let then = {
+    let travelled = {
         let asked = client::asked_of(here, &head).kept_if(keep_alive);
-        let mut request =
-            Request { here, head: &head, asked, framing, started, session: "", seq: None };
+        let is_handshake = framing == Framing::None && handshake::is_asked_by(&head);
+        let mut request = Request {
+            here,
+            head: &head,
+            asked,
+            framing,
+            is_handshake,
+            started,
+            session: "",
+            seq: None,
+        };
         let ended = request.serve(arena, &mut client).await;
         request.conclude(ended, &mut client).await
     };
     here.worker.counters.sent_bytes.add(client.tx.sent());
     arena.head = head;
-    then
+    travelled
 }
 
 /// The session that the request belongs to, one that can be recorded where that may happen.
@@ -131,6 +167,7 @@ pub struct Request<'a> {
     pub head: &'a RequestHead,
     asked: Asked<'a>,
     pub framing: Framing,
+    is_handshake: bool,
     /// When its head was complete.
     pub started: Instant,
     pub session: &'a str,
@@ -150,7 +187,7 @@ impl<'a> Request<'a> {
         if own::is_health(&here.endpoint, &self.head.method, &path) {
             let asked = self.asked().kept_if(client.rx.is_ended());
             own::answer_health(here, &mut client.tx, &asked).await?;
-            return Ok(Outcome { source: Source::Health, status: 200, then: Then::after(&asked) });
+            return Ok(Outcome::new(Source::Health, 200, Then::after(&asked)));
         }
         let shared = here.shared();
         self.session = session_of(self.head, shared)
@@ -202,20 +239,26 @@ impl<'a> Request<'a> {
     }
 
     /// Answers what failed, tells of it, and says what becomes of the connection.
-    async fn conclude(&self, ended: Result<Outcome, Stop>, client: &mut Client<'_, '_>) -> Then {
+    async fn conclude(
+        &self,
+        ended: Result<Outcome, Stop>,
+        client: &mut Client<'_, '_>,
+    ) -> Travelled {
         let Client { rx, tx, .. } = client;
-        let (source, status, then) = match ended {
-            Ok(Outcome { source, status, then }) => (source, status, then),
+        let outcome = match ended {
+            Ok(outcome) => outcome,
             Err(Stop::Fault(problem)) => {
                 // A call's status stands in its trailers.
                 let status = if self.is_call() { 200 } else { problem.fault.status() };
-                (Source::Fault(problem.fault), status, self.answer_or_cut(&problem, rx, tx).await)
+                let then = self.answer_or_cut(&problem, rx, tx).await;
+                Outcome::new(Source::Fault(problem.fault), status, then)
             }
-            Err(Stop::Left) => (Source::Left, 0, Then::Cut(ResetCode::CANCEL)),
-            Err(Stop::Stalled) => (Source::Stalled, 0, Then::Cut(ResetCode::CANCEL)),
+            Err(Stop::Left) => Outcome::new(Source::Left, 0, Then::Cut(ResetCode::CANCEL)),
+            Err(Stop::Stalled) => Outcome::new(Source::Stalled, 0, Then::Cut(ResetCode::CANCEL)),
         };
+        let Outcome { source, status, then, conversation } = outcome;
         self.tell(source, status, tx.sent(), then);
-        then
+        Travelled { then, conversation }
     }
 
     async fn answer_or_cut(&self, problem: &Problem, rx: &Rx<'_, '_>, tx: &mut Tx<'_, '_>) -> Then {
@@ -265,6 +308,17 @@ impl<'a> Request<'a> {
     /// Whether it is a gRPC call.
     pub fn is_call(&self) -> bool {
         self.asked.is_grpc
+    }
+
+    /// Whether it asks for a WebSocket conversation.
+    pub fn is_handshake(&self) -> bool {
+        self.is_handshake
+    }
+
+    /// `GET /chat [session]`, redacted, for lines of the log after its own.
+    pub fn label(&self) -> String {
+        let target = self.here.redactor.target(&self.head.target);
+        format!("{} {target} [{}]", self.head.method, self.session)
     }
 
     /// Since the request head was complete.

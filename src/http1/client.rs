@@ -3,6 +3,8 @@
 use std::io;
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::Refusal;
 use super::framing::{self, Framing};
 use super::head::{self, HeadLimits, HeadScanner, Role};
@@ -21,6 +23,9 @@ pub enum Broken {
     Closed,
     #[error("the origin switched to another protocol that nobody asked for")]
     Unasked,
+    /// RFC 6455 section 4.1.
+    #[error("the origin granted a WebSocket conversation without the answer to its key")]
+    KeyUnanswered,
     #[error("the origin sent interim answers without end")]
     Endless,
     #[error("the connection to the origin failed: {0}")]
@@ -68,6 +73,11 @@ impl<'c> Answering<'c> {
 
     pub fn into_buffer(self) -> Vec<u8> {
         self.receiver.input.into_buffer()
+    }
+
+    /// What has come behind the last head.
+    pub fn ahead(&self) -> Bytes {
+        Bytes::copy_from_slice(self.receiver.input.data())
     }
 
     /// Reads the next head, interim or final, into `out`.

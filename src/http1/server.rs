@@ -9,6 +9,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use bytes::Bytes;
+
 use super::Refusal;
 use super::framing::{self, Framing};
 use super::halves::{Rx, Tx, Unsent};
@@ -23,12 +25,14 @@ use crate::http::answer::Asked;
 use crate::http::client::{self, Client};
 use crate::http::context::Here;
 use crate::http::fault::{Fault, Problem};
-use crate::http::road::{self, Incoming, Then};
+use crate::http::road::{self, Incoming, Then, Travelled};
 use crate::http::{caught, own};
 use crate::net::arena::{Arena, Lease};
 use crate::net::conn::{Conn, Woken};
 use crate::net::deadline::Deadline;
 use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
+use crate::ws::Conversation;
+use crate::ws::wire::Wire;
 
 /// Serves the connection until either side ends it. `arena` holds its first bytes.
 pub async fn serve(mut conn: Conn, here: Rc<Here>, mut arena: Lease, mut deadline: Deadline) {
@@ -48,6 +52,10 @@ pub async fn serve(mut conn: Conn, here: Rc<Here>, mut arena: Lease, mut deadlin
                 drop(arena);
                 return conn.close_reset().await;
             }
+            ControlFlow::Break(Close::Switch(conversation, ahead)) => {
+                let (stream, held) = conn.into_parts();
+                return conversation.spawn(here, Wire::switched(stream, ahead, held));
+            }
         }
         drop(arena);
         deadline.set_after(here.limits().idle_timeout);
@@ -66,12 +74,13 @@ enum Turn {
     Later,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Close {
     Now,
     Lingering,
     /// An orderly end would make a cut answer look whole.
     Reset,
+    /// What goes on, and what has come behind the handshake.
+    Switch(Conversation, Bytes),
 }
 
 /// Serves requests for as long as bytes of one are there.
@@ -136,10 +145,7 @@ impl Burst<'_> {
             self.turn = Turn::Later;
             self.rx.receiver.expect_body(framing, &self.head_limits);
             self.tx.reset();
-            if !self.exchange(arena, deadline, framing).await {
-                let close = if self.tx.must_reset() { Close::Reset } else { Close::Lingering };
-                return ControlFlow::Break(close);
-            }
+            self.exchange(arena, deadline, framing).await?;
             self.rx.receiver.release();
             self.rx.receiver.input.skip_stray_line_end();
         }
@@ -179,13 +185,13 @@ impl Burst<'_> {
         self.turn == Turn::First && scan::is_foreign(self.rx.receiver.input.data())
     }
 
-    /// Sends one request down the road. False when the connection can't be kept.
+    /// Sends one request down the road. Breaks when the connection can't be kept.
     async fn exchange(
         &mut self,
         arena: &mut Arena,
         deadline: &mut Deadline,
         framing: Framing,
-    ) -> bool {
+    ) -> ControlFlow<Close> {
         let keep_alive = framing::request_keeps_alive(&arena.head);
         let is_grpc = grpc::is_call(&arena.head.fields);
         let asked =
@@ -198,13 +204,27 @@ impl Burst<'_> {
             caught::catch_panic(journey).await
         };
         match travelled {
-            Ok(then) => then == Then::Keep && !self.here.drain.is_draining() && self.rx.is_ended(),
+            Ok(Travelled { conversation: Some(conversation), .. }) => {
+                self.rx.receiver.release();
+                let ahead = Bytes::copy_from_slice(self.rx.receiver.input.data());
+                ControlFlow::Break(Close::Switch(conversation, ahead))
+            }
+            Ok(Travelled { then: Then::Keep, .. }) if self.may_keep() => ControlFlow::Continue(()),
+            Ok(_) => self.must_close(),
             Err(caught::Panicked) => {
                 self.here.worker.counters.panics.add(1);
                 self.answer_panic(&asked).await;
-                false
+                self.must_close()
             }
         }
+    }
+
+    fn may_keep(&self) -> bool {
+        !self.here.drain.is_draining() && self.rx.is_ended()
+    }
+
+    fn must_close(&self) -> ControlFlow<Close> {
+        ControlFlow::Break(if self.tx.must_reset() { Close::Reset } else { Close::Lingering })
     }
 
     async fn answer_panic(&mut self, asked: &Asked<'_>) {

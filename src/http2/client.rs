@@ -16,6 +16,7 @@ use http::{Request, Response};
 use super::Chunk;
 use super::halves::{Next, next, poll_room};
 use super::heads;
+use super::tunnel::Tunnel;
 use crate::exchange::{Fields, ResponseHead};
 use crate::http1::framing::{self, Framing};
 use crate::http1::receiver::Step;
@@ -47,16 +48,15 @@ impl Broken {
     }
 }
 
-/// Sends a request's head.
+/// Sends a request's head. `is_end`: it has no body.
 ///
 /// # Errors
 /// `Unseen`: the connection takes no more requests.
 pub fn send(
     sender: &mut SendRequest<Chunk>,
     request: Request<()>,
-    framing: Framing,
+    is_end: bool,
 ) -> Result<(Sending, Answering), Broken> {
-    let is_end = framing == Framing::None;
     let (response, body) = sender.send_request(request, is_end).map_err(Broken::Unseen)?;
     Ok((Sending { body, is_ended: is_end }, Answering::new(response)))
 }
@@ -77,6 +77,13 @@ impl Sending {
             self.body.send_data(Chunk::uncounted(part), false).map_err(Broken::of)?;
         }
         Ok(())
+    }
+
+    /// What is left of both directions once the answer has granted another protocol.
+    /// None where the answer ended with its head.
+    pub fn into_tunnel(self, answering: Answering) -> Option<Tunnel> {
+        let Answering { body, current, .. } = answering;
+        Some(Tunnel::new(self.body, body?, current))
     }
 
     /// Sends the end of the request.

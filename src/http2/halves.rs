@@ -16,6 +16,7 @@ use http::{HeaderMap, Response};
 
 use super::chunk::{Chunk, Queued};
 use super::heads;
+use super::tunnel::Tunnel;
 use super::watched::Vitals;
 use crate::exchange::{Fields, ResetCode};
 use crate::http1::halves::{Unread, Unsent};
@@ -23,7 +24,7 @@ use crate::net::deadline::within;
 
 /// How long a cut waits for the client to take what was sent before it. A client whose window is
 /// shut sees the cut after this, as far as its window let bytes go.
-const CUT_WAIT: Duration = Duration::from_secs(2);
+pub(super) const CUT_WAIT: Duration = Duration::from_secs(2);
 
 /// The sending side, which both directions need: a client's leaving shows there.
 pub struct Sending(RefCell<Handle>);
@@ -36,6 +37,15 @@ enum Handle {
 impl Sending {
     pub(super) fn new(respond: SendResponse<Chunk>) -> Self {
         Sending(RefCell::new(Handle::AwaitHead(respond)))
+    }
+
+    /// What is left of both directions once the answer has granted another protocol. None where no
+    /// answer was sent.
+    pub(super) fn into_tunnel(self, rest: Rest) -> Option<Tunnel> {
+        match self.0.into_inner() {
+            Handle::StreamBody(body) => Some(Tunnel::new(body, rest.body, rest.ahead)),
+            Handle::AwaitHead(_) => None,
+        }
     }
 
     /// Completes when the client has reset the stream, or its connection is gone.
@@ -160,6 +170,14 @@ impl<'s> Rx<'s> {
         Ok(came.then(|| self.current.clone()))
     }
 
+    /// What has not been taken of the receiving direction.
+    pub(super) fn into_rest(mut self) -> Rest {
+        if !self.is_ahead {
+            self.release();
+        }
+        Rest { body: self.body, ahead: self.current }
+    }
+
     /// Waits for the client to leave; never ends while it stays.
     pub async fn left(&mut self) {
         if !self.is_ahead {
@@ -182,6 +200,13 @@ impl<'s> Rx<'s> {
             let _ = self.body.flow_control().release_capacity(held);
         }
     }
+}
+
+/// The receiving direction behind a handshake.
+pub(super) struct Rest {
+    body: RecvStream,
+    /// Read already.
+    ahead: Bytes,
 }
 
 /// What stands next in a body.

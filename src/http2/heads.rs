@@ -4,6 +4,7 @@
 //! `:authority`. Field names are lower case here, and repeats of a name stand together, which is as
 //! much as h2 tells.
 
+use h2::ext::Protocol;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode, Uri, uri};
@@ -12,6 +13,7 @@ use crate::exchange::{Field, Fields, RequestHead, ResponseHead, Version};
 use crate::http1::framing::Framing;
 use crate::http1::grammar;
 use crate::http1::head::HeadLimits;
+use crate::ws::handshake;
 
 /// Why a request head is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,8 +42,9 @@ pub fn read_request(
     limits: &HeadLimits,
     out: &mut RequestHead,
 ) -> Result<(), Refused> {
+    let is_handshake = asks_for_websocket(parts);
     out.method.clear();
-    out.method.push_str(parts.method.as_str());
+    out.method.push_str(if is_handshake { "GET" } else { parts.method.as_str() });
     out.version = Version::Http2;
     out.target.clear();
     match parts.uri.path_and_query() {
@@ -54,6 +57,11 @@ pub fn read_request(
     let host = one_host(&parts.headers, authority);
     if let Ok(Some(host)) = host {
         out.fields.push("host", host);
+    }
+    if is_handshake {
+        // RFC 8441 section 5, read backwards: the domain has a handshake in HTTP/1.1's terms.
+        out.fields.push("upgrade", handshake::PROTOCOL);
+        out.fields.push("connection", "Upgrade");
     }
     let mut had_cookie = false;
     for (name, value) in &parts.headers {
@@ -79,6 +87,12 @@ pub fn read_request(
         return Err(Refused::TooLarge(limits.bytes_max));
     }
     Ok(())
+}
+
+fn asks_for_websocket(parts: &Parts) -> bool {
+    let protocol = parts.extensions.get::<Protocol>();
+    parts.method == Method::CONNECT
+        && protocol.is_some_and(|protocol| protocol.as_str() == handshake::PROTOCOL)
 }
 
 fn one_host<'p>(
@@ -133,7 +147,8 @@ pub fn framing_of(fields: &Fields, is_ended: bool) -> Framing {
 #[error("the request's {0} can't be expressed in HTTP/2")]
 pub struct Unspeakable(&'static str);
 
-/// A request as h2 sends it: `head.fields`' host becomes `:authority`.
+/// A request as h2 sends it: `head.fields`' host becomes `:authority`, a handshake extended CONNECT
+/// (RFC 8441 section 4).
 pub fn request(head: &RequestHead, scheme: &'static str) -> Result<Request<()>, Unspeakable> {
     let authority = head.fields.get("host").unwrap_or_default();
     let uri = Uri::builder()
@@ -147,9 +162,18 @@ pub fn request(head: &RequestHead, scheme: &'static str) -> Result<Request<()>, 
         Method::from_bytes(head.method.as_bytes()).map_err(|_| Unspeakable("method"))?;
     *request.uri_mut() = uri;
     *request.version_mut() = http::Version::HTTP_2;
+    let is_handshake = handshake::is_asked_by(head);
+    if is_handshake {
+        *request.method_mut() = Method::CONNECT;
+        request.extensions_mut().insert(Protocol::from_static(handshake::PROTOCOL));
+    }
     let headers = request.headers_mut();
     headers.reserve(head.fields.len());
-    for field in head.fields.iter().filter(|field| !field.is("host")) {
+    let is_elsewhere = |field: &Field<'_>| {
+        // A key proves nothing where a stream begins with `:protocol` (RFC 8441 section 5).
+        field.is("host") || (is_handshake && field.is(handshake::KEY))
+    };
+    for field in head.fields.iter().filter(|field| !is_elsewhere(field)) {
         append(headers, &field);
     }
     Ok(request)

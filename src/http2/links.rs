@@ -72,6 +72,13 @@ impl Links {
         }
     }
 
+    /// A place on a connection that is open and whose peer takes WebSocket over it, as it has
+    /// announced (RFC 8441 section 3).
+    pub fn extended(&self, origin: &Origin) -> Option<Place> {
+        let shelf = self.0.borrow().get(&origin.number())?.clone();
+        shelf.place(|link| link.sender.is_extended_connect_protocol_enabled())
+    }
+
     fn shelf(&self, origin: &Origin) -> Rc<Shelf> {
         let mut shelves = self.0.borrow_mut();
         shelves.entry(origin.number()).or_insert_with(|| Rc::new(Shelf::new(origin))).clone()
@@ -93,7 +100,7 @@ impl Shelf {
     /// None where another's dial must be waited for. `waited`: for one that failed, and whoever has
     /// done so dials itself, or the last of many would wait for all of their time-outs.
     fn way(self: &Rc<Self>, waited: bool) -> Option<Way> {
-        if let Some(place) = self.place() {
+        if let Some(place) = self.place(|_| true) {
             return Some(Way::Place(place));
         }
         let is_first = !waited && self.speaks.get() != Some(Protocol::Http1);
@@ -103,10 +110,10 @@ impl Shelf {
         Some(Way::Dial(Dialling { shelf: self.clone(), is_first }))
     }
 
-    fn place(self: &Rc<Self>) -> Option<Place> {
+    fn place(self: &Rc<Self>, is_fit: impl Fn(&Link) -> bool) -> Option<Place> {
         let mut links = self.links.borrow_mut();
         links.retain(|link| !link.is_over());
-        let link = links.iter().find(|link| link.has_room())?;
+        let link = links.iter().find(|link| link.has_room() && is_fit(link))?;
         Some(Place::new(link, self, false))
     }
 }
@@ -222,6 +229,11 @@ impl Place {
         link.active.set(link.active.get() + 1);
         let (link, shelf) = (link.clone(), shelf.clone());
         Place { sender: link.sender.clone(), link, shelf, is_whole: false, is_fresh }
+    }
+
+    /// Whether the peer has announced that it does (RFC 8441 section 3).
+    pub fn takes_websocket(&self) -> bool {
+        self.sender.is_extended_connect_protocol_enabled()
     }
 }
 

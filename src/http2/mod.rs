@@ -23,6 +23,7 @@ mod liveness;
 pub mod property;
 pub mod server;
 mod settings;
+pub mod tunnel;
 mod watched;
 
 pub use chunk::Chunk;

@@ -24,12 +24,15 @@ use crate::exchange::{ResetCode, Version};
 use crate::http::client::{self, Client};
 use crate::http::context::Here;
 use crate::http::fault::{Fault, Problem};
-use crate::http::road::{self, Incoming, Then};
+use crate::http::road::{self, Incoming, Then, Travelled};
 use crate::http::{caught, own};
+use crate::http1::framing::Framing;
 use crate::http1::head::HeadLimits;
 use crate::net::conn::{Conn, Held};
 use crate::net::deadline::{Deadline, within};
 use crate::net::stream::{LINGER_MAX, Stream};
+use crate::ws::handshake;
+use crate::ws::wire::Wire;
 
 /// Serves the connection until either side ends it. `ahead`: what has been read of it.
 pub async fn serve(conn: Conn, ahead: Vec<u8>, here: Rc<Here>) {
@@ -251,7 +254,11 @@ impl Exchange {
         let asked = client::asked_of(&here, &arena.head);
         let stall_timeout = (!asked.is_grpc).then_some(limits.stall_timeout);
         let mut rx = Rx::new(body, &sending, stall_timeout);
-        let framing = heads::framing_of(&arena.head.fields, rx.is_ended());
+        let framing = match handshake::is_asked_by(&arena.head) {
+            // What comes behind it are messages.
+            true => Framing::None,
+            false => heads::framing_of(&arena.head.fields, rx.is_ended()),
+        };
         if let Err(refused) = read {
             let problem = Problem::from(&refused);
             let mut client = client::Tx::H2(&mut tx);
@@ -270,8 +277,17 @@ impl Exchange {
             caught::catch_panic(pin!(road::travel(&here, incoming))).await
         };
         match travelled {
-            Ok(Then::Cut(code)) => tx.cut(code).await,
-            Ok(Then::Keep | Then::Close) => {}
+            Ok(Travelled { conversation: Some(conversation), .. }) => {
+                drop(arena);
+                drop(tx);
+                let rest = rx.into_rest();
+                if let Some(tunnel) = sending.into_tunnel(rest) {
+                    conversation.spawn(here, Wire::tunnel(tunnel, open));
+                }
+                return;
+            }
+            Ok(Travelled { then: Then::Cut(code), .. }) => tx.cut(code).await,
+            Ok(_) => {}
             Err(caught::Panicked) => {
                 here.worker.counters.panics.add(1);
                 let asked = client::asked_by_nobody(Version::Http2, is_head, is_grpc);

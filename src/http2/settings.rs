@@ -45,7 +45,8 @@ pub(super) fn server(limits: &Limits) -> server::Builder {
         .max_pending_accept_reset_streams(h2.max_pending_resets)
         .max_concurrent_reset_streams(h2.max_streams)
         .max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
-        .data_frame_budget(data_frame_budget(limits));
+        .data_frame_budget(data_frame_budget(limits))
+        .enable_connect_protocol();
     builder
 }
 

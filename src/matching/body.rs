@@ -18,13 +18,16 @@ use crate::exchange::{Coding, Digest, Fields};
 
 /// The body's share of a match key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyPrint {
+pub enum BodyPrint<'a> {
     /// No body, or an empty one.
     None,
     /// Whatever was to come of a body that is recorded only in part. No live body has this print.
     Part,
     /// The messages of a gRPC call, which are compared one by one as they come.
     Call,
+    /// A handshake that asks for a WebSocket conversation, whose messages are compared likewise.
+    /// With the subprotocols that it [offers](super::handshake::offered).
+    Conversation(&'a [u8]),
     /// By its bytes.
     Bytes(Digest),
     /// By value.
@@ -146,7 +149,7 @@ impl BodyKey {
     }
 
     /// The body has ended.
-    pub fn finish(&mut self) -> BodyPrint {
+    pub fn finish(&mut self) -> BodyPrint<'static> {
         if let Some(coded) = self.coded.take()
             && let Err(coded) = coded.finish()
         {
@@ -205,7 +208,7 @@ impl Flowing {
         }
     }
 
-    fn finish(self) -> BodyPrint {
+    fn finish(self) -> BodyPrint<'static> {
         match self.parts.and_then(multipart::Parts::finish) {
             Some(digest) => BodyPrint::Multipart(digest),
             None => BodyPrint::Bytes(Digest(self.bytes.finalize().into())),
@@ -236,7 +239,7 @@ impl Kind {
         }
     }
 
-    fn print(&self, content: &[u8]) -> BodyPrint {
+    fn print(&self, content: &[u8]) -> BodyPrint<'static> {
         if content.is_empty() {
             return BodyPrint::None;
         }

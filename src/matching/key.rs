@@ -71,19 +71,22 @@ fn put_query(out: &mut Vec<u8>, query: &str) {
 const NONE: u8 = 0;
 const PART: u8 = 5;
 const CALL: u8 = 6;
+/// Behind it stands the offer, to the end of the key.
+const CONVERSATION: u8 = 7;
 
-fn put_body(out: &mut Vec<u8>, body: BodyPrint) {
-    let (kind, digest) = match body {
-        BodyPrint::None => return out.push(NONE),
-        BodyPrint::Part => return out.push(PART),
-        BodyPrint::Call => return out.push(CALL),
-        BodyPrint::Bytes(digest) => (1, digest),
-        BodyPrint::Json(digest) => (2, digest),
-        BodyPrint::Form(digest) => (3, digest),
-        BodyPrint::Multipart(digest) => (4, digest),
+fn put_body(out: &mut Vec<u8>, body: BodyPrint<'_>) {
+    let (kind, rest) = match &body {
+        BodyPrint::None => (NONE, &[][..]),
+        BodyPrint::Part => (PART, &[][..]),
+        BodyPrint::Call => (CALL, &[][..]),
+        BodyPrint::Conversation(offered) => (CONVERSATION, *offered),
+        BodyPrint::Bytes(digest) => (1, &digest.0[..]),
+        BodyPrint::Json(digest) => (2, &digest.0[..]),
+        BodyPrint::Form(digest) => (3, &digest.0[..]),
+        BodyPrint::Multipart(digest) => (4, &digest.0[..]),
     };
     out.push(kind);
-    out.extend_from_slice(&digest.0);
+    out.extend_from_slice(rest);
 }
 
 /// Writes the key that a recording of this request would have if its body is recorded only in
@@ -92,6 +95,7 @@ pub fn write_part(out: &mut Vec<u8>, key: &[u8]) -> bool {
     let Some(parts) = Parts::of(key) else { return false };
     let share = match parts.body {
         BodyPrint::None | BodyPrint::Part | BodyPrint::Call => 1,
+        BodyPrint::Conversation(offered) => 1 + offered.len(),
         _ => 1 + size_of::<Digest>(),
     };
     out.clear();
@@ -107,7 +111,7 @@ pub struct Parts<'a> {
     pub method: &'a [u8],
     pub path: &'a [u8],
     parameters: &'a [u8],
-    pub body: BodyPrint,
+    pub body: BodyPrint<'a>,
 }
 
 impl<'a> Parts<'a> {
@@ -146,16 +150,16 @@ fn text(key: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(u32::from_le_bytes(*len) as usize)
 }
 
-fn body(key: &[u8]) -> Option<BodyPrint> {
-    let (kind, digest) = key.split_first()?;
-    if let ([], NONE | PART | CALL) = (digest, *kind) {
-        return Some(match *kind {
-            PART => BodyPrint::Part,
-            CALL => BodyPrint::Call,
-            _ => BodyPrint::None,
-        });
+fn body(key: &[u8]) -> Option<BodyPrint<'_>> {
+    let (kind, rest) = key.split_first()?;
+    match (*kind, rest) {
+        (NONE, []) => return Some(BodyPrint::None),
+        (PART, []) => return Some(BodyPrint::Part),
+        (CALL, []) => return Some(BodyPrint::Call),
+        (CONVERSATION, offered) => return Some(BodyPrint::Conversation(offered)),
+        _ => {}
     }
-    let digest = Digest(digest.try_into().ok()?);
+    let digest = Digest(rest.try_into().ok()?);
     match kind {
         1 => Some(BodyPrint::Bytes(digest)),
         2 => Some(BodyPrint::Json(digest)),

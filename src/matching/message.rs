@@ -1,10 +1,12 @@
-//! What of a gRPC client's message counts: a digest of its content, computed as it flows.
+//! What of a client's message counts, of a gRPC call or a WebSocket conversation: a digest of its
+//! content, computed as it flows.
 //!
 //! A message counts decompressed when its compression can be taken off, and as it came when it
 //! can't. Encoders of protobuf may write one value in several ways (the order of a map's entries
-//! changes from run to run in some), so a message whose JSON is known counts by its value. Memory
-//! is bounded by `match_bytes_max`: a larger message counts by the digest of its bytes, which is
-//! also the name of the file that a recording keeps it in.
+//! changes from run to run in some), so a message whose JSON is known counts by its value. So does
+//! text that is JSON; text and binary messages are never the same. Memory is bounded by
+//! `match_bytes_max`: a larger message counts by the digest of its bytes, which is also the name
+//! of the file that a recording keeps it in.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::body::sha256;
 use super::coded::Coded;
 use super::{Bounds, json};
-use crate::exchange::{Coding, Digest, Fields};
+use crate::exchange::{Coding, Digest, Fields, Kind};
 use crate::grpc;
 
 /// Bytes of a print as part of a key.
@@ -42,6 +44,8 @@ pub struct Method<'a> {
 pub struct MessagePrint {
     by: By,
     digest: Digest,
+    /// Of the bytes of text that counts by value, which a recording may know no more of.
+    exact: Option<Digest>,
     /// Bytes of the content. Says nothing about messages that count by value.
     pub len: u64,
 }
@@ -50,13 +54,17 @@ pub struct MessagePrint {
 enum By {
     Bytes,
     Value,
+    /// By its bytes, which are text.
+    Text,
 }
 
-/// Accumulates the messages of one call, one after the other.
+/// Accumulates the messages of one client, one after the other.
 pub struct MessageKey<'a> {
     form: Form<'a>,
     coding: Option<Coding>,
     bounds: Bounds,
+    /// Of the last message.
+    kind: Kind,
     coded: Option<Coded>,
     /// The content, while it is within bounds.
     kept: Vec<u8>,
@@ -67,18 +75,34 @@ pub struct MessageKey<'a> {
     len: u64,
 }
 
-/// How the messages of a call are compared.
+/// How messages are compared.
 #[derive(Clone, Copy)]
 enum Form<'a> {
     Bytes,
     Json,
-    Known { endpoint: &'a str, path: &'a str, canonical: &'a dyn Canonical },
+    /// Of a conversation: text that is JSON by value, everything else by its bytes.
+    Text,
+    Known {
+        endpoint: &'a str,
+        path: &'a str,
+        canonical: &'a dyn Canonical,
+    },
 }
 
 impl MessagePrint {
-    /// Of content that counts by its bytes and whose digest is known.
-    pub fn of_bytes(digest: Digest, len: u64) -> MessagePrint {
-        MessagePrint { by: By::Bytes, digest, len }
+    /// Of a message of this kind that counts by its bytes, whose digest is known.
+    pub fn of_bytes(kind: Kind, digest: Digest, len: u64) -> MessagePrint {
+        let by = match kind {
+            Kind::Binary => By::Bytes,
+            Kind::Text => By::Text,
+        };
+        MessagePrint { by, digest, exact: None, len }
+    }
+
+    /// The same message by its bytes, where it is text that counts by value: what it agrees with
+    /// where only the digest of a recorded one was kept.
+    pub fn exact(self) -> Option<MessagePrint> {
+        Some(MessagePrint::of_bytes(Kind::Text, self.exact?, self.len))
     }
 
     /// What tells prints apart, to be part of a key.
@@ -88,6 +112,7 @@ impl MessagePrint {
         kind.fill(match self.by {
             By::Bytes => 1,
             By::Value => 2,
+            By::Text => 3,
         });
         digest.copy_from_slice(&self.digest.0);
         bytes
@@ -126,22 +151,33 @@ impl<'a> MessageKey<'a> {
             (_, Some(canonical)) => Form::Known { endpoint, path, canonical },
             _ => Form::Bytes,
         };
+        MessageKey::start(form, grpc::encoding::of(fields), bounds, buffer)
+    }
+
+    fn start(
+        form: Form<'a>,
+        coding: Option<Coding>,
+        bounds: Bounds,
+        buffer: Vec<u8>,
+    ) -> MessageKey<'a> {
         let mut key = MessageKey {
             form,
-            coding: grpc::encoding::of(fields),
+            coding,
             bounds,
+            kind: Kind::Binary,
             coded: None,
             kept: buffer,
             flowing: None,
             in_part: false,
             len: 0,
         };
-        key.begin(false);
+        key.begin(Kind::Binary, false);
         key
     }
 
     /// A message begins; what was known of the one before is forgotten.
-    pub fn begin(&mut self, compressed: bool) {
+    pub fn begin(&mut self, kind: Kind, compressed: bool) {
+        self.kind = kind;
         let coding = if compressed { self.coding } else { None };
         self.coded = coding.map(|coding| Coded::new(coding, self.bounds.decoded_bytes_max));
         self.kept.clear();
@@ -150,11 +186,16 @@ impl<'a> MessageKey<'a> {
         self.len = 0;
     }
 
-    /// Whether the print of `len` bytes takes more than the SHA-256 digest that they are known by.
-    pub fn needs_content(&self, compressed: bool, len: u64) -> bool {
-        let by_value = !matches!(self.form, Form::Bytes);
+    /// Whether the print of the message that has begun, of `len` bytes, takes more than the SHA-256
+    /// digest that they are known by.
+    pub fn needs_content(&self, len: u64) -> bool {
+        let by_value = match self.form {
+            Form::Bytes => false,
+            Form::Text => self.kind == Kind::Text,
+            Form::Json | Form::Known { .. } => true,
+        };
         let in_bounds = usize::try_from(len).is_ok_and(|len| len <= self.bounds.match_bytes_max);
-        compressed && self.coding.is_some() || by_value && in_bounds
+        self.coded.is_some() || by_value && in_bounds
     }
 
     /// Takes the next bytes of the message, cut anywhere, its prefix off.
@@ -190,14 +231,17 @@ impl<'a> MessageKey<'a> {
             && let Err(coded) = coded.finish()
         {
             self.in_part = true;
-            return MessagePrint::of_bytes(coded, len);
+            return MessagePrint::of_bytes(self.kind, coded, len);
         }
         if let Some(flowing) = self.flowing.take() {
-            return MessagePrint::of_bytes(Digest(flowing.finalize().into()), len);
+            return MessagePrint::of_bytes(self.kind, Digest(flowing.finalize().into()), len);
         }
         match self.value(&self.kept) {
-            Some(value) => MessagePrint { by: By::Value, digest: sha256(&value), len },
-            None => MessagePrint::of_bytes(sha256(&self.kept), len),
+            Some(value) => {
+                let exact = (self.kind == Kind::Text).then(|| sha256(&self.kept));
+                MessagePrint { by: By::Value, digest: sha256(&value), exact, len }
+            }
+            None => MessagePrint::of_bytes(self.kind, sha256(&self.kept), len),
         }
     }
 
@@ -207,11 +251,13 @@ impl<'a> MessageKey<'a> {
         json::canonical(&self.json(content)?, &mut value).then_some(value)
     }
 
-    /// The content as JSON, where it counts by value.
+    /// The content as JSON, where it counts by value. Whatever is to be ignored of messages by rule
+    /// would be taken out here.
     pub(crate) fn json<'c>(&self, content: &'c [u8]) -> Option<Cow<'c, [u8]>> {
         match self.form {
             Form::Bytes => None,
             Form::Json => Some(content.into()),
+            Form::Text => (self.kind == Kind::Text).then_some(content.into()),
             Form::Known { endpoint, path, canonical } => {
                 let json = canonical.request_json(endpoint, path, content)?;
                 Some(json.into_bytes().into())
@@ -234,9 +280,21 @@ impl<'a> MessageKey<'a> {
         self.len == 0
     }
 
+    /// Whether a message with this print is a conversation's, and text.
+    pub(crate) fn is_text(&self, print: MessagePrint) -> bool {
+        matches!(self.form, Form::Text) && print.by != By::Bytes
+    }
+
     /// The buffer that was given to `new`, grown perhaps.
     pub fn into_buffer(self) -> Vec<u8> {
         self.kept
+    }
+}
+
+impl MessageKey<'static> {
+    /// For the messages of a WebSocket conversation, which come decompressed. `buffer` as in `new`.
+    pub fn of_conversation(bounds: Bounds, buffer: Vec<u8>) -> MessageKey<'static> {
+        MessageKey::start(Form::Text, None, bounds, buffer)
     }
 }
 
@@ -276,7 +334,7 @@ mod tests {
     }
 
     fn print(key: &mut MessageKey<'_>, compressed: bool, chunks: &[&[u8]]) -> MessagePrint {
-        key.begin(compressed);
+        key.begin(Kind::Binary, compressed);
         chunks.iter().for_each(|chunk| key.push(chunk));
         key.finish()
     }
@@ -286,10 +344,13 @@ mod tests {
         let mut key = key("application/grpc", "identity", "/l.L/Other");
         let ab = print(&mut key, false, &[b"a", b"b"]);
         assert_eq!((ab.len, key.content()), (2, Some(&b"ab"[..])));
-        assert_eq!(ab, MessagePrint::of_bytes(sha256(b"ab"), 2));
+        assert_eq!(ab, MessagePrint::of_bytes(Kind::Binary, sha256(b"ab"), 2));
         assert_ne!(print(&mut key, false, &[b"ba"]), ab);
         assert_eq!(print(&mut key, true, &[b"ab"]), ab, "no coding is named");
-        assert_eq!(print(&mut key, false, &[]), MessagePrint::of_bytes(sha256(b""), 0));
+        assert_eq!(
+            print(&mut key, false, &[]),
+            MessagePrint::of_bytes(Kind::Binary, sha256(b""), 0)
+        );
     }
 
     #[test]
@@ -298,10 +359,10 @@ mod tests {
         let ab = print(&mut key, false, &[b"ab"]);
         assert_eq!(print(&mut key, false, &[b"ba"]), ab);
         assert_ne!(print(&mut key, false, &[b"abc"]), ab);
-        assert_ne!(ab, MessagePrint::of_bytes(sha256(b"ab"), 2));
+        assert_ne!(ab, MessagePrint::of_bytes(Kind::Binary, sha256(b"ab"), 2));
         let none_of_it = print(&mut key, false, &[b"12"]);
-        assert_eq!(none_of_it, MessagePrint::of_bytes(sha256(b"12"), 2));
-        assert!(key.needs_content(false, 1024) && !key.needs_content(false, 1025));
+        assert_eq!(none_of_it, MessagePrint::of_bytes(Kind::Binary, sha256(b"12"), 2));
+        assert!(key.needs_content(1024) && !key.needs_content(1025));
     }
 
     #[test]
@@ -310,6 +371,62 @@ mod tests {
         let one = print(&mut key, false, &[br#"{"a":1,"b":2}"#]);
         assert_eq!(print(&mut key, false, &[br#"{ "b": 2, "a": 1 }"#]), one);
         assert_ne!(print(&mut key, false, &[br#"{"a":1,"b":3}"#]), one);
+    }
+
+    fn said(key: &mut MessageKey<'_>, kind: Kind, content: &str) -> MessagePrint {
+        key.begin(kind, false);
+        key.push(content.as_bytes());
+        key.finish()
+    }
+
+    #[test]
+    fn text_of_a_conversation_counts_by_value_where_it_is_json() {
+        let mut key = MessageKey::of_conversation(BOUNDS, Vec::new());
+        for (a, b) in [
+            (r#"{"a":1,"b":2}"#, r#"{ "b": 2, "a": 1 }"#),
+            ("[1, 2]", "[1,2]"),
+            ("5", " 5"),
+            (r#""a""#, r#""\u0061""#),
+        ] {
+            let a = said(&mut key, Kind::Text, a);
+            assert_eq!(a, said(&mut key, Kind::Text, b), "{b}");
+        }
+        for (a, b) in [("{\"a\":1}", "{\"a\":2}"), ("hello", "hello "), ("42[\"a\"]", "42[ \"a\"]")]
+        {
+            let a = said(&mut key, Kind::Text, a);
+            assert_ne!(a, said(&mut key, Kind::Text, b), "{b}");
+        }
+    }
+
+    #[test]
+    fn binary_messages_of_a_conversation_count_by_their_bytes_and_are_never_text() {
+        let mut key = MessageKey::of_conversation(BOUNDS, Vec::new());
+        let json = said(&mut key, Kind::Binary, "[1]");
+        assert_ne!(json, said(&mut key, Kind::Binary, "[ 1 ]"));
+        for content in ["[1]", "some", "", &"x".repeat(2000)] {
+            let text = said(&mut key, Kind::Text, content);
+            let binary = said(&mut key, Kind::Binary, content);
+            assert_ne!(text, binary, "{content}");
+            assert_ne!(text.to_bytes(), binary.to_bytes(), "{content}");
+        }
+    }
+
+    #[test]
+    fn text_of_which_only_the_digest_is_known_counts_by_it() {
+        let mut key = MessageKey::of_conversation(BOUNDS, Vec::new());
+        for content in ["some", &"x".repeat(2000)] {
+            let digest = sha256(content.as_bytes());
+            let known = MessagePrint::of_bytes(Kind::Text, digest, content.len() as u64);
+            assert_eq!(said(&mut key, Kind::Text, content), known);
+            assert_eq!(known.exact(), None);
+        }
+        let known = MessagePrint::of_bytes(Kind::Text, sha256(b"[1]"), 3);
+        assert_eq!(said(&mut key, Kind::Text, "[1]").exact(), Some(known));
+        assert_eq!(said(&mut key, Kind::Binary, "[1]").exact(), None);
+        key.begin(Kind::Text, false);
+        assert!(key.needs_content(1024) && !key.needs_content(1025));
+        key.begin(Kind::Binary, false);
+        assert!(!key.needs_content(1));
     }
 
     #[test]
@@ -321,7 +438,10 @@ mod tests {
             assert_eq!(print(&mut key, true, &[&coded[..4], &coded[4..]]), plain);
             assert_eq!(key.content(), Some(&b"some text"[..]));
             assert_eq!(print(&mut key, true, &[]).len, 0);
-            assert!(key.needs_content(true, 1 << 40) && !key.needs_content(false, 1 << 40));
+            key.begin(Kind::Binary, true);
+            assert!(key.needs_content(1 << 40));
+            key.begin(Kind::Binary, false);
+            assert!(!key.needs_content(1 << 40));
         }
     }
 

@@ -4,7 +4,9 @@
 //! Pure. A key is a byte string; equal keys are equal requests and the other way round, so
 //! whoever looks keys up compares them whole. It covers endpoint, method, path, query and body;
 //! header fields count only where a rule names them, and today none does. The key of a gRPC call
-//! is that of its head: its messages have prints of their own, compared as they come.
+//! is that of its head, and the key of a WebSocket conversation that of its handshake, where the
+//! subprotocols offered count too: the messages of both have prints of their own, compared as they
+//! come.
 //!
 //! Both sides go the same way: a recorded request gets its key from the same functions as a live
 //! one. Invariants, each a property test: the key doesn't move with the order of the query, with
@@ -16,6 +18,7 @@ mod body;
 mod coded;
 pub mod difference;
 mod form;
+pub mod handshake;
 mod json;
 pub mod key;
 mod message;
@@ -35,7 +38,7 @@ pub struct Asked<'a> {
     pub method: &'a str,
     /// As sent, in origin, absolute or asterisk form; redacted or not.
     pub target: &'a str,
-    pub body: BodyPrint,
+    pub body: BodyPrint<'a>,
 }
 
 #[cfg(test)]

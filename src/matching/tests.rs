@@ -9,7 +9,7 @@ use crate::redact::Redactor;
 
 const BOUNDS: Bounds = Bounds { match_bytes_max: 1 << 10, decoded_bytes_max: 1 << 20 };
 
-fn key_of(method: &str, target: &str, body: BodyPrint) -> Vec<u8> {
+fn key_of(method: &str, target: &str, body: BodyPrint<'_>) -> Vec<u8> {
     let mut out = b"left from before".to_vec();
     key::write(&mut out, &Asked { endpoint: "api", method, target, body }, &Redactor::default());
     out
@@ -19,14 +19,14 @@ fn get(target: &str) -> Vec<u8> {
     key_of("GET", target, BodyPrint::None)
 }
 
-fn print_in_chunks(fields: &[(&str, &str)], chunks: &[&[u8]]) -> BodyPrint {
+fn print_in_chunks(fields: &[(&str, &str)], chunks: &[&[u8]]) -> BodyPrint<'static> {
     let fields: Fields = fields.iter().copied().collect();
     let mut body = BodyKey::new(&fields, BOUNDS, Vec::new());
     chunks.iter().for_each(|chunk| body.push(chunk));
     body.finish()
 }
 
-fn print(content_type: &str, bytes: impl AsRef<[u8]>) -> BodyPrint {
+fn print(content_type: &str, bytes: impl AsRef<[u8]>) -> BodyPrint<'static> {
     print_in_chunks(&[("Content-Type", content_type)], &[bytes.as_ref()])
 }
 
@@ -51,6 +51,11 @@ fn method_path_query_endpoint_and_body_count() {
         key_of("GET", "/a", print("", "x")),
         key_of("GET", "/a", BodyPrint::Part),
         key_of("GET", "/a", BodyPrint::Call),
+        key_of("GET", "/a", BodyPrint::Conversation(b"")),
+        key_of("GET", "/a", BodyPrint::Conversation(b"a")),
+        key_of("GET", "/a", BodyPrint::Conversation(b"a, b")),
+        key_of("GET", "/a", BodyPrint::Conversation(b"b, a")),
+        key_of("GET", "/a", BodyPrint::Conversation(&[b'a'; 32])),
     ];
     for (n, a) in all.iter().enumerate() {
         assert!(!all[n + 1..].contains(a), "{n} is there twice");
@@ -64,12 +69,29 @@ fn method_path_query_endpoint_and_body_count() {
 #[test]
 fn the_key_of_a_request_leads_to_that_of_its_recording_in_part() {
     let part = key_of("GET", "/a?b=c", BodyPrint::Part);
-    for body in [BodyPrint::None, BodyPrint::Part, BodyPrint::Call, print("", "x")] {
+    let handshake = BodyPrint::Conversation(b"a, b");
+    for body in [BodyPrint::None, BodyPrint::Part, BodyPrint::Call, handshake, print("", "x")] {
         let mut out = b"left from before".to_vec();
         assert!(key::write_part(&mut out, &key_of("GET", "/a?b=c", body)));
         assert_eq!(out, part);
     }
     assert!(!key::write_part(&mut Vec::new(), b"no key"));
+}
+
+#[test]
+fn a_key_is_taken_apart_as_it_was_made() {
+    for body in [
+        BodyPrint::None,
+        BodyPrint::Part,
+        BodyPrint::Call,
+        BodyPrint::Conversation(b""),
+        BodyPrint::Conversation(b"a, b"),
+        BodyPrint::Conversation(&[7; 32]),
+        print("", "x"),
+    ] {
+        let key = key_of("GET", "/a?b=c", body);
+        assert_eq!(key::Parts::of(&key).map(|parts| parts.body), Some(body));
+    }
 }
 
 #[test]

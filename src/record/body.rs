@@ -57,6 +57,13 @@ impl Kept {
         self.messages = Some(Splitter::new());
     }
 
+    /// No more of it comes.
+    pub(super) fn close(&mut self) {
+        if matches!(self.store, Store::Tape) {
+            self.store = Store::Done(None);
+        }
+    }
+
     pub(super) fn is_over(&self) -> bool {
         matches!(self.store, Store::Done(_))
     }

@@ -13,6 +13,7 @@
 mod body;
 #[cfg(test)]
 mod call_tests;
+mod conversation;
 #[cfg(test)]
 mod crash_tests;
 mod error;
@@ -26,4 +27,5 @@ pub use error::Error;
 pub use recording::Recording;
 pub use run::{Keep, Recorder, Run};
 
+pub use crate::tape::Part;
 pub use crate::tape::lock::SessionHeld;

@@ -12,8 +12,9 @@ use super::{Error, Omitted, Recorder};
 use crate::exchange::{Digest, End, Fields, RequestHead, ResponseHead, Seq};
 use crate::grpc;
 use crate::tape::Side;
-use crate::tape::format::{Frame, Split, encode, split};
+use crate::tape::format::{Frame, Split, encode, encode_masked, split};
 use crate::tape::writer::Extent;
+use crate::ws::frame::Mask;
 
 /// Bytes of frames that may wait while nobody flushes, as during a long upload: they are flushed
 /// then, so that the buffer stays bounded however small the pieces are.
@@ -26,7 +27,7 @@ pub struct Recording {
     recorder: Recorder,
     seq: Seq,
     /// Frames that wait for `flush`.
-    waiting: Vec<u8>,
+    pub(super) waiting: Vec<u8>,
     /// Where this exchange is on the tape; only while a body may still have to be read back.
     flushed: Vec<Extent>,
     is_on_tape: bool,
@@ -144,11 +145,9 @@ impl Recording {
     /// they hold go to the client.
     ///
     /// Errors: nothing of what waited is on the tape; it still waits. After an error of
-    /// `request_data` or `response_data` it is that one again: the exchange stays cut there.
+    /// `request_data`, `response_data` or `said` it is that one again: the exchange stays cut there.
     pub fn flush(&mut self) -> Result<(), Error> {
-        if let Some(error) = &self.broken {
-            return Err((**error).clone());
-        }
+        self.check_unbroken()?;
         if self.waiting.is_empty() {
             return Ok(());
         }
@@ -195,6 +194,30 @@ impl Recording {
         encode(&mut self.waiting, self.seq, frame);
     }
 
+    /// Adds a frame that nothing may follow which was lost. A mask is that of its bytes.
+    pub(super) fn push_unbroken(
+        &mut self,
+        frame: &Frame<'_>,
+        mask: Option<Mask>,
+    ) -> Result<(), Error> {
+        self.check_unbroken()?;
+        match mask {
+            Some(mask) => encode_masked(&mut self.waiting, self.seq, frame, mask),
+            None => self.push(frame),
+        }
+        let bounded = self.bound_waiting();
+        self.break_on(bounded)
+    }
+
+    /// Nothing more of a body comes, so nothing on the tape has to be found again.
+    pub(super) fn finish_bodies(&mut self) {
+        for side in [Side::Request, Side::Response] {
+            self.finish(side);
+            self.kept(side).close();
+        }
+        self.flushed = Vec::new();
+    }
+
     fn kept(&mut self, side: Side) -> &mut Kept {
         match side {
             Side::Request => &mut self.request,
@@ -206,10 +229,19 @@ impl Recording {
         if bytes.is_empty() {
             return Ok(());
         }
-        if let Some(error) = &self.broken {
-            return Err((**error).clone());
-        }
+        self.check_unbroken()?;
         let kept = self.keep(side, at, bytes);
+        self.break_on(kept)
+    }
+
+    fn check_unbroken(&self) -> Result<(), Error> {
+        match &self.broken {
+            Some(error) => Err((**error).clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn break_on(&mut self, kept: Result<(), Error>) -> Result<(), Error> {
         if let Err(error) = &kept {
             self.broken = Some(Box::new(error.clone()));
         }

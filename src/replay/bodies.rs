@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::call::{Protocol, tree};
 use crate::cassette;
 use crate::coding;
 use crate::exchange::{Body, Compression, Digest, Exchange, Fields, Message, Payload, Request};
@@ -28,7 +29,7 @@ pub(super) struct Unreadable {
 
 impl Bodies {
     /// The body's share of the key. Reads a file only when its digest doesn't say enough.
-    pub(super) fn print(&self, request: &Request) -> Result<BodyPrint, Unreadable> {
+    pub(super) fn print(&self, request: &Request) -> Result<BodyPrint<'static>, Unreadable> {
         let mut body = self.key(request);
         match &request.body {
             Body::File { len, .. } if body.needs_content(*len) => {}
@@ -79,8 +80,11 @@ impl Bodies {
         }
     }
 
-    /// For the messages of a recorded call, one after the other.
+    /// For the messages of a recorded client, one after the other.
     pub(super) fn message_key<'a>(&'a self, exchange: &'a Exchange) -> MessageKey<'a> {
+        if tree::protocol(exchange) == Some(Protocol::WebSocket) {
+            return MessageKey::of_conversation(self.bounds, Vec::new());
+        }
         let head = &exchange.request.head;
         self.live_message_key(&head.fields, &exchange.endpoint, &head.target, Vec::new())
     }
@@ -104,13 +108,11 @@ impl Bodies {
         key: &mut MessageKey<'_>,
         message: &Message,
     ) -> Result<MessagePrint, Unreadable> {
-        if let Payload::Omitted { digest, len } = message.payload {
-            return Ok(MessagePrint::of_bytes(digest, len));
-        }
+        key.begin(message.kind, message.compression == Compression::On);
         if let Payload::File { digest, len } = message.payload
-            && !key.needs_content(message.compression == Compression::On, len)
+            && !key.needs_content(len)
         {
-            return Ok(MessagePrint::of_bytes(digest, len));
+            return Ok(MessagePrint::of_bytes(message.kind, digest, len));
         }
         self.read_message(key, message)
     }
@@ -121,11 +123,13 @@ impl Bodies {
         key: &mut MessageKey<'_>,
         message: &Message,
     ) -> Result<MessagePrint, Unreadable> {
-        key.begin(message.compression == Compression::On);
+        key.begin(message.kind, message.compression == Compression::On);
         match &message.payload {
             Payload::Bytes(bytes) | Payload::Rest(bytes) => key.push(bytes),
             Payload::File { digest, .. } => self.read(digest, |bytes| key.push(bytes))?,
-            Payload::Omitted { digest, len } => return Ok(MessagePrint::of_bytes(*digest, *len)),
+            Payload::Omitted { digest, len } => {
+                return Ok(MessagePrint::of_bytes(message.kind, *digest, *len));
+            }
         }
         Ok(key.finish())
     }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::answer::Answer;
 use super::bodies::{self, Bodies, BodyPath, Unreadable};
-use super::call::{Desk, tree};
+use super::call::{Desk, Protocol, tree};
 use super::choose::{AfterLast, Ledger, Reserved};
 use super::index::{self, Index};
-use crate::exchange::{Body, Exchange, Request};
-use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, Canonical, key};
+use crate::exchange::{After, Body, Exchange, Request};
+use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, Canonical, handshake, key};
 use crate::redact::Redactor;
 
 /// What holds for every session of a run.
@@ -64,7 +64,7 @@ const EXCHANGE_COUNT_MAX: u32 = u32::MAX - 1;
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error(
-        "a session has at most {EXCHANGE_COUNT_MAX} exchanges and messages of calls, this one has {0}"
+        "a session has at most {EXCHANGE_COUNT_MAX} exchanges and messages of clients, this one has {0}"
     )]
     TooMany(usize),
     #[error("the body of request {nth} can't be read from `{}`", path.display())]
@@ -89,12 +89,13 @@ impl Session {
     /// Errors: such a file can't be read.
     pub fn build(
         name: &str,
-        exchanges: Vec<Exchange>,
+        mut exchanges: Vec<Exchange>,
         settings: &Settings,
         body_path: BodyPath,
         canonical: Option<Arc<dyn Canonical>>,
     ) -> Result<Session, BuildError> {
-        let key_count = exchanges.iter().map(|one| 1 + tree::messages(&one.request).len()).sum();
+        exchanges.iter_mut().for_each(settle_handshake);
+        let key_count = exchanges.iter().map(|one| 1 + tree::messages(one).len()).sum();
         let fits = u32::try_from(key_count).is_ok_and(|count| count <= EXCHANGE_COUNT_MAX);
         let count = u32::try_from(exchanges.len()).ok().filter(|_| fits);
         let count = count.ok_or(BuildError::TooMany(key_count))?;
@@ -111,7 +112,7 @@ impl Session {
         }
         let index = index.finish();
         let tree = keys.tree.finish(&index, &exchanges);
-        let has_parts = exchanges.iter().any(|exchange| is_part(&exchange.request));
+        let has_parts = exchanges.iter().any(is_part);
         let recorded = exchanges.into_iter().map(Recorded::new).collect();
         Ok(Session {
             name: name.to_owned(),
@@ -217,8 +218,22 @@ impl Session {
 
 /// Whether an ordinary request is recorded only as far as its client sent it before it was
 /// answered.
-fn is_part(request: &Request) -> bool {
-    !request.is_whole && !tree::is_call(request)
+fn is_part(exchange: &Exchange) -> bool {
+    !exchange.request.is_whole && tree::protocol(exchange).is_none()
+}
+
+/// A client says nothing before its handshake is answered (RFC 6455 section 4.1), and nothing any
+/// more after a refusal: so neither waits for it.
+fn settle_handshake(exchange: &mut Exchange) {
+    if tree::protocol(exchange) != Some(Protocol::WebSocket) {
+        return;
+    }
+    let is_refused = !exchange.is_conversation();
+    let response = &mut exchange.response;
+    response.after = After::Messages(0);
+    if is_refused {
+        response.end_after = After::Messages(0);
+    }
 }
 
 /// What the recordings of a session are found by.
@@ -237,24 +252,28 @@ impl Keys<'_> {
         exchange: &Exchange,
         key: &mut Vec<u8>,
     ) -> Result<(), Unreadable> {
-        let request = &exchange.request;
-        let is_call = tree::is_call(request);
-        let body = match is_call {
-            true => BodyPrint::Call,
-            false if is_part(request) => BodyPrint::Part,
-            false => self.bodies.print(request)?,
+        let (endpoint, request) = (&exchange.endpoint, &exchange.request);
+        let (head, protocol) = (&request.head, tree::protocol(exchange));
+        let offered;
+        let body = match protocol {
+            Some(Protocol::Grpc) => BodyPrint::Call,
+            Some(Protocol::WebSocket) => {
+                offered = handshake::offered(&head.fields, self.redactor);
+                BodyPrint::Conversation(&offered)
+            }
+            None if is_part(exchange) => BodyPrint::Part,
+            None => self.bodies.print(request)?,
         };
-        let (endpoint, head) = (&exchange.endpoint, &request.head);
         let asked = Asked { endpoint, method: &head.method, target: &head.target, body };
         key::write(key, &asked, self.redactor);
-        if !is_call {
+        if protocol.is_none() {
             index.put(key, n);
             return Ok(());
         }
         let mut message_key = self.bodies.message_key(exchange);
-        let messages = tree::messages(request).iter();
+        let messages = tree::messages(exchange).iter();
         let prints = messages.map(|one| self.bodies.message_print(&mut message_key, one));
-        self.tree.put(index, (n, request), key, prints)
+        self.tree.put(index, (n, exchange), key, prints)
     }
 }
 

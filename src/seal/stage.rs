@@ -8,7 +8,7 @@ use super::recovery::{free_recovered_name, newest_recovered};
 use super::site::Site;
 use super::{Error, SealedSession, crash};
 use crate::cassette::{self, Bodies, Cassette, EndpointNote, Writer};
-use crate::exchange::{Digest, Fields, Message};
+use crate::exchange::{Coding, Digest, Message};
 use crate::grpc::Catalog;
 use crate::tape::{ReadError, TapeRun};
 
@@ -131,8 +131,8 @@ fn write(
     }
     let incoming = |digest: Digest| -> Option<PathBuf> { tapes.body_path(&digest) };
     let mut kept = 0;
-    let keep = |fields: &Fields, message: Message| {
-        cassette::keep_message(fields, message, &bodies)
+    let keep = |coding: Option<Coding>, message: Message| {
+        cassette::keep_message(coding, message, &bodies)
             .map_err(|error| ReadError::MessageUnkept(Arc::new(error)))
     };
     for exchange in tapes.exchanges_with(session, &keep) {

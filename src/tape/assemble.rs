@@ -8,10 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::call::{Arrival, Mark};
+use super::conversation::{Conversation, Finished};
 use super::format::{Frame, Side};
+use super::reader::{KeepMessage, ReadError};
 use crate::exchange::{
-    After, Body, Digest, End, Exchange, Fields, Message, Piece, Request, RequestHead, Response,
-    ResponseHead,
+    After, Body, Digest, End, Exchange, Fields, Message, Party, Piece, Request, RequestHead,
+    Response, ResponseHead,
 };
 use crate::grpc;
 
@@ -82,6 +84,8 @@ pub(super) struct Assembly {
     mark: Mark,
     /// How far it had when the answer was over.
     mark_at_end: Option<Mark>,
+    /// Once one has been granted.
+    conversation: Option<Box<Conversation>>,
 }
 
 #[derive(Debug)]
@@ -92,7 +96,12 @@ struct Answered {
 }
 
 impl Assembly {
-    pub(super) fn push(&mut self, frame: Frame<'_>) {
+    /// Each message of a conversation goes through `keep` when it is whole.
+    pub(super) fn push(
+        &mut self,
+        frame: Frame<'_>,
+        keep: KeepMessage<'_>,
+    ) -> Result<(), ReadError> {
         match frame {
             Frame::Opened { endpoint, recorded_at_ms, head, .. } => {
                 self.endpoint = endpoint.to_owned();
@@ -108,6 +117,9 @@ impl Assembly {
             Frame::Interim { head, .. } => self.interim.push(head.into_owned()),
             Frame::Answered { at, head } => {
                 let (mark, head) = (self.mark, head.into_owned());
+                // RFC 9110 section 15.2.2; nothing else is granted with it here.
+                self.conversation =
+                    (head.status == 101).then(|| Box::new(Conversation::new(&head.fields)));
                 self.answered = Some(Answered { at, mark, head });
             }
             Frame::Data { at, bytes } => self.data(Side::Response, at, bytes),
@@ -122,7 +134,13 @@ impl Assembly {
                 self.side(side).place = Place::Omitted { len, digest };
             }
             Frame::BodyDigest { .. } | Frame::Tape(_) | Frame::Abandoned => {}
+            Frame::Said { .. } | Frame::Unkept { .. } | Frame::Closed { .. } => {
+                if let Some(conversation) = &mut self.conversation {
+                    return conversation.push(frame, keep);
+                }
+            }
         }
+        Ok(())
     }
 
     fn data(&mut self, side: Side, at: Duration, bytes: &[u8]) {
@@ -170,6 +188,11 @@ impl Assembly {
         self.answered.as_ref().is_some_and(|answered| is_streamed_type(&answered.head.fields))
     }
 
+    /// Whether both bodies are the messages of a conversation.
+    pub(super) fn is_conversation(&self) -> bool {
+        self.conversation.is_some()
+    }
+
     /// The head's fields of a side whose body is a gRPC call's messages. An answer to a call that
     /// is none itself, as from a proxy on the way, is a body like any other.
     pub(super) fn call(&self, side: Side) -> Option<&Fields> {
@@ -181,6 +204,37 @@ impl Assembly {
                 Some(fields).filter(|fields| grpc::is_call(fields))
             }
         }
+    }
+
+    /// Of a conversation; `None` when it is none.
+    pub(super) fn finish_conversation(self, end: End) -> Option<Exchange> {
+        let Answered { at, head, .. } = self.answered?;
+        let Finished { client, origin, close, after } = self.conversation?.finish();
+        let closed_by_client = close.as_ref().is_some_and(|close| close.by == Party::Client);
+        Some(Exchange {
+            endpoint: self.endpoint,
+            recorded_at_ms: self.recorded_at_ms,
+            request: Request {
+                head: self.request_head,
+                body: client,
+                coding: None,
+                trailers: self.request.trailers,
+                is_whole: closed_by_client,
+            },
+            response: Response {
+                at,
+                // No client speaks before it has been granted a conversation.
+                after: After::Messages(0),
+                interim: self.interim,
+                head,
+                body: origin,
+                coding: None,
+                trailers: self.response.trailers,
+                end,
+                end_after: after,
+                close,
+            },
+        })
     }
 
     /// `None` when no answer head came. `request` and `response` are bodies that were had otherwise

@@ -22,13 +22,16 @@ use super::wire::{
 };
 use crate::cassette::EndpointNote;
 use crate::config::{Scheme, SourceType, Target};
-use crate::exchange::{Digest, End, Fields, RequestHead, ResetCode, ResponseHead, Seq};
+use crate::exchange::{
+    self, Digest, End, Fields, Party, RequestHead, ResetCode, ResponseHead, Seq,
+};
+use crate::ws::frame::Mask;
 
 /// Opens the header frame's payload, so that `file` and a person with `xxd` can tell a tape.
 const MAGIC: [u8; 8] = *b"oulitape";
 
 /// The version this program writes, and the only one that it reads.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 
 /// Checksum and length.
 pub const PREFIX_BYTES: usize = 8;
@@ -43,6 +46,15 @@ const TAG_BYTES: usize = 9;
 pub enum Side {
     Request,
     Response,
+}
+
+/// Which part of a WebSocket message some bytes are: all of it, where it both begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What the message is that begins with this part, and whether it is compressed on the wire.
+    pub begins: Option<(exchange::Kind, bool)>,
+    /// The message is whole with this part.
+    pub ends: bool,
 }
 
 /// What a tape says of itself.
@@ -118,6 +130,31 @@ pub enum Frame<'a> {
     },
     /// The exchange came to nothing.
     Abandoned,
+    /// Bytes of a WebSocket message, in the order of the wire: unmasked, and as compressed as they
+    /// came.
+    Said {
+        at: Duration,
+        side: Side,
+        part: Part,
+        bytes: &'a [u8],
+    },
+    /// The WebSocket message under way passed `max_ws_message` and is over: its bytes aren't kept,
+    /// what is on the tape included. Length and digest are those of its unmasked bytes on the wire.
+    Unkept {
+        at: Duration,
+        side: Side,
+        kind: exchange::Kind,
+        compressed: bool,
+        len: u64,
+        digest: Digest,
+    },
+    /// A close frame of a WebSocket conversation; the first counts.
+    Closed {
+        at: Duration,
+        by: Party,
+        code: Option<u16>,
+        reason: &'a str,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,10 +175,13 @@ pub enum Kind {
     Overflowed = 13,
     Omitted = 14,
     Abandoned = 15,
+    Said = 16,
+    Unkept = 17,
+    Closed = 18,
 }
 
 impl Kind {
-    const ALL: [Kind; 15] = [
+    const ALL: [Kind; 18] = [
         Kind::Tape,
         Kind::Opened,
         Kind::RequestData,
@@ -157,6 +197,9 @@ impl Kind {
         Kind::Overflowed,
         Kind::Omitted,
         Kind::Abandoned,
+        Kind::Said,
+        Kind::Unkept,
+        Kind::Closed,
     ];
 
     fn from_code(code: u8) -> Option<Kind> {
@@ -182,16 +225,32 @@ impl Frame<'_> {
             Frame::Overflowed(_) => Kind::Overflowed,
             Frame::Omitted { .. } => Kind::Omitted,
             Frame::Abandoned => Kind::Abandoned,
+            Frame::Said { .. } => Kind::Said,
+            Frame::Unkept { .. } => Kind::Unkept,
+            Frame::Closed { .. } => Kind::Closed,
         }
     }
 }
 
 /// Appends one frame to `out`.
 pub fn encode(out: &mut Vec<u8>, seq: Seq, frame: &Frame<'_>) {
-    let start = out.len();
-    out.extend_from_slice(&[0; PREFIX_BYTES]);
-    out.push(frame.kind() as u8);
-    put_u64(out, seq.0);
+    let start = open(out, seq, frame.kind() as u8);
+    put(out, frame);
+    close(out, start);
+}
+
+/// As `encode`, of a part of a message whose bytes are still masked. On the tape they are not.
+pub fn encode_masked(out: &mut Vec<u8>, seq: Seq, frame: &Frame<'_>, mut mask: Mask) {
+    let start = open(out, seq, frame.kind() as u8);
+    put(out, frame);
+    if let Frame::Said { bytes, .. } = frame {
+        let at = out.len() - bytes.len();
+        mask.apply(&mut out[at..]);
+    }
+    close(out, start);
+}
+
+fn put(out: &mut Vec<u8>, frame: &Frame<'_>) {
     match frame {
         Frame::Tape(header) => put_header(out, header),
         Frame::Opened { session, endpoint, recorded_at_ms, head } => {
@@ -227,19 +286,44 @@ pub fn encode(out: &mut Vec<u8>, seq: Seq, frame: &Frame<'_>) {
             out.extend_from_slice(&digest.0);
         }
         Frame::Abandoned => {}
+        Frame::Said { at, side, part, bytes } => {
+            put_duration(out, *at);
+            out.push(side_code(*side));
+            out.push(part_code(*part));
+            out.extend_from_slice(bytes);
+        }
+        Frame::Unkept { at, side, kind, compressed, len, digest } => {
+            put_duration(out, *at);
+            out.push(side_code(*side));
+            out.push(message_code(*kind, *compressed));
+            put_u64(out, *len);
+            out.extend_from_slice(&digest.0);
+        }
+        Frame::Closed { at, by, code, reason } => {
+            put_duration(out, *at);
+            out.push(party_code(*by));
+            out.push(u8::from(code.is_some()));
+            out.extend_from_slice(&code.unwrap_or_default().to_le_bytes());
+            put_bytes(out, reason.as_bytes());
+        }
     }
-    close(out, start);
 }
 
 /// Appends a frame of any kind and payload, with the right checksum.
 #[cfg(any(test, fuzzing))]
 pub fn encode_any(out: &mut Vec<u8>, seq: Seq, kind: u8, payload: &[u8]) {
+    let start = open(out, seq, kind);
+    out.extend_from_slice(payload);
+    close(out, start);
+}
+
+/// Begins a frame, and says where.
+fn open(out: &mut Vec<u8>, seq: Seq, kind: u8) -> usize {
     let start = out.len();
     out.extend_from_slice(&[0; PREFIX_BYTES]);
     out.push(kind);
     put_u64(out, seq.0);
-    out.extend_from_slice(payload);
-    close(out, start);
+    start
 }
 
 /// Fills in the prefix of the frame that begins at `start`.
@@ -264,6 +348,36 @@ fn side_code(side: Side) -> u8 {
     match side {
         Side::Request => 1,
         Side::Response => 2,
+    }
+}
+
+/// What a part of a message is, bit by bit.
+mod part {
+    pub(super) const BEGINS: u8 = 1;
+    pub(super) const ENDS: u8 = 2;
+    pub(super) const TEXT: u8 = 4;
+    pub(super) const COMPRESSED: u8 = 8;
+}
+
+fn part_code(part: Part) -> u8 {
+    let begins =
+        part.begins.map_or(0, |(kind, compressed)| part::BEGINS | message_code(kind, compressed));
+    begins | if part.ends { part::ENDS } else { 0 }
+}
+
+fn message_code(kind: exchange::Kind, compressed: bool) -> u8 {
+    let kind = match kind {
+        exchange::Kind::Binary => 0,
+        exchange::Kind::Text => part::TEXT,
+    };
+    kind | if compressed { part::COMPRESSED } else { 0 }
+}
+
+fn party_code(party: Party) -> u8 {
+    match party {
+        Party::Client => 1,
+        Party::Origin => 2,
+        Party::Ouli => 3,
     }
 }
 
@@ -376,6 +490,24 @@ impl<'a> Raw<'a> {
                 Frame::Omitted { side, len, digest }
             }
             Kind::Abandoned => Frame::Abandoned,
+            Kind::Said => Frame::Said {
+                at: take.duration()?,
+                side: take_side(&mut take)?,
+                part: take_part(&mut take)?,
+                bytes: std::mem::take(&mut take.0),
+            },
+            Kind::Unkept => {
+                let (at, side) = (take.duration()?, take_side(&mut take)?);
+                let (kind, compressed) = take_message(&mut take)?;
+                let (len, digest) = (take.u64()?, Digest(take.digest()?));
+                Frame::Unkept { at, side, kind, compressed, len, digest }
+            }
+            Kind::Closed => Frame::Closed {
+                at: take.duration()?,
+                by: take_party(&mut take)?,
+                code: take_code(&mut take)?,
+                reason: take.str()?,
+            },
         };
         take.nothing_more()?;
         Ok(frame)
@@ -390,6 +522,48 @@ fn take_side(take: &mut Take<'_>) -> Result<Side, Malformed> {
     match take.u8()? {
         1 => Ok(Side::Request),
         2 => Ok(Side::Response),
+        _ => Err(Malformed),
+    }
+}
+
+fn take_part(take: &mut Take<'_>) -> Result<Part, Malformed> {
+    let code = take.u8()?;
+    let ends = code & part::ENDS != 0;
+    let begins = match code & !part::ENDS {
+        0 => None,
+        begins if begins & part::BEGINS != 0 => Some(message_of(begins & !part::BEGINS)?),
+        _ => return Err(Malformed),
+    };
+    Ok(Part { begins, ends })
+}
+
+fn take_message(take: &mut Take<'_>) -> Result<(exchange::Kind, bool), Malformed> {
+    message_of(take.u8()?)
+}
+
+fn message_of(code: u8) -> Result<(exchange::Kind, bool), Malformed> {
+    let compressed = code & part::COMPRESSED != 0;
+    match code & !part::COMPRESSED {
+        0 => Ok((exchange::Kind::Binary, compressed)),
+        part::TEXT => Ok((exchange::Kind::Text, compressed)),
+        _ => Err(Malformed),
+    }
+}
+
+fn take_party(take: &mut Take<'_>) -> Result<Party, Malformed> {
+    match take.u8()? {
+        1 => Ok(Party::Client),
+        2 => Ok(Party::Origin),
+        3 => Ok(Party::Ouli),
+        _ => Err(Malformed),
+    }
+}
+
+/// A close code, of which there may be none.
+fn take_code(take: &mut Take<'_>) -> Result<Option<u16>, Malformed> {
+    match (take.u8()?, take.u16()?) {
+        (0, 0) => Ok(None),
+        (1, code) => Ok(Some(code)),
         _ => Err(Malformed),
     }
 }

@@ -12,6 +12,7 @@ use super::call::{self, Ends};
 use super::format::Side;
 use super::reader::{BodyFile, KeepMessage, ReadError, Tape, TapeRun, place_of};
 use crate::exchange::{After, Seq};
+use crate::grpc::encoding;
 
 /// A streamed answer up to this size is given in its pieces even when its bytes are in a file;
 /// pieces are held in memory, and beyond this it is a file rather than a conversation.
@@ -35,7 +36,8 @@ impl TapeRun {
                     let file = File::open(&path).map_err(|error| ReadError::io(&path, error))?;
                     source = Box::new(file);
                 }
-                let keep = |message| (body.keep)(fields, message).map_err(SplitError::Keep);
+                let coding = encoding::of(fields);
+                let keep = |message| (body.keep)(coding, message).map_err(SplitError::Keep);
                 let split = call::split(
                     body.assembly.reads(side),
                     &mut *source,

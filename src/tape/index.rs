@@ -87,7 +87,8 @@ impl Index {
         let mut index = Index::default();
         let mut sessions: HashMap<String, Arc<str>> = HashMap::new();
         let io = |error| ReadError::io(path, error);
-        let mut window = Window::new(source).map_err(io)?;
+        let len = source.size().map_err(io)?;
+        let mut window = Window::new(source, Extent { offset: 0, len });
         let mut first = true;
         while let Some(size) = window.next_frame().map_err(io)? {
             let offset = window.offset;
@@ -106,8 +107,8 @@ impl Index {
             window.advance(size);
         }
         index.len = window.offset;
-        if window.offset < window.size {
-            let (at, bytes) = (window.offset, window.size - window.offset);
+        if !window.is_at_end() {
+            let (at, bytes) = (window.offset, window.end - window.offset);
             index.torn = Some(Torn { path: PathBuf::from(path), at, bytes });
         }
         Ok(index)
@@ -182,10 +183,11 @@ impl Indexed {
     }
 }
 
-/// A moving view of a tape that always holds the next frame whole.
-struct Window<'a> {
+/// A moving view of a part of a tape that always holds the next frame whole.
+pub(super) struct Window<'a> {
     source: &'a dyn Source,
-    size: u64,
+    /// Where on the tape the part ends.
+    end: u64,
     /// Where on the tape the next frame begins.
     offset: u64,
     bytes: Vec<u8>,
@@ -194,13 +196,26 @@ struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    fn new(source: &'a dyn Source) -> io::Result<Window<'a>> {
-        let size = source.size()?;
-        Ok(Window { source, size, offset: 0, bytes: Vec::new(), start: 0 })
+    pub(super) fn new(source: &'a dyn Source, part: Extent) -> Window<'a> {
+        let mut window = Window { source, end: 0, offset: 0, bytes: Vec::new(), start: 0 };
+        window.move_to(part);
+        window
     }
 
-    /// The size of the next frame, which is then in view; `None` where the tape ends or is torn.
-    fn next_frame(&mut self) -> io::Result<Option<usize>> {
+    /// Goes on with another part.
+    pub(super) fn move_to(&mut self, part: Extent) {
+        self.offset = part.offset;
+        self.end = part.offset.saturating_add(part.len);
+        self.bytes.clear();
+        self.start = 0;
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.offset == self.end
+    }
+
+    /// The size of the next frame, which is then in view; `None` where the part ends or is torn.
+    pub(super) fn next_frame(&mut self) -> io::Result<Option<usize>> {
         let mut wanted = PREFIX_BYTES;
         loop {
             if !self.show(wanted)? {
@@ -214,18 +229,18 @@ impl<'a> Window<'a> {
         }
     }
 
-    fn frame(&self, size: usize) -> &[u8] {
+    pub(super) fn frame(&self, size: usize) -> &[u8] {
         self.bytes.get(self.start..self.start + size).unwrap_or_default()
     }
 
-    fn advance(&mut self, size: usize) {
+    pub(super) fn advance(&mut self, size: usize) {
         self.start += size;
         self.offset += size as u64;
     }
 
     /// Makes at least `wanted` bytes from `offset` on visible; false when the tape has fewer.
     fn show(&mut self, wanted: usize) -> io::Result<bool> {
-        let left = self.size - self.offset;
+        let left = self.end - self.offset;
         if (wanted as u64) > left {
             return Ok(false);
         }

@@ -10,12 +10,14 @@
 
 pub mod assemble;
 mod call;
+mod conversation;
 pub mod disk;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub mod format;
 mod given;
 mod index;
+mod inflate;
 pub mod lock;
 pub mod names;
 #[cfg(any(test, fuzzing))]
@@ -29,6 +31,6 @@ pub mod writer;
 mod tests;
 
 pub use disk::{Disk, DiskError, DiskFile, Loss, RealDisk};
-pub use format::Side;
+pub use format::{Part, Side};
 pub use names::RunId;
 pub use reader::{KeepMessage, ReadError, TapeRun, Torn};

@@ -17,12 +17,12 @@ use super::assemble::Assembly;
 use super::disk::{Disk, DiskError};
 use super::format::{self, FORMAT, Frame, Side, Split};
 use super::given::Wanted;
-use super::index::{FileNote, Index, Indexed, Source};
+use super::index::{FileNote, Index, Indexed, Source, Window};
 use super::names::RunId;
 use super::recover::Verdict;
 use super::writer::{Extent, Writer};
 use crate::cassette::EndpointNote;
-use crate::exchange::{Digest, End, Exchange, Fields, Message, Seq};
+use crate::exchange::{Coding, Digest, End, Exchange, Message, Seq};
 
 /// The end of a tape that isn't whole records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +46,14 @@ pub enum ReadError {
     #[error("the body file `{}` is missing or has the wrong length", path.display())]
     BodyLost { path: PathBuf },
     /// By whoever wanted it kept.
-    #[error("a gRPC message could not be kept")]
+    #[error("a message could not be kept")]
     MessageUnkept(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
-/// What is to become of each gRPC message: it is called as soon as the message has been found, with
-/// the fields of its side's head. What it gives stays in memory until its exchange is given.
-pub type KeepMessage<'a> = &'a dyn Fn(&Fields, Message) -> Result<Message, ReadError>;
+/// What is to become of each message of a gRPC call or a WebSocket conversation: it is called as
+/// soon as the message has been found, with the coding that is to be taken off a compressed one.
+/// What it gives stays in memory until its exchange is given.
+pub type KeepMessage<'a> = &'a dyn Fn(Option<Coding>, Message) -> Result<Message, ReadError>;
 
 impl ReadError {
     pub(super) fn io(path: &Path, error: io::Error) -> Self {
@@ -266,7 +267,8 @@ impl TapeRun {
     }
 
     /// The session's exchanges in the order of their request heads, read as they are asked for.
-    /// Bodies still have their content coding on. A gRPC call is in memory with all its messages.
+    /// Bodies still have their content coding on. A gRPC call or a WebSocket conversation is in
+    /// memory with all its messages.
     pub fn exchanges(
         &self,
         session: &str,
@@ -274,7 +276,7 @@ impl TapeRun {
         self.exchanges_with(session, &|_, message| Ok(message))
     }
 
-    /// As `exchanges`; each message of a gRPC call is what `keep` makes of it.
+    /// As `exchanges`; each message of a call or a conversation is what `keep` makes of it.
     pub fn exchanges_with<'a>(
         &'a self,
         session: &str,
@@ -297,15 +299,9 @@ impl TapeRun {
         keep: KeepMessage<'_>,
     ) -> Result<Option<Exchange>, ReadError> {
         let Some(tape) = self.tapes.get(entry.tape) else { return Ok(None) };
-        let mut assembly = Assembly::default();
-        let mut bytes = Vec::new();
-        for extent in &entry.extents {
-            bytes.resize(extent.len as usize, 0);
-            tape.source
-                .read_exact_at(&mut bytes, extent.offset)
-                .map_err(|error| ReadError::io(&tape.path, error))?;
-            push_frames(&mut assembly, &bytes)
-                .ok_or_else(|| ReadError::Changed { path: tape.path.clone() })?;
+        let assembly = assembled(tape, &entry.extents, keep)?;
+        if assembly.is_conversation() {
+            return Ok(assembly.finish_conversation(entry.end));
         }
         let body = Wanted { tape, seq: entry.seq, assembly: &assembly, keep };
         let (request, ends) = self.given(&body, Side::Request, None)?;
@@ -314,14 +310,28 @@ impl TapeRun {
     }
 }
 
-/// `None` when the bytes aren't whole frames any more.
-fn push_frames(assembly: &mut Assembly, mut bytes: &[u8]) -> Option<()> {
-    while !bytes.is_empty() {
-        let Split::Frame { raw, size } = format::split(bytes) else { return None };
-        assembly.push(raw.decode().ok()?);
-        bytes = bytes.get(size..)?;
+/// Takes the frames in these extents, of which a few at a time are in memory.
+fn assembled(
+    tape: &Tape,
+    extents: &[Extent],
+    keep: KeepMessage<'_>,
+) -> Result<Assembly, ReadError> {
+    let io = |error| ReadError::io(&tape.path, error);
+    let changed = || ReadError::Changed { path: tape.path.clone() };
+    let mut assembly = Assembly::default();
+    let mut window = Window::new(&*tape.source, Extent { offset: 0, len: 0 });
+    for extent in extents {
+        window.move_to(*extent);
+        while !window.is_at_end() {
+            let size = window.next_frame().map_err(io)?.ok_or_else(changed)?;
+            let Split::Frame { raw, .. } = format::split(window.frame(size)) else {
+                return Err(changed());
+            };
+            assembly.push(raw.decode().map_err(|_| changed())?, keep)?;
+            window.advance(size);
+        }
     }
-    Some(())
+    Ok(assembly)
 }
 
 pub(super) fn place_of(file: &BodyFile) -> PathBuf {

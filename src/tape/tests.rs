@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::format::{Frame, Header, Split, encode, split};
+use super::format::{Frame, Header, Split, encode, encode_masked, split};
 use super::lock::{ClaimError, RunLock, SessionHeld, is_alive};
 use super::*;
 use crate::cassette::EndpointNote;
 use crate::config::{Scheme, SourceType, Target};
 use crate::exchange::*;
+use crate::ws::frame::Mask;
 
 fn fields() -> impl Strategy<Value = Fields> {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..20);
@@ -67,6 +68,19 @@ fn header() -> impl Strategy<Value = Header> {
         .prop_map(|(run, started_at_ms, endpoints)| Header { run, started_at_ms, endpoints })
 }
 
+fn message_kind() -> impl Strategy<Value = (Kind, bool)> {
+    (prop_oneof![Just(Kind::Text), Just(Kind::Binary)], any::<bool>())
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    (prop::option::of(message_kind()), any::<bool>())
+        .prop_map(|(begins, ends)| Part { begins, ends })
+}
+
+fn party() -> impl Strategy<Value = Party> {
+    prop_oneof![Just(Party::Client), Just(Party::Origin), Just(Party::Ouli)]
+}
+
 /// A frame that borrows nothing.
 #[derive(Clone, Debug)]
 enum Sample {
@@ -74,6 +88,8 @@ enum Sample {
     Opened(String, String, u64, RequestHead),
     RequestData(Duration, Vec<u8>),
     Data(Duration, Vec<u8>),
+    Said(Duration, Side, Part, Vec<u8>),
+    Closed(Duration, Party, Option<u16>, String),
 }
 
 impl Sample {
@@ -88,6 +104,12 @@ impl Sample {
             },
             Sample::RequestData(at, bytes) => Frame::RequestData { at: *at, bytes },
             Sample::Data(at, bytes) => Frame::Data { at: *at, bytes },
+            Sample::Said(at, side, part, bytes) => {
+                Frame::Said { at: *at, side: *side, part: *part, bytes }
+            }
+            Sample::Closed(at, by, code, reason) => {
+                Frame::Closed { at: *at, by: *by, code: *code, reason }
+            }
         }
     }
 }
@@ -112,6 +134,9 @@ fn sample() -> impl Strategy<Value = Sample> {
         note().prop_map(|(side, len, digest)| Frame::BodyDigest { side, len, digest }),
         note().prop_map(|(side, len, digest)| Frame::Omitted { side, len, digest }),
         Just(Frame::Abandoned),
+        (at(), note(), message_kind()).prop_map(|(at, (side, len, digest), (kind, compressed))| {
+            Frame::Unkept { at, side, kind, compressed, len, digest }
+        }),
     ];
     prop_oneof![
         4 => frames.prop_map(Sample::Frame),
@@ -119,6 +144,10 @@ fn sample() -> impl Strategy<Value = Sample> {
             .prop_map(|(session, endpoint, ms, head)| Sample::Opened(session, endpoint, ms, head)),
         1 => (at(), bytes()).prop_map(|(at, bytes)| Sample::RequestData(at, bytes)),
         1 => (at(), bytes()).prop_map(|(at, bytes)| Sample::Data(at, bytes)),
+        2 => (at(), side(), part(), bytes())
+            .prop_map(|(at, side, part, bytes)| Sample::Said(at, side, part, bytes)),
+        1 => (at(), party(), any::<Option<u16>>(), ".{0,200}")
+            .prop_map(|(at, by, code, reason)| Sample::Closed(at, by, code, reason)),
     ]
 }
 
@@ -145,6 +174,21 @@ proptest! {
     }
 
     #[test]
+    fn a_masked_part_is_on_the_tape_as_it_was_before_its_mask(
+        part in part(),
+        plain: Vec<u8>,
+        key: [u8; 4],
+    ) {
+        let frame = |bytes| Frame::Said { at: Duration::ZERO, side: Side::Request, part, bytes };
+        let mut masked = plain.clone();
+        Mask::new(key).apply(&mut masked);
+        let (mut expected, mut found) = (b"before".to_vec(), b"before".to_vec());
+        encode(&mut expected, Seq(1), &frame(&plain));
+        encode_masked(&mut found, Seq(1), &frame(&masked), Mask::new(key));
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
     fn a_tape_of_any_bytes_is_read_without_harm(bytes: Vec<u8>) {
         property::reading(&bytes);
         property::reading_frames(&bytes);
@@ -155,7 +199,7 @@ proptest! {
     fn a_tape_of_any_frames_is_read_without_harm(
         samples in proptest::collection::vec((sample(), 0..4u64), 0..20),
     ) {
-        let mut bytes = tape(&[]);
+        let mut bytes = tape(&[(1, opened("a")), (1, granted())]);
         for (sample, seq) in samples {
             encode(&mut bytes, Seq(seq), &sample.frame());
         }
@@ -191,6 +235,17 @@ fn answered(media: &str) -> Frame<'_> {
     let fields = Fields::from_iter([("content-type", media)]);
     let head = ResponseHead { fields, ..Default::default() };
     Frame::Answered { at: Duration::from_millis(1), head: Cow::Owned(head) }
+}
+
+/// A conversation, with compression.
+fn granted() -> Frame<'static> {
+    let fields = Fields::from_iter([("sec-websocket-extensions", "permessage-deflate")]);
+    let head = ResponseHead { status: 101, fields, ..Default::default() };
+    Frame::Answered { at: Duration::from_millis(1), head: Cow::Owned(head) }
+}
+
+fn said(ms: u64, side: Side, begins: Option<(Kind, bool)>, ends: bool, bytes: &[u8]) -> Frame<'_> {
+    Frame::Said { at: Duration::from_millis(ms), side, part: Part { begins, ends }, bytes }
 }
 
 fn data(ms: u64, bytes: &[u8]) -> Frame<'_> {
@@ -235,7 +290,41 @@ fn busy_tape() -> Vec<u8> {
         (5, ended(End::Whole)),
         (5, request_data(3, b"\0\0\0\0\0")),
         (5, Frame::RequestEnded { trailers: Cow::Owned(Fields::new()) }),
+        (6, opened("d")),
+        (6, granted()),
+        (6, said(2, Side::Response, Some((Kind::Text, true)), false, &HELLO[..3])),
+        (6, said(3, Side::Request, Some((Kind::Binary, false)), true, b"\x01")),
+        (6, said(4, Side::Response, None, true, &HELLO[3..])),
+        (6, said(5, Side::Response, Some((Kind::Text, true)), true, &HELLO_AGAIN)),
+        (6, unkept(6)),
+        (6, said(7, Side::Response, Some((Kind::Text, false)), true, b"bye")),
+        (
+            6,
+            Frame::Closed {
+                at: Duration::from_millis(8),
+                by: Party::Client,
+                code: Some(1000),
+                reason: "enough",
+            },
+        ),
+        (6, said(9, Side::Response, Some((Kind::Binary, false)), true, b"late")),
+        (6, Frame::Ended { end: End::Whole, trailers: Cow::Owned(Fields::new()) }),
     ])
+}
+
+/// `Hello`, and `Hello` again with reference to it (RFC 7692 sections 7.2.3.1 and 7.2.3.2).
+const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+const HELLO_AGAIN: [u8; 5] = [0xf2, 0x00, 0x11, 0x00, 0x00];
+
+fn unkept(ms: u64) -> Frame<'static> {
+    Frame::Unkept {
+        at: Duration::from_millis(ms),
+        side: Side::Request,
+        kind: Kind::Text,
+        compressed: false,
+        len: 1 << 40,
+        digest: Digest([7; 32]),
+    }
 }
 
 fn read(bytes: &[u8]) -> (Vec<(String, Exchange)>, Vec<Torn>) {
@@ -271,6 +360,7 @@ fn body_bytes(body: &Body) -> Vec<u8> {
 fn on_wire(message: &Message) -> Vec<u8> {
     match &message.payload {
         Payload::Rest(bytes) => bytes.to_vec(),
+        Payload::Omitted { digest, .. } => digest.0.to_vec(),
         Payload::Bytes(bytes) => {
             let (prefix, bytes) =
                 crate::grpc::encoding::on_wire(message.compression, bytes, None).unwrap();
@@ -298,6 +388,11 @@ fn an_exchange_s_frames_are_found_among_those_of_others() {
             ("a", "cut".to_owned(), End::CutByOrigin),
             ("b", "plain".to_owned(), End::Whole),
             ("c", "\0\0\0\0\x01a\0\0\0\0\x04abcd\x01\0\0\0\0".to_owned(), End::Whole),
+            (
+                "d",
+                "\x01\0\0\0\x05Hello\x01\0\0\0\x05Hello\0\0\0\0\x03bye\0\0\0\0\x04late".to_owned(),
+                End::Whole,
+            ),
         ]
     );
 }
@@ -339,6 +434,8 @@ fn every_truncation_of_a_tape_reads_as_a_prefix() {
                     && body_bytes(&original.request.body)
                         .starts_with(&body_bytes(&one.request.body))
                     && whole_messages(&original.response).starts_with(whole_messages(&one.response))
+                    && (one.response.close.is_none()
+                        || one.response.close == original.response.close)
                     && (one == original
                         || one.response.end == End::RecorderKilled
                         || !one.request.is_whole)
@@ -386,11 +483,11 @@ fn an_exchange_is_dropped_when_its_client_can_have_seen_nothing() {
 fn a_tape_of_another_format_is_refused() {
     let mut bytes = tape(&[]);
     // The version stands behind prefix, kind, seq and magic; the checksum is put right again.
-    bytes[8 + 9 + 8] = 2;
+    bytes[8 + 9 + 8] = 99;
     let crc = crc32c::crc32c(&bytes[4..]);
     bytes[..4].copy_from_slice(&crc.to_le_bytes());
     let refused = TapeRun::of_bytes(vec![bytes]).err();
-    assert!(matches!(refused, Some(ReadError::Version { found: 2, .. })), "{refused:?}");
+    assert!(matches!(refused, Some(ReadError::Version { found: 99, .. })), "{refused:?}");
 }
 
 fn run_id(number: u32) -> RunId {

@@ -162,10 +162,28 @@ impl Mask {
         for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
             *byte ^= key;
         }
-        let key = self.0.to_ne_bytes();
-        let by = rest.len() % 4;
-        self.0 = u32::from_ne_bytes([0, 1, 2, 3].map(|n| key[(n + by) % 4]));
+        let len = rest.len();
+        self.skip(len);
     }
+
+    /// Passes over so many bytes.
+    pub fn skip(&mut self, len: usize) {
+        let key = self.0.to_ne_bytes();
+        self.0 = u32::from_ne_bytes([0, 1, 2, 3].map(|n| key[(n + len % 4) % 4]));
+    }
+}
+
+/// A masking key that nobody can foresee (RFC 6455 section 10.3).
+pub fn random_key() -> [u8; 4] {
+    random()
+}
+
+/// Random bytes from the system.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // Fails on no system that Ouli runs on; without it frames are valid all the same.
+    let _ = getrandom::fill(&mut bytes);
+    bytes
 }
 
 /// What stands next in a run of frames.
@@ -203,6 +221,19 @@ impl Frames {
     /// Whether no frame is under way, not even a part of its header.
     pub fn is_between(&self) -> bool {
         self.have == 0 && self.state == State::Header
+    }
+
+    /// Whether a header has begun and isn't whole.
+    pub fn is_in_header(&self) -> bool {
+        self.have > 0
+    }
+
+    /// Bytes of the payload under way that are still to come.
+    pub fn left(&self) -> u64 {
+        match self.state {
+            State::Header => 0,
+            State::Payload(left) => left,
+        }
     }
 
     /// The next event in `input` from `*at` on, which is moved behind it; none where all of it has

@@ -42,6 +42,11 @@ fn has_member(fields: &Fields, name: &str, member: &str) -> bool {
     list_members(fields, name).any(|found| found.eq_ignore_ascii_case(member.as_bytes()))
 }
 
+/// Whether the answer is to this key.
+pub fn is_accepted(head: &ResponseHead, key: &str) -> bool {
+    head.fields.get(ACCEPT).is_some_and(|answer| answer == accept(key.as_bytes()).as_bytes())
+}
+
 /// What a server answers to a client's key.
 pub fn accept(key: &[u8]) -> String {
     let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();

@@ -100,13 +100,20 @@ fn message(
 fn compression(notes: &mut Notes, node: &Node<'_>, side: &Side) -> Option<Compression> {
     match &node.value {
         Value::Bool(true) if side.coding.is_some() => Some(Compression::Off),
-        Value::Bool(false) => Some(Compression::None),
-        Value::String(text) if text == AS_SENT => Some(Compression::On),
         Value::Bool(true) => {
             let what = "\"as_sent\", since no grpc-encoding header names gzip, deflate or zstd";
             notes.expected(node, what);
             None
         }
+        _ => not_decompressed(notes, node),
+    }
+}
+
+/// What is to be said of a message's compression but that it has been taken off.
+pub(super) fn not_decompressed(notes: &mut Notes, node: &Node<'_>) -> Option<Compression> {
+    match &node.value {
+        Value::Bool(false) => Some(Compression::None),
+        Value::String(text) if text == AS_SENT => Some(Compression::On),
         _ => {
             notes.expected(node, "true or \"as_sent\"");
             None

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::body::{bytes, message_body, stored};
 use super::call::{Asked, Reading};
+use super::conversation;
 use super::keys::{ENDPOINT, EXCHANGE, INTERIM, REQUEST, RESPONSE};
 use super::notes::{Notes, Object, Step};
 use crate::cassette::call::Side;
@@ -20,6 +21,8 @@ use crate::exchange::{
     Version,
 };
 use crate::grpc::{self, Catalog};
+use crate::ws::deflate::{Granted, Terms};
+use crate::ws::handshake;
 
 const VERSIONS: [Version; 3] = [Version::Http10, Version::Http11, Version::Http2];
 
@@ -30,6 +33,10 @@ const ENDS: [End; 5] = [
     End::LeftByClient,
     End::RecorderKilled,
 ];
+
+/// What a conversation tells otherwise: a side of an exchange, and a key there.
+const NOT_IN_CONVERSATIONS: [(&str, &str); 3] =
+    [("request", "body"), ("request", "incomplete"), ("response", "body")];
 
 /// A descriptor set that an endpoint names.
 pub(super) struct NamedSet {
@@ -111,21 +118,56 @@ pub(super) fn exchange(
             Some(method.input)
         })
     });
+    let conversation = object.member("conversation");
     let asked = request.as_ref().map(|request| Asked {
         is_call: grpc::is_call(&request.head.fields),
         sent: Asked::sent(&request.body),
         kind: output,
     });
-    let response =
-        notes.required(&object, "response", |notes, node| response(notes, node, asked.as_ref()));
+    let response = notes.required(&object, "response", |notes, node| {
+        response(notes, node, asked.as_ref(), conversation.is_some())
+    });
+    let granted = response.as_ref().map(|response| Terms::granted(&response.head.fields));
+    let inflates = granted.is_none_or(|granted| matches!(granted, Granted::Deflate(_)));
+    let fits = conversation.is_none_or(|_| fits_conversation(notes, &object, request.as_ref()));
+    let conversation = notes.optional(&object, "conversation", None, |notes, node| {
+        conversation::conversation(notes, node, inflates).map(Some)
+    });
     let (endpoint, endpoint_at) = endpoint?;
-    let exchange = Exchange {
-        endpoint,
-        recorded_at_ms: recorded_at_ms?,
-        request: request?,
-        response: response?,
-    };
-    Some((exchange, endpoint_at))
+    let (mut request, mut response) = (request?, response?);
+    if let Some(conversation) = conversation?.filter(|_| fits) {
+        conversation.put_into(&mut request, &mut response);
+    }
+    let exchange = Exchange { endpoint, recorded_at_ms: recorded_at_ms?, request, response };
+    fits.then_some((exchange, endpoint_at))
+}
+
+/// Whether nothing stands beside a conversation that can't.
+fn fits_conversation(
+    notes: &mut Notes,
+    exchange: &Object<'_, '_>,
+    request: Option<&Request>,
+) -> bool {
+    let count = notes.count();
+    if let Some(member) = exchange.member("conversation")
+        && request.is_some_and(|request| !handshake::is_asked_by(&request.head))
+    {
+        let message = "expected a request that asks for one beside \"conversation\": a GET with \
+                       the headers \"Upgrade: websocket\" and \"Connection: Upgrade\"";
+        notes.note(member.at, message.to_owned());
+    }
+    for (side, key) in NOT_IN_CONVERSATIONS {
+        let Some(Value::Object(members)) = exchange.get(side).map(|node| &node.value) else {
+            continue;
+        };
+        for member in members.iter().filter(|member| member.key == key) {
+            notes.within(Step::Key(side), |notes| {
+                let message = format!("expected no key \"{key}\" beside \"conversation\"");
+                notes.note(member.at, message);
+            });
+        }
+    }
+    notes.count() == count
 }
 
 /// `kind_of` says what the messages of a call to a target are.
@@ -163,7 +205,12 @@ fn request(
 }
 
 /// `asked` is `None` where the request is faulty.
-fn response(notes: &mut Notes, node: &Node<'_>, asked: Option<&Asked>) -> Option<Response> {
+fn response(
+    notes: &mut Notes,
+    node: &Node<'_>,
+    asked: Option<&Asked>,
+    is_conversation: bool,
+) -> Option<Response> {
     let object = notes.object(node, &RESPONSE, "a response, which is an object")?;
     let at = notes.optional(&object, "at_ms", Duration::ZERO, at_ms);
     let after = after(notes, &object, "after", asked);
@@ -175,7 +222,14 @@ fn response(notes: &mut Notes, node: &Node<'_>, asked: Option<&Asked>) -> Option
             })
         })
     });
-    let head = status_line(notes, &object, "a status between 200 and 999", |status| status >= 200);
+    let status = object.get("status").and_then(super::notes::whole_number);
+    let what = match (is_conversation, status) {
+        (true, _) => "101, the status of a conversation",
+        (false, Some(101)) => "a status between 200 and 999, since there is no \"conversation\"",
+        (false, _) => "a status between 200 and 999",
+    };
+    let fits = |status| if is_conversation { status == 101 } else { status >= 200 };
+    let head = status_line(notes, &object, what, fits);
     let fields = head.as_ref().map(|head| &head.fields);
     let reading = fields.zip(asked).map(|(fields, asked)| Reading {
         side: Side::of(fields, asked.kind.clone()),

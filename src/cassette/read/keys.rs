@@ -18,8 +18,10 @@ pub(crate) const ENDPOINT: Keys = Keys {
     keys: &["name", "listen", "source_type", "origin", "grpc_descriptors"],
 };
 
-pub(crate) const EXCHANGE: Keys =
-    Keys { name: "exchange", keys: &["endpoint", "recorded_at", "request", "response"] };
+pub(crate) const EXCHANGE: Keys = Keys {
+    name: "exchange",
+    keys: &["endpoint", "recorded_at", "request", "response", "conversation"],
+};
 
 pub(crate) const REQUEST: Keys = Keys {
     name: "request",
@@ -67,6 +69,27 @@ pub(crate) const MESSAGE: Keys = Keys {
     keys: &["at_ms", "after", "compressed", "json_style", "json", "text", "base64", "file", "rest"],
 };
 
+pub(crate) const CONVERSATION: Keys = Keys { name: "conversation", keys: &["messages", "close"] };
+
+pub(crate) const SAID: Keys = Keys {
+    name: "said",
+    keys: &[
+        "at_ms",
+        "from",
+        "type",
+        "compressed",
+        "json_style",
+        "json",
+        "text",
+        "base64",
+        "file",
+        "omitted",
+    ],
+};
+
+pub(crate) const CLOSE: Keys =
+    Keys { name: "close", keys: &["at_ms", "after", "from", "code", "reason"] };
+
 pub(crate) const PIECE: Keys = Keys { name: "piece", keys: &["at_ms", "text", "base64"] };
 
 pub(crate) const STORED: Keys = Keys { name: "stored", keys: &["sha256", "bytes"] };
@@ -74,9 +97,21 @@ pub(crate) const STORED: Keys = Keys { name: "stored", keys: &["sha256", "bytes"
 pub(crate) const BYTES: Keys = Keys { name: "bytes", keys: &["base64"] };
 
 #[cfg(test)]
-pub(crate) const ALL: [&Keys; 11] = [
-    &CASSETTE, &ENDPOINT, &EXCHANGE, &REQUEST, &RESPONSE, &INTERIM, &BODY, &MESSAGE, &PIECE,
-    &STORED, &BYTES,
+pub(crate) const ALL: [&Keys; 14] = [
+    &CASSETTE,
+    &ENDPOINT,
+    &EXCHANGE,
+    &REQUEST,
+    &RESPONSE,
+    &INTERIM,
+    &BODY,
+    &MESSAGE,
+    &PIECE,
+    &CONVERSATION,
+    &SAID,
+    &CLOSE,
+    &STORED,
+    &BYTES,
 ];
 
 #[cfg(test)]

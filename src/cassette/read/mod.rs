@@ -7,6 +7,7 @@
 
 mod body;
 mod call;
+mod conversation;
 mod exchange;
 pub(crate) mod keys;
 mod notes;

@@ -224,7 +224,10 @@ fn faults_of_a_response_are_told() {
     let status = "expected a status between 200 and 999, found";
     let cases = [
         ("", " | 11:19 expected a key \"status\", found none"),
-        (r#""status": 101"#, &format!(".status | 11:30 {status} 101")),
+        (
+            r#""status": 101"#,
+            ".status | 11:30 expected a status between 200 and 999, since there is no \"conversation\", found 101",
+        ),
         (r#""status": 1000"#, &format!(".status | 11:30 {status} 1000")),
         (r#""status": -200"#, &format!(".status | 11:30 {status} -200")),
         (r#""status": 2e2"#, &format!(".status | 11:30 {status} 2e2")),

@@ -227,8 +227,7 @@ fn large_messages_go_to_files_one_by_one() {
     let file = Message { payload, ..message(1, After::End, b"") };
     assert_eq!(read.request.body, Body::Messages(vec![file.clone()]));
     assert_eq!(folder.write(&[read]), text, "written again as it was");
-    let kept =
-        keep_message(&typed("application/grpc"), message(1, After::End, &large), &folder.bodies);
+    let kept = keep_message(None, message(1, After::End, &large), &folder.bodies);
     assert_eq!(kept.unwrap(), file);
     std::fs::remove_file(folder.bodies.path_of(digest_of(&large))).unwrap();
     let findings = {

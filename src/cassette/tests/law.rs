@@ -166,7 +166,88 @@ prop_compose! {
     }
 }
 
+fn said() -> impl Strategy<Value = (u64, Kind, Compression, Payload)> {
+    let kind = prop_oneof![Just(Kind::Text), Just(Kind::Binary)];
+    let compression = prop_oneof![2 => Just(Compression::None), 2 => Just(Compression::Off), 1 => Just(Compression::On)];
+    let stored = || (any::<[u8; 32]>().prop_map(Digest), any::<u64>());
+    let payload = prop_oneof![
+        6 => content().prop_map(Payload::Bytes),
+        1 => stored().prop_map(|(digest, len)| Payload::File { digest, len }),
+        1 => stored().prop_map(|(digest, len)| Payload::Omitted { digest, len }),
+    ];
+    (0u64..100_000, kind, compression, payload).prop_map(|(at, kind, compression, payload)| {
+        let payload = match (compression, payload) {
+            // More would go to a file.
+            (Compression::On, Payload::Bytes(bytes)) => {
+                Payload::Bytes(bytes.slice(..bytes.len().min(4 << 10)))
+            }
+            (_, payload) => payload,
+        };
+        (at, kind, compression, payload)
+    })
+}
+
+fn party() -> impl Strategy<Value = Party> {
+    prop_oneof![Just(Party::Client), Just(Party::Origin), Just(Party::Ouli)]
+}
+
+prop_compose! {
+    /// Its lines in the order in which they came, and where among them who closed.
+    fn any_conversation()(
+        exchange in any_exchange(),
+        lines in prop::collection::vec((any::<bool>(), said()), 0..8),
+        closed in prop::option::of((any::<prop::sample::Index>(), party())),
+        (at, code, reason) in (0u64..100_000, prop::option::of(any::<u16>()), "\\PC{0,40}"),
+    ) -> Exchange {
+        let granted = conversation::handshake("permessage-deflate; server_no_context_takeover");
+        let mut one = Exchange { request: granted.request, response: granted.response, ..exchange };
+        let closed = closed.map(|(place, by)| (place.index(lines.len() + 1), by));
+        let (mut client, mut origin) = (Vec::new(), Vec::new());
+        let mut so_far = After::Messages(0);
+        for (place, (by_client, said)) in lines.into_iter().enumerate() {
+            let behind = closed.filter(|(closed, _)| *closed <= place).map(|(_, by)| by);
+            let speaker = if by_client { Party::Client } else { Party::Origin };
+            if behind == Some(speaker) {
+                continue;
+            }
+            if behind == Some(Party::Client) {
+                so_far = After::End;
+            }
+            let (at, kind, compression, payload) = said;
+            let at = Duration::from_millis(at);
+            let after = if by_client { After::End } else { so_far };
+            let message = Message { at, after, kind, compression, payload };
+            if by_client {
+                client.push(message);
+                so_far = After::Messages(client.len() as u32);
+            } else {
+                origin.push(message);
+            }
+            if behind.is_none() {
+                one.response.end_after = so_far;
+            }
+        }
+        one.response.close = closed.map(|(_, by)| {
+            let reason = code.map(|_| reason.chars().take(30).collect()).unwrap_or_default();
+            Close { at: Duration::from_millis(at), by, code, reason }
+        });
+        if closed.is_some_and(|(_, by)| by == Party::Client) {
+            one.request.is_whole = true;
+            one.response.end_after = After::End;
+        }
+        one.request.body = conversation::body(client);
+        one.response.body = conversation::body(origin);
+        one
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_conversation_that_is_written_is_read_again(given in any_conversation()) {
+        let folder = Folder::new();
+        prop_assert_eq!(folder.keep(&given), given);
+    }
+
     #[test]
     fn a_call_that_is_written_is_read_again(given in any_call()) {
         let folder = Folder::new();

@@ -1,6 +1,7 @@
 //! What is written is read again, and looks as it should.
 
 mod call;
+mod conversation;
 mod law;
 
 use std::time::Duration;
@@ -27,7 +28,7 @@ impl Folder {
         Folder { dir, bodies }
     }
 
-    fn write(&self, exchanges: &[Exchange]) -> String {
+    pub(super) fn write(&self, exchanges: &[Exchange]) -> String {
         let mut writer = Writer::new(Vec::new(), &[endpoint()], &self.bodies).unwrap();
         for exchange in exchanges {
             writer.push(exchange).unwrap();
@@ -36,7 +37,7 @@ impl Folder {
     }
 
     /// Written and read again.
-    fn keep(&self, exchange: &Exchange) -> Exchange {
+    pub(super) fn keep(&self, exchange: &Exchange) -> Exchange {
         let text = self.write(std::slice::from_ref(exchange));
         let cassette = read_bytes(text.as_bytes()).unwrap_or_else(|e| panic!("{e:#?}\n{text}"));
         assert_eq!(cassette.endpoints, [endpoint()]);

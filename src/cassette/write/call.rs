@@ -35,15 +35,19 @@ fn about(message: &Message) -> Vec<(&'static str, Value<'static>)> {
     if let After::Messages(count) = message.after {
         members.push(("after", Value::Number(count.to_string().into())));
     }
-    match message.compression {
-        Compression::None => {}
-        Compression::Off => members.push(("compressed", Value::Bool(true))),
-        Compression::On => members.push(("compressed", Value::String(AS_SENT.into()))),
-    }
+    members.extend(compression(message));
     members
 }
 
-fn plain(payload: &Payload) -> (&'static str, Value<'static>) {
+pub(super) fn compression(message: &Message) -> Option<(&'static str, Value<'static>)> {
+    match message.compression {
+        Compression::None => None,
+        Compression::Off => Some(("compressed", Value::Bool(true))),
+        Compression::On => Some(("compressed", Value::String(AS_SENT.into()))),
+    }
+}
+
+pub(super) fn plain(payload: &Payload) -> (&'static str, Value<'static>) {
     match payload {
         Payload::Bytes(bytes) => ("base64", base64_value(bytes)),
         Payload::File { digest, len } => ("file", stored_value(*digest, *len)),

@@ -4,8 +4,10 @@
 //! and a diff shows what changed. docs/cassette.md describes what stands here key by key.
 
 mod call;
+mod conversation;
 
 pub(crate) use call::AS_SENT;
+pub(crate) use conversation::{kind_name, party_name};
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use thiserror::Error;
 
 use super::bodies::{Bodies, BodyError};
+use super::conversation::{self as kept_conversation, KeptConversation};
 use super::json::{Member, Node, Value};
 use super::keep::{Content, Kept, Message, keep, readable};
 use super::style::Style;
@@ -129,13 +132,18 @@ impl<'b, W: Write> Writer<'b, W> {
             .and_then(|set| set.method(&exchange.request.head.target));
         let (input, output) = method.map(|method| (method.input, method.output)).unzip();
         let request = Message::of_request(&exchange.request, input);
-        let request = keep(&request, self.bodies, incoming)?;
         let response = Message::of_response(&exchange.response, output);
-        let response = keep(&response, self.bodies, incoming)?;
-        self.stored |= [&request, &response].iter().any(|kept| kept.content.is_stored());
+        let contents = match exchange.is_conversation() {
+            true => Contents::Conversation(kept_conversation::keep(exchange, self.bodies)?),
+            false => Contents::Bodies(
+                keep(&request, self.bodies, incoming)?,
+                keep(&response, self.bodies, incoming)?,
+            ),
+        };
+        self.stored |= contents.is_stored();
         self.page.push_str(if self.exchange_count == 0 { "" } else { "," });
         layout::push_line(&mut self.page, 2);
-        push_exchange(&mut self.page, exchange, &request, &response);
+        push_exchange(&mut self.page, exchange, &contents);
         self.exchange_count += 1;
         self.flush_page()
     }
@@ -161,6 +169,25 @@ impl<'b, W: Write> Writer<'b, W> {
         self.out.write_all(self.page.as_bytes())?;
         self.page.clear();
         Ok(())
+    }
+}
+
+/// What an exchange has besides its heads.
+enum Contents<'a> {
+    /// Of the request and of the response.
+    Bodies(Kept<'a>, Kept<'a>),
+    Conversation(KeptConversation),
+}
+
+impl Contents<'_> {
+    /// Some of it is in `bodies/`.
+    fn is_stored(&self) -> bool {
+        match self {
+            Contents::Bodies(request, response) => {
+                request.content.is_stored() || response.content.is_stored()
+            }
+            Contents::Conversation(conversation) => conversation.is_stored(),
+        }
     }
 }
 
@@ -234,33 +261,47 @@ fn endpoint_value<'a>(note: &'a EndpointNote, descriptors: Option<&Descriptors>)
     object(members.into_iter().chain(descriptors))
 }
 
-fn push_exchange(out: &mut String, exchange: &Exchange, request: &Kept<'_>, response: &Kept<'_>) {
+fn push_exchange(out: &mut String, exchange: &Exchange, contents: &Contents<'_>) {
     let mut members = Members::open(out, 2);
     members.text("endpoint", &exchange.endpoint);
     members.text("recorded_at", &time::write(exchange.recorded_at_ms));
+    let (request, response) = match contents {
+        Contents::Bodies(request, response) => (Some(request), Some(response)),
+        Contents::Conversation(_) => (None, None),
+    };
     push_request(members.key("request"), &exchange.request, request);
     push_response(members.key("response"), &exchange.response, response);
+    if let Contents::Conversation(conversation) = contents {
+        let close = exchange.response.close.as_ref();
+        conversation::push_conversation(members.key("conversation"), conversation, close, 3);
+    }
     members.close();
 }
 
-fn push_request(out: &mut String, request: &Request, kept: &Kept<'_>) {
+/// `kept` is `None` in a conversation, whose end is told with it.
+fn push_request(out: &mut String, request: &Request, kept: Option<&Kept<'_>>) {
     let mut members = Members::open(out, 3);
     members.text("method", &request.head.method);
     members.text("target", &request.head.target);
     push_version(&mut members, request.head.version);
     push_fields(&mut members, "headers", &request.head.fields);
-    push_body(&mut members, kept);
+    if let Some(kept) = kept {
+        push_body(&mut members, kept);
+    }
     push_fields(&mut members, "trailers", &request.trailers);
-    if !request.is_whole {
+    if kept.is_some() && !request.is_whole {
         members.key("incomplete").push_str("true");
     }
     members.close();
 }
 
-fn push_response(out: &mut String, response: &Response, kept: &Kept<'_>) {
+/// `kept` is `None` in a conversation, whose order is told with it.
+fn push_response(out: &mut String, response: &Response, kept: Option<&Kept<'_>>) {
     let mut members = Members::open(out, 3);
     members.number("at_ms", millis(response.at));
-    push_after(&mut members, "after", response.after);
+    if kept.is_some() {
+        push_after(&mut members, "after", response.after);
+    }
     if !response.interim.is_empty() {
         let list = members.key("interim");
         layout::push_block(list, ('[', ']'), &response.interim, 4, |out, head| {
@@ -270,7 +311,9 @@ fn push_response(out: &mut String, response: &Response, kept: &Kept<'_>) {
         });
     }
     push_status(&mut members, &response.head);
-    push_body(&mut members, kept);
+    if let Some(kept) = kept {
+        push_body(&mut members, kept);
+    }
     push_fields(&mut members, "trailers", &response.trailers);
     if response.end != End::Whole {
         members.text("end", end_name(response.end));
@@ -278,7 +321,9 @@ fn push_response(out: &mut String, response: &Response, kept: &Kept<'_>) {
     if let End::ResetByOrigin(code) = response.end {
         members.text("reset", &code.to_string());
     }
-    push_after(&mut members, "end_after", response.end_after);
+    if kept.is_some() {
+        push_after(&mut members, "end_after", response.end_after);
+    }
     members.close();
 }
 
@@ -350,7 +395,14 @@ fn push_body(members: &mut Members<'_>, kept: &Kept<'_>) {
 
 /// The first that fits of a JSON value, text and base64.
 fn inline_members(bytes: &[u8]) -> Vec<(&'static str, Value<'_>)> {
-    let Some(text) = readable(bytes) else { return vec![("base64", base64_value(bytes))] };
+    match readable(bytes) {
+        Some(text) => text_members(text),
+        None => vec![("base64", base64_value(bytes))],
+    }
+}
+
+/// The first that fits of a JSON value and text.
+fn text_members(text: &str) -> Vec<(&'static str, Value<'_>)> {
     // A bare number or word may be JSON by chance; as text it reads the same.
     let container = text.starts_with(['{', '[']);
     match Style::detect(text).filter(|_| container) {

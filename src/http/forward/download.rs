@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::flow::{Answered, Flow, Tried};
+use super::flow::{Answered, Came, Flow};
 use super::origin::{Answering, Broken};
-use crate::exchange::{End, Fields, ResetCode, ResponseHead};
+use crate::exchange::{End, Fields, ResetCode, ResponseHead, Version};
 use crate::http::answer;
 use crate::http::client::Tx;
 use crate::http::fault::Fault;
@@ -14,6 +14,8 @@ use crate::http::road::{Outcome, Stop, Then};
 use crate::http1;
 use crate::http1::framing::{self, Framing};
 use crate::http1::receiver::Step;
+use crate::ws::deflate::Terms;
+use crate::ws::handshake;
 
 /// After this long without the origin's 100 the client is told to go on all the same: RFC 9110
 /// section 10.1.1 lets an origin stay silent.
@@ -36,13 +38,16 @@ impl Flow<'_> {
         answering: &mut Answering<'_>,
         head: &mut ResponseHead,
         tx: &mut Tx<'_, '_>,
-    ) -> Result<Tried, Stop> {
+    ) -> Result<Came, Stop> {
         match self.final_head(answering, head, tx).await? {
             Ok(()) => {}
-            Err(broken) if broken.is_before_answer() => return Ok(Tried::Dead(broken)),
+            Err(broken) if broken.is_before_answer() => return Ok(Came::Nothing(broken)),
             Err(broken) => return Err(self.broke_off(&broken)),
         }
         let request = self.request;
+        if request.is_handshake() && self.grants(answering, head) {
+            return self.grant(head, tx).await;
+        }
         let framing =
             answering.begin_body(head, self.method()).map_err(|broken| self.broke_off(&broken))?;
         self.answered.set(true);
@@ -72,8 +77,8 @@ impl Flow<'_> {
             Ended::Cut(code) => Then::Cut(code),
         };
         let reusable = framing != Framing::Close && framing::response_keeps_alive(head);
-        let outcome = Outcome { source: Source::Recorded, status: head.status, then };
-        Ok(Tried::Answered(Answered { outcome, reusable }))
+        let outcome = Outcome::new(Source::Recorded, head.status, then);
+        Ok(Came::Answer(Answered { outcome, reusable }))
     }
 
     /// Reads heads until the final one; interim ones pass to the client (RFC 9110 section 15.2).
@@ -99,10 +104,7 @@ impl Flow<'_> {
             };
             match received {
                 Err(broken) => return Ok(Err(broken)),
-                // Nobody asked for another protocol: the fields that would were not passed on.
-                Ok(()) if framing::switches_protocols(head) => {
-                    return Ok(Err(http1::client::Broken::Unasked.into()));
-                }
+                Ok(()) if framing::switches_protocols(head) => return Ok(self.switched(head)),
                 Ok(()) if !framing::is_interim(head) => return Ok(Ok(())),
                 Ok(()) if interim_count == INTERIM_MAX => {
                     return Ok(Err(http1::client::Broken::Endless.into()));
@@ -112,6 +114,59 @@ impl Flow<'_> {
             }
             interim_count += 1;
         }
+    }
+
+    /// An answer that switches protocols. Where nobody asked for another, the fields that would were
+    /// not passed on.
+    fn switched(&self, head: &ResponseHead) -> Result<(), Broken> {
+        let key = self.head.upgrade.map(|upgrade| upgrade.key.as_str());
+        match key {
+            Some(_) if !handshake::is_granted_by(head) => Err(http1::client::Broken::Unasked),
+            Some(key) if self.asks_with_own_key() && !handshake::is_accepted(head, key) => {
+                Err(http1::client::Broken::KeyUnanswered)
+            }
+            Some(_) => Ok(()),
+            None => Err(http1::client::Broken::Unasked),
+        }
+        .map_err(Broken::from)
+    }
+
+    /// Whether Ouli made the key: its client is one of HTTP/2.
+    fn asks_with_own_key(&self) -> bool {
+        self.request.head.version == Version::Http2
+    }
+
+    /// Whether the answer grants a conversation; in HTTP/1.1's terms from here on.
+    fn grants(&self, answering: &Answering<'_>, head: &mut ResponseHead) -> bool {
+        if matches!(answering, Answering::H2(_)) && (200..300).contains(&head.status) {
+            head.status = 101;
+            head.fields.push("upgrade", handshake::PROTOCOL);
+            head.fields.push("connection", "Upgrade");
+        }
+        head.status == 101
+    }
+
+    /// Passes the answer on that grants a conversation, once the tape has it.
+    async fn grant(&self, head: &ResponseHead, tx: &mut Tx<'_, '_>) -> Result<Came, Stop> {
+        let request = self.request;
+        let here = request.here;
+        self.answered.set(true);
+        self.origin_due.set(None);
+        {
+            let mut scratch = here.worker.scratch.borrow_mut();
+            let kept = here.redactor.response_head(head, &mut scratch);
+            let mut recording = self.recording.borrow_mut();
+            recording.response_head(request.elapsed(), kept);
+            recording.converse();
+        }
+        self.flush_tape()?;
+        let accept = match head.fields.get(handshake::ACCEPT) {
+            Some(_) => None,
+            None => request.head.fields.get(handshake::KEY).map(handshake::accept),
+        };
+        answer::warn_of_lost_cookies(head, &here.endpoint, &here.warned_of_cookies);
+        tx.switch(head, &here.endpoint, &request.asked(), accept.as_deref()).await?;
+        Ok(Came::Grant(Terms::granted(&head.fields).into()))
     }
 
     /// Tells the client to send its body, if it still waits for that.

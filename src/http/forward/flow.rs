@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::gate::Gate;
@@ -15,13 +16,18 @@ use crate::http::client::{Client, Rx};
 use crate::http::fault::{Fault, Problem, Whose};
 use crate::http::road::{Outcome, Request, Stop};
 use crate::http::target;
+use crate::http1::framing::Framing;
 use crate::http1::head::HeadLimits;
 use crate::http1::writer;
 use crate::http2::links::Place;
+use crate::http2::tunnel::Tunnel;
 use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
 use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
 use crate::record::{self, Recording};
+use crate::ws::relay::Extension;
+use crate::ws::wire::Wire;
+use crate::ws::{Conversation, Relaying};
 use crate::{http1, http2};
 
 /// For an origin that takes plain HTTP/1.1 ill.
@@ -59,7 +65,7 @@ impl Buffers {
 /// What both halves of one forwarded exchange share.
 pub(super) struct Flow<'a> {
     pub(super) request: &'a Request<'a>,
-    head: outgoing::Head<'a>,
+    pub(super) head: outgoing::Head<'a>,
     pub(super) recording: RefCell<Recording>,
     /// Whether a byte of the request has been handed to the kernel for an origin.
     pub(super) wrote: Cell<bool>,
@@ -76,11 +82,36 @@ pub(super) struct Flow<'a> {
     pub(super) answered: Cell<bool>,
 }
 
+/// How an exchange with an origin went.
+pub(super) enum Ran {
+    Answered(Outcome),
+    /// A WebSocket conversation was granted, and the client has been told.
+    Switched(Wire, Extension),
+}
+
 /// How one try at one origin connection ended.
-pub(super) enum Tried {
+enum Tried {
     Answered(Answered),
+    Switched(Extension, Behind),
     /// Nothing of the answer came: the connection turned out dead, or the origin took no notice.
     Dead(Broken),
+}
+
+/// What the download of one try came to.
+pub(super) enum Came {
+    Answer(Answered),
+    /// The answer grants a WebSocket conversation, and has been passed on.
+    Grant(Extension),
+    Nothing(Broken),
+}
+
+/// The rest of an origin's connection, behind the handshake.
+enum Behind {
+    /// What has been read of it already.
+    Bytes(Bytes),
+    Tunnel(Tunnel),
+    /// It ended with the answer.
+    Nothing,
 }
 
 pub(super) struct Answered {
@@ -127,10 +158,10 @@ impl<'a> Flow<'a> {
         buffers: &mut Buffers,
         client: &mut Client<'_, '_>,
         upload: &mut Upload,
-    ) -> Result<Outcome, Stop> {
+    ) -> Result<Ran, Stop> {
         let broken = match self.exchange(&mut lane, buffers, client, upload).await? {
-            Tried::Answered(outcome) => return Ok(self.done(lane, outcome)),
             Tried::Dead(broken) => broken,
+            tried => return self.ran(lane, tried),
         };
         if !self.may_go_again(&broken, &lane, upload) {
             return Err(self.broke_off(&broken));
@@ -140,8 +171,27 @@ impl<'a> Flow<'a> {
         let mut lane = Lane::open(self.request, &mut client.rx, Kept::WontDo).await?;
         // Another version may be spoken there, which says otherwise where the body ends.
         self.head.write(&mut buffers.sent, lane.version());
-        match self.exchange(&mut lane, buffers, client, upload).await? {
-            Tried::Answered(outcome) => Ok(self.done(lane, outcome)),
+        let tried = self.exchange(&mut lane, buffers, client, upload).await?;
+        self.ran(lane, tried)
+    }
+
+    fn ran(&self, lane: Lane, tried: Tried) -> Result<Ran, Stop> {
+        match tried {
+            Tried::Answered(answered) => Ok(Ran::Answered(self.done(lane, answered))),
+            Tried::Switched(extension, behind) => {
+                let wire = match (behind, lane) {
+                    (Behind::Tunnel(tunnel), lane) => Wire::tunnel(tunnel, lane),
+                    (Behind::Bytes(ahead), Lane::H1(connection)) => {
+                        Wire::switched(connection.stream, ahead, ())
+                    }
+                    // A stream's rest is a tunnel.
+                    (Behind::Bytes(_) | Behind::Nothing, _) => {
+                        let broken = http1::client::Broken::Closed.into();
+                        return Err(self.broke_off(&broken));
+                    }
+                };
+                Ok(Ran::Switched(wire, extension))
+            }
             Tried::Dead(broken) => Err(self.broke_off(&broken)),
         }
     }
@@ -214,10 +264,13 @@ impl<'a> Flow<'a> {
                     HeadLimits::from(limits),
                 ));
                 let ended = self.both(&mut outlet, &mut answering, response, client, upload).await;
-                let Answering::H1(answering) = answering else { return ended };
+                let Answering::H1(answering) = answering else {
+                    return self.judged(ended, false, || Behind::Nothing);
+                };
                 let is_clean = answering.is_clean();
+                let tried = self.judged(ended, is_clean, || Behind::Bytes(answering.ahead()));
                 *read = answering.into_buffer();
-                self.judged(ended, is_clean)
+                tried
             }
             Lane::H2(place) => {
                 let (sending, answering) = match self.send_head(place, sent) {
@@ -229,7 +282,7 @@ impl<'a> Flow<'a> {
                 let mut outlet = Outlet::H2(sending);
                 let mut answering = Answering::H2(answering);
                 let ended = self.both(&mut outlet, &mut answering, response, client, upload).await;
-                self.judged(ended, true)
+                self.judged(ended, true, || behind(outlet, answering))
             }
         }
     }
@@ -243,8 +296,8 @@ impl<'a> Flow<'a> {
         let request = http2::heads::request(sent, target::url_scheme(scheme)).map_err(|error| {
             NotSent::Unspeakable(Problem::new(Fault::BadRequest, error.to_string()).into())
         })?;
-        http2::client::send(&mut place.sender, request, self.request.framing)
-            .map_err(NotSent::Broken)
+        let is_end = self.request.framing == Framing::None && !self.request.is_handshake();
+        http2::client::send(&mut place.sender, request, is_end).map_err(NotSent::Broken)
     }
 
     /// Both halves at once, until the answer is over.
@@ -255,7 +308,7 @@ impl<'a> Flow<'a> {
         response: &mut ResponseHead,
         client: &mut Client<'_, '_>,
         upload: &mut Upload,
-    ) -> Result<Tried, Stop> {
+    ) -> Result<Came, Stop> {
         let Client { rx, tx, deadline } = client;
         let ended = {
             let up = self.upload(outlet, rx, upload);
@@ -269,7 +322,7 @@ impl<'a> Flow<'a> {
                 () = self.origin_overdue(deadline) => Err(self.overdue()),
             }
         };
-        if matches!(ended, Ok(Tried::Answered(_))) && !self.request_kept.get() {
+        if matches!(ended, Ok(Came::Answer(_))) && !self.request_kept.get() {
             self.keep_rest(rx, upload).await?;
         }
         ended
@@ -296,13 +349,19 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    fn judged(&self, ended: Result<Tried, Stop>, is_clean: bool) -> Result<Tried, Stop> {
-        ended.map(|tried| match tried {
-            Tried::Answered(Answered { outcome, reusable }) => {
+    fn judged(
+        &self,
+        ended: Result<Came, Stop>,
+        is_clean: bool,
+        behind: impl FnOnce() -> Behind,
+    ) -> Result<Tried, Stop> {
+        ended.map(|came| match came {
+            Came::Answer(Answered { outcome, reusable }) => {
                 let reusable = reusable && is_clean && self.request_done.get();
                 Tried::Answered(Answered { outcome, reusable })
             }
-            dead => dead,
+            Came::Grant(extension) => Tried::Switched(extension, behind()),
+            Came::Nothing(broken) => Tried::Dead(broken),
         })
     }
 
@@ -332,6 +391,20 @@ impl<'a> Flow<'a> {
         tape_gone(error).into()
     }
 
+    /// What goes on once a conversation was granted. Gives the buffer back.
+    pub(super) fn into_conversation(
+        self,
+        origin: Wire,
+        extension: Extension,
+        buffer: &mut Vec<u8>,
+    ) -> Conversation {
+        let mut recording = self.recording.into_inner();
+        recording.swap_buffer(buffer);
+        let Request { started, .. } = *self.request;
+        let label = self.request.label();
+        Conversation::Relay(Box::new(Relaying { origin, recording, extension, started, label }))
+    }
+
     /// Says on the tape how an exchange ended that had no proper end; gives the buffer back.
     /// `is_committed`: the client has got something of the answer.
     pub(super) fn close(self, ended: &Result<Outcome, Stop>, is_committed: bool) -> Vec<u8> {
@@ -354,6 +427,16 @@ impl<'a> Flow<'a> {
             self.request.here.notes().omitted(self.request.session, &omitted);
         }
         recording.into_buffer()
+    }
+}
+
+/// What is left of a stream whose handshake is done.
+fn behind(outlet: Outlet<'_>, answering: Answering<'_>) -> Behind {
+    match (outlet, answering) {
+        (Outlet::H2(sending), Answering::H2(answering)) => {
+            sending.into_tunnel(answering).map_or(Behind::Nothing, Behind::Tunnel)
+        }
+        _ => Behind::Nothing,
     }
 }
 

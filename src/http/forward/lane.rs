@@ -1,13 +1,13 @@
 //! The way to the origin for one try of an exchange: a connection of its own, or a stream's place
 //! on a shared one.
 
-use crate::config::Scheme;
+use crate::config::{Scheme, Target};
 use crate::exchange::Version;
 use crate::http::client::Rx;
 use crate::http::fault::{Fault, Problem};
 use crate::http::road::{Request, Stop};
 use crate::http2::links::{Dialling, NoHttp2, Place, Way};
-use crate::net::origin::{Connection, DialError};
+use crate::net::origin::{Connection, DialError, Speak};
 use crate::net::tls::{OriginFailure, Protocol};
 
 pub(super) enum Lane {
@@ -45,6 +45,11 @@ impl Lane {
         kept: Kept,
     ) -> Result<Lane, Stop> {
         let here = request.here;
+        if request.is_handshake()
+            && let Some(place) = here.worker.links.extended(&here.origin)
+        {
+            return Ok(Lane::H2(place));
+        }
         if kept == Kept::WillDo
             && let Some(connection) = here.worker.origins.take(&here.origin)
         {
@@ -63,16 +68,35 @@ impl Lane {
 async fn open(request: &Request<'_>) -> Result<Lane, Problem> {
     let here = request.here;
     let target = &here.endpoint.target;
-    if target.scheme == Scheme::Http {
-        return Ok(Lane::H1(dial(request).await?));
-    }
-    match here.worker.links.way(&here.origin).await {
-        Way::Place(place) => Ok(Lane::H2(place)),
-        Way::Dial(dialling) => {
-            let connection = dial(request).await.inspect_err(|_| dialling.failed())?;
-            by_protocol(request, connection, dialling).await
+    match (target.scheme, request.is_handshake()) {
+        // Whether an origin takes WebSocket over HTTP/2 isn't known before it is asked something
+        // else, so it is asked over HTTP/1.1.
+        (Scheme::Http, _) | (Scheme::Https, true) => {
+            return Ok(Lane::H1(dial(request, Speak::Http1).await?));
         }
+        (Scheme::Https | Scheme::H2c, _) => {}
     }
+    let lane = match here.worker.links.way(&here.origin).await {
+        Way::Place(place) => Lane::H2(place),
+        Way::Dial(dialling) => {
+            let dialled = dial(request, Speak::Any).await;
+            let connection = dialled.inspect_err(|_| dialling.failed())?;
+            by_protocol(request, connection, dialling).await?
+        }
+    };
+    match &lane {
+        Lane::H2(place) if request.is_handshake() && !place.takes_websocket() => {
+            Err(no_websocket(target))
+        }
+        _ => Ok(lane),
+    }
+}
+
+/// An origin that speaks HTTP/2 alone, without RFC 8441.
+fn no_websocket(target: &Target) -> Problem {
+    let detail = format!("{target} announces no WebSocket over HTTP/2 (RFC 8441 section 3)");
+    Problem::new(Fault::OriginUnreachable, detail)
+        .hint("an origin that takes WebSocket over HTTP/1.1 needs `http://`")
 }
 
 async fn by_protocol(
@@ -99,9 +123,9 @@ async fn by_protocol(
     })
 }
 
-async fn dial(request: &Request<'_>) -> Result<Connection, Problem> {
+async fn dial(request: &Request<'_>, speak: Speak) -> Result<Connection, Problem> {
     let here = request.here;
-    here.worker.dialer.dial(&here.origin).await.map_err(|error| {
+    here.worker.dialer.dial(&here.origin, speak).await.map_err(|error| {
         let fault = match error {
             DialError::TimedOut { .. } => Fault::OriginTimeout,
             _ => Fault::OriginUnreachable,

@@ -16,13 +16,14 @@ mod upload;
 
 use super::client::Client;
 use super::fault::{Fault, Problem};
+use super::line::Source;
 use super::road::{Outcome, Request, Stop};
 use crate::clock;
 use crate::exchange::{RequestHead, Version};
 use crate::http1::framing::Framing;
 use crate::net::arena::Arena;
 use crate::record::{self, Recorder, Recording};
-use flow::{Buffers, Flow};
+use flow::{Buffers, Flow, Ran};
 use gate::Gate;
 use lane::{Kept, Lane};
 use outgoing::Expectation;
@@ -47,7 +48,9 @@ pub(super) async fn forward(
         false => Expectation::Passed,
     };
     let authority = &request.here.authority_of_origin;
-    let head = outgoing::Head { asked, path, authority, framing, expectation };
+    let upgrade = request.is_handshake().then(outgoing::Upgrade::new);
+    let upgrade = upgrade.as_ref();
+    let head = outgoing::Head { asked, path, authority, framing, expectation, upgrade };
     head.write(&mut arena.sent, lane.version());
     let mut recording = begin(request, recorder, &arena.sent, std::mem::take(&mut arena.tape));
     if let Framing::Length(length) = framing {
@@ -55,9 +58,17 @@ pub(super) async fn forward(
     }
     let mut buffers = Buffers::take(arena);
     let flow = Flow::new(request, head, recording, Gate::new(!waits));
-    let ended = flow.run(lane, &mut buffers, client, &mut upload).await;
+    let ran = flow.run(lane, &mut buffers, client, &mut upload).await;
     client.deadline.clear();
     buffers.give_back(arena);
+    let ended = match ran {
+        Ok(Ran::Switched(origin, extension)) => {
+            let conversation = flow.into_conversation(origin, extension, &mut arena.tape);
+            return Ok(Outcome::switched(Source::Recorded, conversation));
+        }
+        Ok(Ran::Answered(outcome)) => Ok(outcome),
+        Err(stop) => Err(stop),
+    };
     arena.tape = flow.close(&ended, client.tx.is_committed());
     ended
 }

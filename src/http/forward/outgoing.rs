@@ -1,9 +1,10 @@
 //! The head that an origin is sent.
 
-use crate::exchange::{Field, RequestHead, Version};
+use crate::exchange::{Field, Fields, RequestHead, Version};
 use crate::http::hop;
 use crate::http1::framing::Framing;
 use crate::session;
+use crate::ws::{frame, handshake};
 
 /// What becomes of `Expect` (RFC 9110 section 10.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,37 @@ pub(super) struct Head<'a> {
     pub(super) authority: &'a str,
     pub(super) framing: Framing,
     pub(super) expectation: Expectation,
+    /// Of a request for a WebSocket conversation.
+    pub(super) upgrade: Option<&'a Upgrade>,
+}
+
+/// What a request for a WebSocket conversation has to the origin.
+pub(super) struct Upgrade {
+    /// For a client of HTTP/2, which has no key of its own.
+    pub(super) key: String,
+}
+
+impl Upgrade {
+    pub(super) fn new() -> Self {
+        Upgrade { key: handshake::key(frame::random()) }
+    }
+
+    /// Takes a field over that is for the next hop anew; false where it is none of these.
+    fn takes(&self, field: &Field<'_>, out: &mut Fields, version: Version) -> bool {
+        let value = if field.is("upgrade") {
+            handshake::PROTOCOL
+        } else if field.is("connection") {
+            "Upgrade"
+        } else {
+            // HTTP/2 has no key (RFC 8441 section 5).
+            return version == Version::Http2 && field.is(handshake::KEY);
+        };
+        let is_first = !out.iter().any(|other| other.name.eq_ignore_ascii_case(field.name));
+        if is_first {
+            out.push(field.name, value);
+        }
+        true
+    }
 }
 
 impl Head<'_> {
@@ -30,7 +62,7 @@ impl Head<'_> {
     /// `Host` the origin's, framing rebuilt where it stood. HTTP/2 has the host in `:authority`,
     /// which stands as the field `host` here, and says nothing of framing but a length.
     pub(super) fn write(&self, out: &mut RequestHead, version: Version) {
-        let Head { asked, path, authority, framing, expectation } = *self;
+        let Head { asked, path, authority, framing, expectation, upgrade } = *self;
         out.method.clear();
         out.method.push_str(&asked.method);
         out.target.clear();
@@ -55,6 +87,8 @@ impl Head<'_> {
                     out.fields.push(field.name, "chunked");
                     is_framed = true;
                 }
+            } else if upgrade.is_some_and(|upgrade| upgrade.takes(&field, &mut out.fields, version))
+            {
             } else if !is_dropped(&field, expectation) && !hop::stops(&field, &named) {
                 out.fields.push(field.name, field.value);
             }
@@ -62,6 +96,12 @@ impl Head<'_> {
         if !is_framed {
             // From an HTTP/2 client, whose bodies just end.
             out.fields.push("transfer-encoding", "chunked");
+        }
+        if let Some(upgrade) = upgrade
+            && version != Version::Http2
+            && asked.version == Version::Http2
+        {
+            out.fields.push(handshake::KEY, &upgrade.key);
         }
         if hop::takes_trailers(&asked.fields) {
             // TE is good for one hop, so it is named as such (RFC 9110 section 10.1.4).
@@ -102,7 +142,8 @@ mod tests {
         };
         let mut out = RequestHead::default();
         out.fields.push("left", "over");
-        let head = Head { asked, path: "/a?b", authority: "origin:81", framing, expectation };
+        let (path, authority, upgrade) = ("/a?b", "origin:81", None);
+        let head = Head { asked, path, authority, framing, expectation, upgrade };
         head.write(&mut out, version);
         let lines = out.fields.iter().map(|field| format!("{field:?}\n"));
         format!(

@@ -81,6 +81,9 @@ impl Flow<'_> {
         rx: &mut Rx<'_, '_>,
         upload: &mut Upload,
     ) -> Result<(), UploadEnd> {
+        if self.request.is_handshake() {
+            return self.send_handshake(outlet).await;
+        }
         if !self.gate.is_open() {
             outlet.flush(&self.wrote).await?;
             tokio::select! {
@@ -101,6 +104,15 @@ impl Flow<'_> {
             self.send_body(outlet, bytes).await?;
         }
         self.end_request(outlet, rx.trailers()).await
+    }
+
+    /// A handshake has no body, and over HTTP/2 no end either: messages follow it.
+    async fn send_handshake(&self, outlet: &mut Outlet<'_>) -> Result<(), UploadEnd> {
+        self.keep_request_end(&Fields::new())?;
+        outlet.flush(&self.wrote).await?;
+        self.request_done.set(true);
+        self.expect_head();
+        Ok(())
     }
 
     async fn send_ahead(

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::send::{self, pause};
 use super::{miss, prepared, stored};
 use crate::config::Pace;
-use crate::exchange::{Compression, Message, Payload, Response};
+use crate::exchange::{Compression, Kind, Message, Payload, Response};
 use crate::grpc::{self, Event, Splitter};
 use crate::http::answer;
 use crate::http::client::Client;
@@ -72,7 +72,7 @@ impl Messages<'_> {
         let mut events = splitter.events(input);
         while let Some(event) = events.next() {
             match event {
-                Event::Began { compressed, .. } => key.begin(compressed),
+                Event::Began { compressed, .. } => key.begin(Kind::Binary, compressed),
                 Event::Data(range) => key.push(&input[range]),
                 Event::Ended => {
                     let taken = events.taken();
@@ -135,7 +135,7 @@ impl<'a> Replaying<'a> {
     }
 
     fn answered(&self, then: Then) -> Replayed {
-        Replayed::Answered(Outcome { source: Source::Hit, status: self.status, then })
+        Replayed::Answered(Outcome::new(Source::Hit, self.status, then))
     }
 
     /// Waits for what the client says next; some miss if that doesn't come.

@@ -45,7 +45,7 @@ pub(in crate::http) async fn call(
     content: Option<Vec<u8>>,
 ) -> Stop {
     let (asked, name, why) = (asked(request, path), request.session, missed.why);
-    let mut detail = format!("{asked} in session `{name}`: {why}");
+    let mut detail = format!("{asked} in session `{name}`: {missed}");
     let endpoint = &request.here.endpoint.name;
     if why == Why::Head && session.has_unkept_call(endpoint, path) {
         detail.push_str(" whose messages were small enough to keep");

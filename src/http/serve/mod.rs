@@ -121,7 +121,7 @@ pub(super) fn choose<'s>(
     session.choose(key, body)
 }
 
-fn asked<'a>(request: &Request<'a>, path: &'a str, body: BodyPrint) -> matching::Asked<'a> {
+fn asked<'a>(request: &Request<'a>, path: &'a str, body: BodyPrint<'a>) -> matching::Asked<'a> {
     let endpoint = &request.here.endpoint.name;
     matching::Asked { endpoint, method: &request.head.method, target: path, body }
 }
@@ -139,7 +139,7 @@ pub(super) async fn answer_with(
         Some(then) => then,
         None => send::send(request, asked, &recorded.exchange.response, answer, client).await?,
     };
-    Ok(Outcome { source: Source::Hit, status, then })
+    Ok(Outcome::new(Source::Hit, status, then))
 }
 
 /// The recorded answer ready to be sent, made so by whoever is first to ask.

@@ -18,7 +18,7 @@ pub struct Content<'a> {
     pub len: u64,
 }
 
-type Side<'a> = (BodyPrint, Content<'a>);
+type Side<'a> = (BodyPrint<'a>, Content<'a>);
 
 /// Characters shown before the place where two long texts part.
 const CONTEXT_CHARS: usize = 24;
@@ -95,7 +95,7 @@ impl Differences {
         }
     }
 
-    fn compare_bytes(&mut self, asked: &[u8], recorded: &[u8]) {
+    pub(super) fn compare_bytes(&mut self, asked: &[u8], recorded: &[u8]) {
         let same = asked.iter().zip(recorded).take_while(|(a, r)| a == r).count();
         if same == asked.len().max(recorded.len()) {
             return;
@@ -119,20 +119,25 @@ impl Differences {
 
 fn present<'a>(side: Side<'a>) -> Option<&'a [u8]> {
     match side.0 {
-        BodyPrint::None | BodyPrint::Call => None,
+        BodyPrint::None | BodyPrint::Call | BodyPrint::Conversation(_) => None,
         _ => side.1.bytes,
     }
 }
 
+/// A handshake has none; how it differs is told of its head.
+pub(super) fn has_body(print: BodyPrint<'_>) -> bool {
+    !matches!(print, BodyPrint::None | BodyPrint::Conversation(_))
+}
+
 /// A body that can't be shown in its parts.
-fn summary(side: Side<'_>) -> Option<impl FnOnce() -> String> {
+fn summary(side: Side<'_>) -> Option<impl FnOnce() -> String + use<'_>> {
     let (print, len) = (side.0, side.1.len);
     let known = move |kind: &str, digest: Digest| {
         let digest = digest.to_string();
         format!("{len} bytes{kind} (digest {}…)", digest.get(..16).unwrap_or_default())
     };
-    (print != BodyPrint::None).then_some(move || match print {
-        BodyPrint::None => String::new(),
+    has_body(print).then_some(move || match print {
+        BodyPrint::None | BodyPrint::Conversation(_) => String::new(),
         BodyPrint::Part => format!("the first {len} bytes of a body"),
         BodyPrint::Call => "the messages of a gRPC call".to_owned(),
         BodyPrint::Bytes(digest) => known("", digest),

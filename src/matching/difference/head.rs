@@ -1,7 +1,9 @@
-//! Differences in endpoint, method, path and query.
+//! Differences in endpoint, method, path, query and handshake.
 
 use super::{Differences, Place};
+use crate::matching::BodyPrint;
 use crate::matching::key::Parts;
+use crate::ws::handshake;
 
 /// Values of one repeated name; what they make is cut short later.
 const VALUES_SHOWN_MAX: usize = 16;
@@ -12,6 +14,25 @@ impl Differences {
         self.compare_texts(Place::Method, asked.method, recorded.method);
         self.compare_paths(asked.path, recorded.path);
         self.compare_queries(asked, recorded);
+        self.compare_handshakes(asked.body, recorded.body);
+    }
+
+    /// Whether each asks for a conversation, and in which subprotocols.
+    fn compare_handshakes(&mut self, asked: BodyPrint<'_>, recorded: BodyPrint<'_>) {
+        let (place, asked, recorded) = match (offered(asked), offered(recorded)) {
+            (Some(asked), Some(recorded)) => {
+                let named = |offered: &&[u8]| !offered.is_empty();
+                (Place::Subprotocol, Some(asked).filter(named), Some(recorded).filter(named))
+            }
+            (asked, recorded) => {
+                let upgrade = |_| handshake::PROTOCOL.as_bytes();
+                (Place::Upgrade, asked.map(upgrade), recorded.map(upgrade))
+            }
+        };
+        if asked != recorded {
+            let shown = |side| move || text(side);
+            self.note(|| place, asked.map(shown), recorded.map(shown));
+        }
     }
 
     fn compare_texts(&mut self, place: Place, asked: &[u8], recorded: &[u8]) {
@@ -48,6 +69,14 @@ impl Differences {
             }
             (asked, recorded) = (asked_rest, recorded_rest);
         }
+    }
+}
+
+/// The subprotocols of a handshake; none where it isn't one.
+fn offered(body: BodyPrint<'_>) -> Option<&[u8]> {
+    match body {
+        BodyPrint::Conversation(offered) => Some(offered),
+        _ => None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! Differences between a client's message of a gRPC call and the one recorded in its place: by
-//! value where that is known, else where the bytes part.
+//! Differences between a client's message and the one recorded in its place: by value where that
+//! is known, else where the text or the bytes part.
 
 use std::borrow::Cow;
 
@@ -24,14 +24,23 @@ impl Differences {
         if asked.0 == recorded.0 {
             return differences;
         }
-        if let (Some(asked), Some(recorded)) = (asked.1, recorded.1) {
-            let json = |content| key.json(content).or_else(|| looks_like_json(content));
-            if let (Some(asked), Some(recorded)) = (json(asked), json(recorded)) {
-                differences.compare_json(&asked, &recorded, redactor);
+        let are_text = (key.is_text(asked.0), key.is_text(recorded.0));
+        match (are_text, asked.1, recorded.1) {
+            ((true, true), Some(asked), Some(recorded)) => {
+                differences.compare_texts_of_messages(asked, recorded, redactor);
             }
-            if differences.count() == 0 {
-                differences.compare_messages(asked, recorded);
+            ((false, false), Some(asked), Some(recorded)) => {
+                let json = |content| key.json(content).or_else(|| looks_like_json(content));
+                if let (Some(asked), Some(recorded)) = (json(asked), json(recorded)) {
+                    differences.compare_json(&asked, &recorded, redactor);
+                }
+                if differences.count() == 0 {
+                    differences.compare_messages(asked, recorded);
+                }
             }
+            ((false, true), ..) => differences.note(|| Place::Body, kind("binary"), kind("text")),
+            ((true, false), ..) => differences.note(|| Place::Body, kind("text"), kind("binary")),
+            _ => {}
         }
         if differences.count() == 0 {
             let shown = |print: MessagePrint| move || print.to_string();
@@ -45,6 +54,13 @@ impl Differences {
         differences
     }
 
+    fn compare_texts_of_messages(&mut self, asked: &[u8], recorded: &[u8], redactor: &Redactor) {
+        self.compare_json(asked, recorded, redactor);
+        if self.count() == 0 {
+            self.compare_bytes(asked, recorded);
+        }
+    }
+
     fn compare_messages(&mut self, asked: &[u8], recorded: &[u8]) {
         let same = asked.iter().zip(recorded).take_while(|(a, r)| a == r).count();
         if same == asked.len().max(recorded.len()) {
@@ -53,6 +69,10 @@ impl Differences {
         let shown = |side| move || around(side, same);
         self.note(|| Place::Byte(same), Some(shown(asked)), Some(shown(recorded)));
     }
+}
+
+fn kind(word: &'static str) -> Option<impl FnOnce() -> String> {
+    Some(|| word.to_owned())
 }
 
 /// What nobody has said to be JSON may be it all the same.

@@ -30,6 +30,10 @@ pub enum Place {
     Segment(usize),
     /// By the parameter's name.
     Query(String),
+    /// Whether a WebSocket conversation is asked for.
+    Upgrade,
+    /// The subprotocols that a handshake offers.
+    Subprotocol,
     /// As a whole.
     Body,
     /// A JSON pointer (RFC 6901); empty for the whole value.
@@ -43,8 +47,8 @@ pub enum Place {
     },
     /// Counted from 0.
     Byte(usize),
-    /// Somewhere in a client's message of a gRPC call, which is counted from 1; the place inside
-    /// is one that a body has.
+    /// Somewhere in a client's message of a gRPC call or a WebSocket conversation, which is counted
+    /// from 1; the place inside is one that a body has.
     Message(u32, Box<Place>),
 }
 
@@ -74,7 +78,8 @@ impl Differences {
     ) -> Differences {
         let mut differences = Differences::default();
         differences.compare_heads(asked.0, recorded.0);
-        if asked.0.body != recorded.0.body {
+        let have_bodies = body::has_body(asked.0.body) || body::has_body(recorded.0.body);
+        if asked.0.body != recorded.0.body && have_bodies {
             let (asked, recorded) = ((asked.0.body, asked.1), (recorded.0.body, recorded.1));
             differences.compare_bodies(asked, recorded, redactor);
         }
@@ -127,6 +132,8 @@ impl fmt::Display for Place {
             Place::Path => f.write_str("path"),
             Place::Segment(n) => write!(f, "path segment {n}"),
             Place::Query(name) => write!(f, "query parameter `{name}`"),
+            Place::Upgrade => f.write_str("upgrade"),
+            Place::Subprotocol => f.write_str("subprotocols"),
             Place::Form(name) => write!(f, "form field `{name}`"),
             Place::Message(n, inside) => {
                 write!(f, "message {n}")?;

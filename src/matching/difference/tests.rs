@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::exchange::Fields;
+use crate::exchange::{Fields, Kind};
 use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, MessageKey, Method, key};
 
 const BOUNDS: Bounds = Bounds { match_bytes_max: 1 << 16, decoded_bytes_max: 1 << 20 };
@@ -153,7 +153,7 @@ fn messages(number: u32, asked: impl AsRef<[u8]>, recorded: impl AsRef<[u8]>) ->
     let fields = Fields::from_iter([("content-type", "application/grpc")]);
     let mut key = MessageKey::new(&fields, TAGGED, BOUNDS, Vec::new());
     let mut print = |content: &[u8]| {
-        key.begin(false);
+        key.begin(Kind::Binary, false);
         key.push(content);
         let print = key.finish();
         (print, key.content().map(<[u8]>::to_vec))
@@ -187,9 +187,60 @@ fn messages_are_compared_by_value_or_by_offset() {
     assert!(large.starts_with("message 1: asked 131072 bytes (digest "), "{large}");
 }
 
+/// Between two messages of a conversation.
+fn said(asked: (Kind, &[u8]), recorded: (Kind, &[u8])) -> String {
+    let mut key = MessageKey::of_conversation(BOUNDS, Vec::new());
+    let mut print = |(kind, content): (Kind, &[u8])| {
+        key.begin(kind, false);
+        key.push(content);
+        let print = key.finish();
+        (print, key.content().map(<[u8]>::to_vec))
+    };
+    let (asked, recorded) = (print(asked), print(recorded));
+    let (asked, recorded) = ((asked.0, asked.1.as_deref()), (recorded.0, recorded.1.as_deref()));
+    Differences::between_messages(2, &key, asked, recorded, &Redactor::default()).to_string()
+}
+
+#[test]
+fn text_messages_are_compared_by_value_or_by_line_and_column() {
+    let text = |asked: &str, recorded: &str| {
+        said((Kind::Text, asked.as_bytes()), (Kind::Text, recorded.as_bytes()))
+    };
+    for (asked, recorded, difference) in [
+        (r#"{"items":[{"id":5}]}"#, r#"{"items":[{"id":4}]}"#, {
+            "message 2 at /items/0/id: asked 5, recorded 4"
+        }),
+        (r#"{"token":"a"}"#, r#"{"token":"b"}"#, {
+            "message 2 at /token: asked REDACTED, recorded REDACTED"
+        }),
+        ("5", "4", "message 2, as a whole: asked 5, recorded 4"),
+        ("hello", "help", "message 2, line 1, column 4: asked \"hello\", recorded \"help\""),
+        ("a\nb\n", "a\nc\n", {
+            "message 2, line 2, column 1: asked \"a\\nb\\n\", recorded \"a\\nc\\n\""
+        }),
+        ("5", "five", "message 2, line 1, column 1: asked \"5\", recorded \"five\""),
+        ("", "x", "message 2, line 1, column 1: asked \"\", recorded \"x\""),
+        ("{\"a\":1}", "{ \"a\": 1 }", ""),
+    ] {
+        assert_eq!(text(asked, recorded), difference);
+    }
+    let large = text(&"x".repeat(1 << 17), "x");
+    assert!(large.starts_with("message 2: asked 131072 bytes (digest "), "{large}");
+}
+
+#[test]
+fn binary_messages_are_compared_by_offset_and_are_no_text() {
+    let (text, binary) = (Kind::Text, Kind::Binary);
+    assert_eq!(said((binary, b"abc"), (binary, b"abd")), {
+        "message 2, byte 2: asked 61 62 [63] of 3 bytes, recorded 61 62 [64] of 3 bytes"
+    });
+    assert_eq!(said((binary, b"[1]"), (text, b"[1]")), "message 2: asked binary, recorded text");
+    assert_eq!(said((text, b""), (binary, b"")), "message 2: asked text, recorded binary");
+}
+
 #[test]
 fn calls_and_bodies_in_part_are_told_from_bodies() {
-    let with = |body| Side { key: key_with(body), body: side("/", JSON, b"").body };
+    let with = |body: BodyPrint<'_>| Side { key: key_with(body), body: side("/", JSON, b"").body };
     let cut = between(&side("/", JSON, b"{}"), &with(BodyPrint::Part)).to_string();
     assert!(cut.ends_with(", recorded the first 0 bytes of a body"), "{cut}");
     assert_eq!(between(&with(BodyPrint::Call), &side("/", JSON, b"")).to_string(), {
@@ -197,7 +248,30 @@ fn calls_and_bodies_in_part_are_told_from_bodies() {
     });
 }
 
-fn key_with(body: BodyPrint) -> Vec<u8> {
+#[test]
+fn a_handshake_is_told_from_other_requests_and_by_its_subprotocols() {
+    let with = |offered| Side {
+        key: key_with(BodyPrint::Conversation(offered)),
+        body: side("/", JSON, b"").body,
+    };
+    let plain = || side("/", JSON, b"");
+    for (asked, recorded, difference) in [
+        (with(b"a, b"), with(b"c"), "subprotocols: asked a, b, recorded c"),
+        (with(b""), with(b"c"), "subprotocols: asked nothing, recorded c"),
+        (plain(), with(b"c"), "upgrade: asked nothing, recorded websocket"),
+        (with(b""), plain(), "upgrade: asked websocket, recorded nothing"),
+        (with(b"c"), with(b"c"), ""),
+    ] {
+        assert_eq!(between(&asked, &recorded).to_string(), difference);
+    }
+    let text = between(&side("/", JSON, b"{}"), &with(b"")).to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "upgrade: asked nothing, recorded websocket");
+    assert!(lines[1].starts_with("body: asked 2 bytes of JSON (digest "), "{text}");
+    assert!(lines[1].ends_with(", recorded nothing"), "{text}");
+}
+
+fn key_with(body: BodyPrint<'_>) -> Vec<u8> {
     let asked = Asked { endpoint: "api", method: "POST", target: "/", body };
     let mut key = Vec::new();
     key::write(&mut key, &asked, &Redactor::default());

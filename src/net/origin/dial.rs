@@ -16,10 +16,10 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
-use super::Origin;
 use super::error::{Attempt, DialError};
 use super::names::Names;
 use super::pool::Connection;
+use super::{Origin, Speak};
 use crate::config::{Sockets, Target};
 use crate::net::deadline::Deadline;
 use crate::net::stream::Stream;
@@ -59,9 +59,9 @@ impl Dialer {
     /// Blocking: names are looked up by the system's resolver on the runtime's blocking threads.
     /// Cancel safety: attempts that are under way are closed. Must run in a `LocalRuntime` or
     /// `LocalSet`.
-    pub async fn dial(&self, origin: &Origin) -> Result<Connection, DialError> {
+    pub async fn dial(&self, origin: &Origin, speak: Speak) -> Result<Connection, DialError> {
         // Boxed: dialling is rare, and its state should not count for every connection's size.
-        match timeout(self.patience, Box::pin(self.look_up_and_connect(origin))).await {
+        match timeout(self.patience, Box::pin(self.look_up_and_connect(origin, speak))).await {
             Ok(connected) => connected,
             Err(_) => {
                 let Target { host, port, .. } = origin.target.clone();
@@ -70,7 +70,11 @@ impl Dialer {
         }
     }
 
-    async fn look_up_and_connect(&self, origin: &Origin) -> Result<Connection, DialError> {
+    async fn look_up_and_connect(
+        &self,
+        origin: &Origin,
+        speak: Speak,
+    ) -> Result<Connection, DialError> {
         let Target { host, port, .. } = &origin.target;
         let addresses = self.names.look_up(host, *port).await?;
         let (host, port) = (|| host.to_owned(), *port);
@@ -78,7 +82,7 @@ impl Dialer {
             Ok(tcp) => tcp.into(),
             Err(attempts) => return Err(DialError::Failed { host: host(), port, attempts }),
         };
-        if let Some(tls) = &origin.tls {
+        if let Some(tls) = origin.tls_for(speak) {
             tls.secure(&mut stream).await.map_err(|why| {
                 let hint = tls.hint(&why);
                 let error = DialError::Tls { host: host(), port, why, hint };
@@ -236,7 +240,8 @@ mod tests {
             let options =
                 Sockets { recv_buffer: Some(96 << 10), send_buffer: Some(80 << 10), backlog: 1 };
             let dialer = Dialer::new(options, PATIENCE);
-            let connection = dialer.dial(&origin("127.0.0.1", address.port())).await.unwrap();
+            let connection =
+                dialer.dial(&origin("127.0.0.1", address.port()), Speak::Any).await.unwrap();
             assert!(connection.is_fresh());
             let socket = SockRef::from(connection.stream.tcp());
             let factor = if cfg!(target_os = "linux") { 2 } else { 1 };
@@ -251,7 +256,7 @@ mod tests {
     fn a_name_is_looked_up() {
         run(async {
             let (_listener, address) = listener().await;
-            dialer(PATIENCE).dial(&origin("localhost", address.port())).await.unwrap();
+            dialer(PATIENCE).dial(&origin("localhost", address.port()), Speak::Any).await.unwrap();
         });
     }
 
@@ -259,8 +264,10 @@ mod tests {
     fn an_origin_that_refuses_is_named() {
         run(async {
             let (_socket, address) = deaf();
-            let error =
-                dialer(PATIENCE).dial(&origin("127.0.0.1", address.port())).await.unwrap_err();
+            let error = dialer(PATIENCE)
+                .dial(&origin("127.0.0.1", address.port()), Speak::Any)
+                .await
+                .unwrap_err();
             let attempts = vec![Attempt { address, why: Why::Refused }];
             let port = address.port();
             assert_eq!(error, DialError::Failed { host: "127.0.0.1".into(), port, attempts });
@@ -277,8 +284,10 @@ mod tests {
         run(async {
             let (_queued, _socket, address) = silent().await;
             let patience = Duration::from_millis(100);
-            let error =
-                dialer(patience).dial(&origin("127.0.0.1", address.port())).await.unwrap_err();
+            let error = dialer(patience)
+                .dial(&origin("127.0.0.1", address.port()), Speak::Any)
+                .await
+                .unwrap_err();
             let (host, port) = ("127.0.0.1".into(), address.port());
             assert_eq!(error, DialError::TimedOut { host, port, after: patience });
         });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Scheme, Target, TargetTls};
-use crate::net::tls::Connector;
+use crate::net::tls::{Connector, Protocol};
 
 /// An origin, shared by all runtimes. Two endpoints have one in common only where both target and
 /// TLS settings are equal, so that no request goes out on a connection made under other terms.
@@ -12,6 +12,8 @@ pub struct Origin {
     pub target: Target,
     /// None for one that speaks no TLS.
     pub tls: Option<Arc<Connector>>,
+    /// The same, offering HTTP/1.1 alone.
+    tls_http1: Option<Arc<Connector>>,
     /// Its number in the program: what connections are kept under.
     number: usize,
     settings: TargetTls,
@@ -20,19 +22,37 @@ pub struct Origin {
 impl Origin {
     /// `number` is this origin's own, counted from 0 without gaps.
     pub fn new(number: usize, target: Target, settings: TargetTls) -> Self {
-        let tls = (target.scheme == Scheme::Https)
-            .then(|| Arc::new(Connector::new(&target, settings.clone())));
-        Origin { target, tls, number, settings }
+        let connector = || Connector::new(&target, settings.clone());
+        let speaks_tls = target.scheme == Scheme::Https;
+        let tls = speaks_tls.then(|| Arc::new(connector()));
+        let tls_http1 = speaks_tls.then(|| Arc::new(connector().offering(&[Protocol::Http1])));
+        Origin { target, tls, tls_http1, number, settings }
     }
 
     pub fn number(&self) -> usize {
         self.number
     }
 
+    /// TLS for a connection that is to speak this; none where the origin speaks no TLS.
+    pub(super) fn tls_for(&self, speak: Speak) -> Option<&Arc<Connector>> {
+        match speak {
+            Speak::Any => self.tls.as_ref(),
+            Speak::Http1 => self.tls_http1.as_ref(),
+        }
+    }
+
     /// Whether its connections are good for what `target` and `settings` ask for.
     fn is(&self, target: &Target, settings: &TargetTls) -> bool {
         self.target == *target && (self.tls.is_none() || self.settings == *settings)
     }
+}
+
+/// What a new connection is to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speak {
+    /// What the origin chooses.
+    Any,
+    Http1,
 }
 
 /// All origins of the program.

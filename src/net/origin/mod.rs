@@ -11,5 +11,5 @@ mod pool;
 
 pub use dial::Dialer;
 pub use error::{Attempt, DialError, Why};
-pub use identity::{Origin, Origins};
+pub use identity::{Origin, Origins, Speak};
 pub use pool::{Connection, Pool};

@@ -9,6 +9,7 @@
 //!
 //! Calls compete by method, and few at a time; all of it happens under one lock of the session's.
 
+use crate::replay::choose::AfterLast;
 use crate::replay::session::Session;
 
 use super::heard::Course;
@@ -36,11 +37,12 @@ pub(super) enum Turn {
     /// Send the next part of this recording, which it holds, or owns where nothing can come
     /// between any more.
     Send { recording: u32, is_owned: bool },
-    /// As `Send`, if the client doesn't say more that tells which recording it means.
+    /// As `Send`, or as `AllTaken` where that is so, if the client doesn't say more that tells which
+    /// recording it means.
     Choose(u32),
     /// Wait until the request has come as far as this recording says.
     Await(u32),
-    /// All that agree are taken for good.
+    /// All that agree are taken, for good or by calls that can't do without.
     AllTaken,
 }
 
@@ -49,6 +51,8 @@ pub(super) enum Turn {
 pub(super) enum Patience {
     Left,
     Spent,
+    /// The client says nothing before it gets this.
+    Pointless,
 }
 
 impl Desk {
@@ -86,7 +90,7 @@ impl Desk {
         let mine = self.holds.iter().find(|hold| hold.call == call).map(|hold| hold.recording);
         let is_due = |one: &u32| course.is_due(session, *one);
         let due = mine.filter(is_due).or_else(|| course.left(session, |one| is_due(&one)));
-        let Some(due) = due else { return self.turn_of_others(session, call, course) };
+        let Some(due) = due else { return self.turn_of_others(session, call, course, patience) };
         let next = course.with_part_of(session, due);
         let is_settled = course.heard.is_settled(session) || next.is_common(session);
         if patience == Patience::Left && !is_settled {
@@ -107,7 +111,13 @@ impl Desk {
     }
 
     /// Nothing that is left is due. Perhaps something is that another call could do without.
-    fn turn_of_others(&mut self, session: &Session, call: Ticket, course: &Course) -> Turn {
+    fn turn_of_others(
+        &mut self,
+        session: &Session,
+        call: Ticket,
+        course: &Course,
+        patience: Patience,
+    ) -> Turn {
         let held = self.give_back(session, call);
         let others: Vec<u32> = self
             .holds
@@ -118,8 +128,8 @@ impl Desk {
         let mut due: Vec<u32> =
             others.iter().copied().filter(|one| course.is_due(session, *one)).collect();
         due.sort_unstable();
-        for one in due {
-            let next = course.with_part_of(session, one);
+        for one in &due {
+            let next = course.with_part_of(session, *one);
             if let Some(recording) = self.fit(session, &next, &mut Vec::new()) {
                 return self.send(session, call, recording, next);
             }
@@ -128,9 +138,14 @@ impl Desk {
             session.ledger.take(recording);
             self.holds.push(Hold { call, recording, course: course.clone() });
         }
-        let left = || course.left(session, |_| true);
-        match held.or_else(left).or(others.first().copied()) {
-            Some(recording) => Turn::Await(recording),
+        if let Some(recording) = held.or_else(|| course.left(session, |_| true)) {
+            return Turn::Await(recording);
+        }
+        let may_repeat = session.after_last == AfterLast::Repeat;
+        match others.first() {
+            Some(_) if !due.is_empty() && patience == Patience::Pointless => Turn::AllTaken,
+            Some(_) if !due.is_empty() && may_repeat => turn_after_last(session, course, patience),
+            Some(recording) => Turn::Await(*recording),
             None => Turn::AllTaken,
         }
     }
@@ -172,5 +187,20 @@ impl Desk {
         let hold = self.holds.swap_remove(at);
         session.release(hold.recording);
         Some(hold.recording)
+    }
+}
+
+/// The last that agrees is sent again, though others may give back what they hold: perhaps they
+/// never say another word.
+fn turn_after_last(session: &Session, course: &Course, patience: Patience) -> Turn {
+    let last = course.latest(session, |one| course.is_due(session, one));
+    let differs = |last: &u32| {
+        let next = course.with_part_of(session, *last);
+        let is_settled = course.heard.is_settled(session) || next.is_common(session);
+        !is_settled && course.earliest(session, |one| !next.has_said(session, one)).is_some()
+    };
+    match last.filter(|last| patience == Patience::Left && differs(last)) {
+        Some(last) => Turn::Choose(last),
+        None => Turn::AllTaken,
     }
 }

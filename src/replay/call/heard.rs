@@ -64,7 +64,8 @@ impl Heard {
             if session.tree.node(node).is_some_and(|node| node.opens) {
                 next.passed.push(node);
             }
-            next.node = session.tree.child(&session.index, node, print);
+            let child = |print| session.tree.child(&session.index, node, print);
+            next.node = child(print).or_else(|| child(print.exact()?));
         }
         next
     }

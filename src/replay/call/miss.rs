@@ -1,11 +1,11 @@
-//! Calls that no recording answers: why, and how far the nearest is.
+//! Calls and conversations that no recording answers: why, and how far the nearest is.
 
 use std::fmt;
 
 use super::heard::Course;
-use super::tree;
-use super::{Awaited, Call};
-use crate::exchange::Body;
+use super::progress::Progress;
+use super::{Awaited, Protocol, tree};
+use crate::exchange::{Body, Message, Payload};
 use crate::grpc;
 use crate::matching::{Differences, MessagePrint};
 use crate::replay::session::{Recorded, Session};
@@ -16,10 +16,11 @@ const LOOKED_AT_MAX: usize = 2000;
 /// Recordings whose messages are compared: those whose length is nearest.
 const FINALISTS_MAX: usize = 8;
 
-/// A call that can't be answered, or not any further.
+/// A call that can't be answered, or not any further. Shown it says why.
 #[derive(Clone, Debug)]
 pub struct CallMiss {
     pub why: Why,
+    pub protocol: Protocol,
     /// Whether a part of an answer was sent before.
     pub was_begun: bool,
     /// What agreed until then.
@@ -31,9 +32,9 @@ pub struct CallMiss {
 /// Why a call is missed. Messages are counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// No call to this method is recorded.
+    /// Nothing with this head is recorded.
     Head,
-    /// None of the recorded calls that agreed until then has this message in this place.
+    /// None of the recordings that agreed until then has this message in this place.
     Message(u32),
     /// All of them had ended before this message; the longest had so many.
     TooMany { number: u32, recorded: u32 },
@@ -45,22 +46,65 @@ pub enum Why {
     Overdue(Awaited),
 }
 
-impl fmt::Display for Why {
+/// What is said of a gRPC call and of a conversation.
+struct Words {
+    unknown: &'static str,
+    call: &'static str,
+    /// Whose a message is.
+    side: &'static str,
+    /// What ended too early.
+    ended: &'static str,
+    /// What ought to end.
+    end: &'static str,
+    /// What waits for the client.
+    answer: &'static str,
+}
+
+impl Words {
+    fn of(protocol: Protocol) -> Words {
+        match protocol {
+            Protocol::Grpc => Words {
+                unknown: "no call to this method is recorded",
+                call: "call",
+                side: "the request",
+                ended: "the request ended",
+                end: "the end of the request",
+                answer: "answer",
+            },
+            Protocol::WebSocket => Words {
+                unknown: "no conversation with this handshake is recorded",
+                call: "conversation",
+                side: "the client",
+                ended: "the client closed",
+                end: "the client's close",
+                answer: "conversation",
+            },
+        }
+    }
+}
+
+impl fmt::Display for CallMiss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Why::Head => f.write_str("no call to this method is recorded"),
-            Why::Message(n) => write!(f, "no recorded call agrees with message {n} of the request"),
+        let Words { unknown, call, side, ended, end, answer } = Words::of(self.protocol);
+        match self.why {
+            Why::Head => f.write_str(unknown),
+            Why::Message(n) => write!(f, "no recorded {call} agrees with message {n} of {side}"),
             Why::TooMany { number, recorded } => {
-                let recorded = counted(*recorded);
-                write!(f, "message {number} of the request came, the recorded call has {recorded}")
+                let recorded = counted(recorded);
+                write!(f, "message {number} of {side} came, the recorded {call} has {recorded}")
             }
             Why::TooFew { came, recorded } => {
-                let (came, recorded) = (counted(*came), counted(*recorded));
-                write!(f, "the request ended after {came}, the recorded call has {recorded}")
+                let (came, recorded) = (counted(came), counted(recorded));
+                write!(f, "{ended} after {came}, the recorded {call} has {recorded}")
             }
-            Why::Exhausted => f.write_str("every recorded call that agrees has been given out"),
+            Why::Exhausted => write!(f, "every recorded {call} that agrees has been given out"),
             Why::Overdue(awaited) => {
-                write!(f, "the recorded answer waits for {awaited}, which didn't come in time")
+                write!(f, "the recorded {answer} waits for ")?;
+                match awaited {
+                    Awaited::Message(n) => write!(f, "message {n} of {side}")?,
+                    Awaited::End => f.write_str(end)?,
+                }
+                f.write_str(", which didn't come in time")
             }
         }
     }
@@ -74,7 +118,7 @@ fn counted(count: u32) -> String {
     }
 }
 
-/// The recorded call nearest to one that was missed.
+/// The recording nearest to a call that was missed.
 #[derive(Clone, Debug)]
 pub struct NearCall<'s> {
     pub recorded: &'s Recorded,
@@ -97,14 +141,15 @@ impl fmt::Display for NearCall<'_> {
 }
 
 impl CallMiss {
-    pub(super) fn new(why: Why, call: &Call<'_>, print: Option<MessagePrint>) -> CallMiss {
-        let until = (why != Why::Head).then(|| call.course.clone());
-        CallMiss { why, was_begun: call.course.sent > 0, until, print }
+    pub(super) fn new(why: Why, call: &Progress, print: Option<MessagePrint>) -> CallMiss {
+        let Progress { protocol, course, .. } = call;
+        let until = (why != Why::Head).then(|| course.clone());
+        CallMiss { why, protocol: *protocol, was_begun: course.sent > 0, until, print }
     }
 }
 
 impl Session {
-    /// The recorded call nearest to one that was missed after its head. `content` is what came as
+    /// The recording nearest to a call that was missed after its head. `content` is what came as
     /// the message that nothing agrees with, decompressed, where it is at hand.
     ///
     /// Blocking: may read a few files of a megabyte.
@@ -178,7 +223,8 @@ impl Session {
             Ok(print) => print,
             Err(_) => return Differences::default(),
         };
-        let content = key.content().map(<[u8]>::to_vec);
+        let is_kept = !matches!(message.payload, Payload::Omitted { .. });
+        let content = key.content().filter(|_| is_kept).map(<[u8]>::to_vec);
         let recorded = (print, content.as_deref());
         Differences::between_messages(number, &key, asked, recorded, &self.redactor)
     }
@@ -188,8 +234,8 @@ impl Session {
         Some(NearCall { recorded, nth: recording as usize + 1, differences })
     }
 
-    fn client_messages(&self, recording: u32) -> &[crate::exchange::Message] {
+    fn client_messages(&self, recording: u32) -> &[Message] {
         let recorded = self.recorded.get(recording as usize);
-        recorded.map_or(&[], |recorded| tree::messages(&recorded.exchange.request))
+        recorded.map_or(&[], |recorded| tree::messages(&recorded.exchange))
     }
 }

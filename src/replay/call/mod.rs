@@ -1,55 +1,60 @@
-//! One replayed gRPC call: which recording answers it, and when each part of the answer is due.
+//! One exchange that is replayed message by message, a gRPC call or a WebSocket conversation: which
+//! recording answers it, and when each part of the answer is due.
 //!
 //! Pure: takes what the client does as it happens, and says what to send. All recordings with the
-//! call's head are candidates until the client says something else; a part of an answer is due
-//! when as much of the request has come as when it was recorded. A call takes a recording only
-//! when it must: where what is due is the same for all that are left it sends that and waits for
-//! the client to say which it means.
+//! same head are candidates until the client says something else; a part of an answer is due when
+//! as much of the request has come as when it was recorded. A recording is taken only when it must
+//! be: where what is due is the same for all that are left, that is sent, and the client's next
+//! words say which it means.
 //!
-//! Most calls never come to that. Where every answer begins only after the client has said all
+//! Most gRPC calls never come to that. Where every answer begins only after the client has said all
 //! that tells its recordings apart, a call is a look-up per message and takes the earliest that is
-//! left, without a lock. The others compete for theirs at the `desk`.
+//! left, without a lock. The others compete for theirs at the `desk`; so do conversations, whose
+//! answers begin with the handshake's.
+//!
+//! What both share is called a call in here. The end of a conversation's request is its client's
+//! close.
 
 mod desk;
 mod heard;
 mod miss;
 mod part;
+mod progress;
 #[cfg(test)]
 mod tests;
 pub(super) mod tree;
 
-use std::fmt;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(super) use desk::Desk;
-use desk::{Patience, Ticket, Turn};
-use heard::{Course, Heard};
+use desk::{Patience, Turn};
+use heard::Heard;
 pub use miss::{CallMiss, NearCall, Why};
 pub use part::Part;
+pub use progress::Conversation;
+use progress::{Kept, Progress, State};
 
 use super::choose::AfterLast;
 use super::session::{Recorded, Session};
 use crate::exchange::{After, Fields};
 use crate::matching::{MessageKey, MessagePrint};
 
+/// Recordings that are looked at for one that a client may rest in.
+const RESTING_LOOKED_AT_MAX: usize = 64;
+
+/// What an exchange goes on in, message by message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Grpc,
+    WebSocket,
+}
+
 /// One call being replayed. When it is dropped, what it has begun to send is given out.
 #[derive(Debug)]
 pub struct Call<'s> {
     session: &'s Session,
-    course: Course,
-    competes: bool,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    /// Nothing is taken; perhaps something is held at the desk.
-    Open(Option<Ticket>),
-    /// This recording answers, whatever comes.
-    Bound(u32),
-    Missed(Box<CallMiss>),
+    progress: Kept<'s>,
 }
 
 /// What is to be done next.
@@ -58,7 +63,7 @@ pub enum Next<'s> {
     /// Send this and ask again.
     Send(Due<'s>),
     /// Nothing is due before this has come of the request. If it doesn't come in time, the call is
-    /// [`overdue`](Call::overdue).
+    /// [`overdue`](Call::overdue), unless it [`may_rest`](Call::may_rest).
     Await(Awaited),
     /// Something is due, but to send it is to choose among recordings that the client may tell
     /// apart with its next words. Give it a moment to say them, then
@@ -92,30 +97,22 @@ pub enum Awaited {
     End,
 }
 
-impl fmt::Display for Awaited {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Awaited::Message(n) => write!(f, "message {n} of the request"),
-            Awaited::End => f.write_str("the end of the request"),
-        }
-    }
-}
-
 impl Session {
-    /// Begins to replay a call whose head has this match key (`BodyPrint::Call`).
+    /// Begins to replay a gRPC call whose head has this match key (`BodyPrint::Call`).
     pub fn call(&self, key: &[u8]) -> Call<'_> {
-        let root = self.index.find_group(key);
-        let node = root.and_then(|root| self.tree.node(root));
-        let mut call = Call {
-            session: self,
-            course: Course::begin(root),
-            competes: node.is_some_and(|node| node.competes),
-            state: State::Open(None),
-        };
-        if node.is_none() {
-            call.miss(Why::Head, None);
-        }
-        call
+        let progress = Progress::begin(self, Protocol::Grpc, key);
+        Call { session: self, progress: Kept::Here(progress) }
+    }
+
+    /// Begins to replay a conversation whose handshake has this match key
+    /// (`BodyPrint::Conversation`). The answer may turn out to be a refusal.
+    pub fn conversation(self: &Arc<Self>, key: &[u8]) -> Conversation {
+        Conversation::begin(self.clone(), key)
+    }
+
+    /// Takes the messages of a conversation, decompressed. `buffer` gives it memory.
+    pub fn message_key_of_conversation(&self, buffer: Vec<u8>) -> MessageKey<'static> {
+        MessageKey::of_conversation(self.bodies.bounds, buffer)
     }
 
     /// Takes the messages of a call with these request fields to the method at this path. `buffer`
@@ -140,7 +137,7 @@ impl<'s> Call<'s> {
     /// A whole message of the client has come; false when no recording agrees with it, so that the
     /// call is missed and the message is what to show.
     pub fn message_received(&mut self, print: MessagePrint) -> bool {
-        let heard = self.course.heard.with(self.session, print);
+        let heard = self.progress.course.heard.with(self.session, print);
         let number = heard.messages;
         self.hear(heard, Some(print), |call| match call.fewest_messages(number) {
             Some(_) => Why::Message(number),
@@ -150,8 +147,8 @@ impl<'s> Call<'s> {
 
     /// The request has ended; false when no recording agrees with that, so that the call is missed.
     pub fn request_ended(&mut self) -> bool {
-        let came = self.course.heard.messages;
-        self.hear(self.course.heard.with_end(), None, |call| {
+        let came = self.progress.course.heard.messages;
+        self.hear(self.progress.course.heard.with_end(), None, |call| {
             let recorded = call.fewest_messages(came.saturating_add(1)).unwrap_or(came);
             Why::TooFew { came, recorded }
         })
@@ -172,11 +169,32 @@ impl<'s> Call<'s> {
         self.miss(Why::Overdue(awaited), None)
     }
 
+    /// Whether the client may take its time: nothing but the end is left to send, and that waits for
+    /// the client's close. It is enough that this is so of a recording that agrees. Only
+    /// conversations rest.
+    pub fn may_rest(&self) -> bool {
+        let (session, sent) = (self.session, self.progress.course.sent);
+        let rests = |recording: u32| {
+            let part = session.part(recording, sent).map(|(part, _)| part);
+            matches!(part, Some(Part::End(response)) if response.end_after == After::End)
+        };
+        self.progress.protocol == Protocol::WebSocket
+            && match self.progress.state {
+                State::Open(_) => {
+                    self.progress.course.all(session).take(RESTING_LOOKED_AT_MAX).any(rests)
+                }
+                State::Bound(recording) => rests(recording),
+                State::Missed(_) => false,
+            }
+    }
+
     /// Whether it doesn't matter any more what the client does.
     fn is_closed(&self) -> bool {
-        match self.state {
+        match self.progress.state {
             State::Open(_) => false,
-            State::Bound(recording) => self.session.part(recording, self.course.sent).is_none(),
+            State::Bound(recording) => {
+                self.session.part(recording, self.progress.course.sent).is_none()
+            }
             State::Missed(_) => true,
         }
     }
@@ -191,8 +209,8 @@ impl<'s> Call<'s> {
         if self.is_closed() {
             return true;
         }
-        let (session, course) = (self.session, self.course.with_heard(heard));
-        let agrees = match self.state {
+        let (session, course) = (self.session, self.progress.course.with_heard(heard));
+        let agrees = match self.progress.state {
             State::Bound(recording) => course.heard.includes(session, recording),
             _ if course.sent == 0 => course.heard.is_known(session),
             _ => course.earliest(session, |_| true).is_some(),
@@ -201,36 +219,41 @@ impl<'s> Call<'s> {
             self.miss(why(self), print);
             return false;
         }
-        if let State::Open(Some(ticket)) = self.state {
+        if let State::Open(Some(ticket)) = self.progress.state {
             session.desk().heard(session, ticket, &course);
         }
-        self.course = course;
+        self.progress.course = course;
         true
     }
 
     /// The least message count, from this number on, of the recordings that agreed so far.
     fn fewest_messages(&self, number: u32) -> Option<u32> {
-        let may_answer = |one: &u32| !matches!(self.state, State::Bound(bound) if bound != *one);
-        let agreeing = self.course.all(self.session).filter(may_answer);
+        let may_answer =
+            |one: &u32| !matches!(self.progress.state, State::Bound(bound) if bound != *one);
+        let agreeing = self.progress.course.all(self.session).filter(may_answer);
         let counts = agreeing.map(|one| self.session.message_count(one));
         counts.filter(|count| *count >= number).min()
     }
 
     fn advance(&mut self, patience: Patience) -> Next<'s> {
-        match &self.state {
+        // A client says nothing before its handshake is answered (RFC 6455 section 4.1).
+        let is_handshake =
+            self.progress.protocol == Protocol::WebSocket && self.progress.course.sent == 0;
+        let patience = if is_handshake { Patience::Pointless } else { patience };
+        match &self.progress.state {
             State::Missed(miss) => Next::Miss((**miss).clone()),
             State::Bound(recording) => self.send_if_due(*recording),
-            State::Open(_) if self.competes => self.advance_at_desk(patience),
+            State::Open(_) if self.progress.competes => self.advance_at_desk(patience),
             State::Open(_) => self.advance_alone(),
         }
     }
 
     /// The next part of the recording that answers.
     fn send_if_due(&mut self, recording: u32) -> Next<'s> {
-        if self.session.part(recording, self.course.sent).is_none() {
+        if self.session.part(recording, self.progress.course.sent).is_none() {
             return Next::Over;
         }
-        match self.course.is_due(self.session, recording) {
+        match self.progress.course.is_due(self.session, recording) {
             true => self.send(recording),
             false => self.wait_for(recording),
         }
@@ -238,11 +261,11 @@ impl<'s> Call<'s> {
 
     /// Where no calls compete: the first part takes its recording.
     fn advance_alone(&mut self) -> Next<'s> {
-        let (session, heard) = (self.session, &self.course.heard);
-        if !self.course.may_be_due(session) {
+        let (session, heard) = (self.session, &self.progress.course.heard);
+        if !self.progress.course.may_be_due(session) {
             return self.wait_for_any();
         }
-        while let Some(due) = heard.left(session, |one| self.course.is_due(session, one)) {
+        while let Some(due) = heard.left(session, |one| self.progress.course.is_due(session, one)) {
             if session.ledger.take(due) {
                 return self.bind(due);
             }
@@ -254,18 +277,18 @@ impl<'s> Call<'s> {
     }
 
     fn advance_at_desk(&mut self, patience: Patience) -> Next<'s> {
-        let (session, course) = (self.session, &self.course);
+        let (session, course) = (self.session, &self.progress.course);
         if !course.may_be_due(session) {
             return self.wait_for_any();
         }
         let mut desk = session.desk();
-        let ticket = match self.state {
+        let ticket = match self.progress.state {
             State::Open(Some(ticket)) => ticket,
             _ => desk.ticket(),
         };
         let turn = desk.turn(session, ticket, course, patience);
         drop(desk);
-        self.state = State::Open(Some(ticket));
+        self.progress.state = State::Open(Some(ticket));
         match turn {
             Turn::Send { recording, is_owned: true } => self.bind(recording),
             Turn::Send { recording, is_owned: false } => self.send(recording),
@@ -277,7 +300,7 @@ impl<'s> Call<'s> {
 
     /// All that agree were given out.
     fn advance_after_last(&mut self) -> Next<'s> {
-        let (session, course) = (self.session, &self.course);
+        let (session, course) = (self.session, &self.progress.course);
         let Some(last) = course.latest(session, |one| course.is_due(session, one)) else {
             return self.wait_for_any();
         };
@@ -291,14 +314,14 @@ impl<'s> Call<'s> {
     }
 
     fn bind(&mut self, recording: u32) -> Next<'s> {
-        self.state = State::Bound(recording);
+        self.progress.state = State::Bound(recording);
         self.send(recording)
     }
 
     fn send(&mut self, recording: u32) -> Next<'s> {
-        let n = self.course.sent;
+        let n = self.progress.course.sent;
         let Some((part, recorded)) = self.session.part(recording, n) else { return Next::Over };
-        self.course = self.course.with_part_of(self.session, recording);
+        self.progress.course = self.progress.course.with_part_of(self.session, recording);
         let response = &recorded.exchange.response;
         let before = n.checked_sub(1).map_or(Duration::ZERO, |before| part::at(response, before));
         Next::Send(Due { part, recorded, before, at: part::at(response, n) })
@@ -310,14 +333,14 @@ impl<'s> Call<'s> {
 
     /// For what the first that agrees waits for.
     fn wait_for_any(&self) -> Next<'s> {
-        let first = self.course.earliest(self.session, |_| true);
+        let first = self.progress.course.earliest(self.session, |_| true);
         Next::Await(first.map_or(Awaited::End, |first| self.awaited(first)))
     }
 
     /// What comes next of the request, if it goes on like this recording's.
     fn awaited(&self, recording: u32) -> Awaited {
-        let came = self.course.heard.messages;
-        let after = self.session.part_after(recording, self.course.sent);
+        let came = self.progress.course.heard.messages;
+        let after = self.session.part_after(recording, self.progress.course.sent);
         let is_expected = matches!(after, After::Messages(count) if count > came);
         match is_expected || self.session.message_count(recording) > came {
             true => Awaited::Message(came.saturating_add(1)),
@@ -326,26 +349,14 @@ impl<'s> Call<'s> {
     }
 
     fn miss(&mut self, why: Why, print: Option<MessagePrint>) -> CallMiss {
-        self.session.misses.fetch_add(1, Relaxed);
-        self.leave_desk();
-        let miss = CallMiss::new(why, self, print);
-        self.state = State::Missed(Box::new(miss.clone()));
-        miss
-    }
-
-    /// What it holds is its own from now on.
-    fn leave_desk(&mut self) {
-        if let State::Open(Some(ticket)) = self.state {
-            self.session.desk().keep(ticket);
-        }
+        self.progress.miss(self.session, why, print)
     }
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.leave_desk();
-        if self.course.sent > 0 && !matches!(self.state, State::Missed(_)) {
-            self.session.hits.fetch_add(1, Relaxed);
+        if let Kept::Here(progress) = &self.progress {
+            progress.end(self.session);
         }
     }
 }

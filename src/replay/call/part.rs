@@ -1,10 +1,13 @@
-//! The parts of a recorded answer to a call: its head, its messages, its end.
+//! The parts of a recorded answer that is sent message by message: its head, its messages, its end.
 
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::exchange::{After, Body, Compression, End, Fields, Message, Payload, Response};
+use crate::exchange::{
+    After, Body, Close, Compression, End, Fields, Kind, Message, Party, Payload, Response,
+};
+use crate::ws::handshake;
 
 /// What is sent of an answer at once, in this order.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,9 +15,10 @@ pub enum Part<'s> {
     /// The head, with the interim ones before it.
     Head(&'s Response),
     Message(&'s Message),
-    /// The body of an answer that isn't a call's, such as a gateway's page that says 503; whole.
+    /// The body of an answer without messages, such as a gateway's page that says 503 or what a
+    /// refused handshake gets; whole.
     Body(&'s Response),
-    /// The trailers, or whatever `Response::end` says ended it instead.
+    /// The trailers, a conversation's close, or whatever `Response::end` says ended it instead.
     End(&'s Response),
 }
 
@@ -42,13 +46,14 @@ pub(super) fn after(response: &Response, n: u32) -> After {
     }
 }
 
-/// When the `n`th part came, counted from the request's head. Of an end that isn't known: it counts
-/// as having come with what was before it.
+/// When the `n`th part came, counted from the request's head. Of an end that isn't known, unless it
+/// is a close: it counts as having come with what was before it.
 pub(super) fn at(response: &Response, n: u32) -> Duration {
     let last = || messages(response).last().map_or(response.at, |message| message.at);
     match nth(response, n) {
         Some(Part::Head(response)) => response.at,
         Some(Part::Message(message)) => message.at,
+        Some(Part::End(Response { close: Some(close), .. })) => close.at,
         Some(Part::Body(_) | Part::End(_)) | None => last(),
     }
 }
@@ -80,6 +85,10 @@ impl Part<'_> {
     /// All that a client sees of it.
     fn write(&self, out: &mut Sha256) {
         match self {
+            Part::Head(response) if response.head.status == 101 => {
+                out.update([5]);
+                put_terms(out, &response.head.fields);
+            }
             Part::Head(response) => {
                 out.update([0]);
                 for head in response.interim.iter().chain([&response.head]) {
@@ -97,14 +106,38 @@ impl Part<'_> {
                 if let End::ResetByOrigin(code) = response.end {
                     out.update(code.0.to_le_bytes());
                 }
+                if let Some(close) = &response.close {
+                    put_close(out, close);
+                }
                 put_fields(out, &response.trailers);
             }
         }
     }
 }
 
+/// What the two sides of a conversation agree on. All else in the answer to a handshake is its own
+/// (what it makes of the client's key, its date) or changes nothing of what follows, so that it
+/// doesn't tell recordings apart.
+fn put_terms(out: &mut Sha256, fields: &Fields) {
+    for name in [handshake::SUBPROTOCOL, handshake::EXTENSIONS] {
+        let values: Vec<&[u8]> = fields.get_all(name).collect();
+        put(out, &values.join(&b","[..]));
+    }
+}
+
+/// Of a close that its client began nothing is sent back but the same again.
+fn put_close(out: &mut Sha256, close: &Close) {
+    let Close { by: Party::Origin | Party::Ouli, code, reason, .. } = close else {
+        return out.update([6]);
+    };
+    out.update([7]);
+    put(out, &code.unwrap_or_default().to_le_bytes());
+    put(out, reason.as_bytes());
+}
+
 fn put_message(out: &mut Sha256, message: &Message) {
-    out.update([1, u8::from(message.compression != Compression::None)]);
+    let kind = u8::from(message.kind == Kind::Text);
+    out.update([1, kind, u8::from(message.compression != Compression::None)]);
     match &message.payload {
         // A file is named by the digest of its bytes, so both kinds make the same.
         Payload::Bytes(bytes) => out.update(Sha256::digest(bytes)),

@@ -1,5 +1,6 @@
-//! The recorded calls of a session as a tree: their heads are the roots, each message of a client
-//! leads to a child. So what a client has said is one node, however many recordings agree with it.
+//! The recorded calls and conversations of a session as a tree: their heads are the roots, each
+//! message of a client leads to a child. So what a client has said is one node, however many
+//! recordings agree with it.
 //!
 //! The nodes are groups of the session's index: the key of a root is its calls' match key, that of
 //! a child its parent's number and the message's print. A group's occurrences are the recordings
@@ -11,12 +12,13 @@
 
 use std::collections::HashMap;
 
-use crate::exchange::{After, Body, Exchange, Message, Payload, Request, Response};
+use crate::exchange::{After, Body, Compression, Exchange, Message, Payload, Request, Response};
 use crate::grpc;
 use crate::matching::{MessagePrint, PRINT_BYTES};
 use crate::replay::index::{self, Index};
 
-use super::part;
+use super::{Protocol, part};
+use crate::ws::handshake;
 
 /// Stands for "no node".
 const NONE: u32 = u32::MAX;
@@ -120,24 +122,35 @@ fn child_key(parent: u32, print: MessagePrint) -> [u8; CHILD_KEY_BYTES] {
     key
 }
 
-/// Whether a recorded exchange is a call, message by message.
-pub(in crate::replay) fn is_call(request: &Request) -> bool {
-    grpc::is_call(&request.head.fields) && matches!(request.body, Body::Messages(_) | Body::Absent)
+/// What a recorded exchange went on in message by message; none where it is an ordinary one. That
+/// of a handshake doesn't depend on how it was answered, since a live one knows no more.
+pub(in crate::replay) fn protocol(exchange: &Exchange) -> Option<Protocol> {
+    let Request { head, body, .. } = &exchange.request;
+    if exchange.is_conversation() || handshake::is_asked_by(head) {
+        return Some(Protocol::WebSocket);
+    }
+    let is_call = grpc::is_call(&head.fields) && matches!(body, Body::Messages(_) | Body::Absent);
+    is_call.then_some(Protocol::Grpc)
 }
 
-/// The whole messages of a recorded call's client. What follows the last of them is the beginning
-/// of one.
-pub(in crate::replay) fn messages(request: &Request) -> &[Message] {
-    let Body::Messages(messages) = &request.body else { return &[] };
-    let is_rest = |message: &Message| matches!(message.payload, Payload::Rest(_));
-    let whole = messages.iter().position(is_rest).unwrap_or(messages.len());
-    messages.get(..whole).unwrap_or_default()
+/// The messages of a recorded client, up to the first that can't be compared with one that comes.
+pub(in crate::replay) fn messages(exchange: &Exchange) -> &[Message] {
+    let Body::Messages(messages) = &exchange.request.body else { return &[] };
+    let is_conversation = exchange.is_conversation();
+    let is_comparable = |message: &Message| match message.payload {
+        // The beginning of one.
+        Payload::Rest(_) => false,
+        // Nobody can tell what it says: it was compressed with what had been said before.
+        _ => !is_conversation || message.compression != Compression::On,
+    };
+    let end = messages.iter().position(|message| !is_comparable(message));
+    messages.get(..end.unwrap_or(messages.len())).unwrap_or_default()
 }
 
 /// Whether it is known only in part what the client said.
-fn is_open(request: &Request) -> bool {
-    let all = matches!(&request.body, Body::Messages(all) if all.len() > messages(request).len());
-    !request.is_whole || all
+fn is_open(exchange: &Exchange) -> bool {
+    let Request { body, is_whole, .. } = &exchange.request;
+    !is_whole || matches!(body, Body::Messages(all) if all.len() > messages(exchange).len())
 }
 
 /// A recorded call: which, where its client stops, and what it was answered.
@@ -158,7 +171,7 @@ impl Builder {
     pub(in crate::replay) fn put<E>(
         &mut self,
         index: &mut index::Builder,
-        (recording, request): (u32, &Request),
+        (recording, exchange): (u32, &Exchange),
         key: &[u8],
         prints: impl Iterator<Item = Result<MessagePrint, E>>,
     ) -> Result<(), E> {
@@ -169,7 +182,7 @@ impl Builder {
             leaf.messages += 1;
             set(&mut self.parents, leaf.node, parent, NONE);
         }
-        leaf.is_open = is_open(request);
+        leaf.is_open = is_open(exchange);
         let none = Leaf { node: NONE, messages: 0, is_open: false };
         set(&mut self.leaves, recording, leaf, none);
         Ok(())

@@ -13,7 +13,7 @@ use super::support::{
     Ca, dial, dial_peer, identity, listener, origin, self_signed, server_config, trusting,
 };
 use crate::config::{Sockets, TargetTls, server_name};
-use crate::net::origin::{DialError, Dialer};
+use crate::net::origin::{DialError, Dialer, Speak};
 use crate::net::testing::run;
 use crate::net::tls::{OriginFailure, provider};
 
@@ -129,7 +129,7 @@ fn an_origin_that_keeps_silent_runs_out_of_time() {
         let patience = Duration::from_millis(100);
         let dialer = Dialer::new(Sockets::default(), patience);
         let origin = origin("localhost", address.port(), TargetTls::default());
-        let error = dialer.dial(&origin).await.unwrap_err();
+        let error = dialer.dial(&origin, Speak::Any).await.unwrap_err();
         assert!(matches!(error, DialError::TimedOut { after, .. } if after == patience), "{error}");
         drop(listener);
     });
@@ -240,7 +240,7 @@ fn sessions_are_resumed_by_the_next_connection_to_the_same_origin() {
                 served
             };
             let asking = async {
-                let mut connection = dialer.dial(&origin).await.unwrap();
+                let mut connection = dialer.dial(&origin, Speak::Any).await.unwrap();
                 connection.stream.flush().await.unwrap();
                 // Reading takes the tickets that come first.
                 connection.stream.read_u8().await.unwrap();

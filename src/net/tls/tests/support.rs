@@ -18,7 +18,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 use crate::config::{Identity, Scheme, Target, TargetTls};
 use crate::net::conn::Conn;
 use crate::net::drain::Drain;
-use crate::net::origin::{Connection, DialError, Dialer, Origin};
+use crate::net::origin::{Connection, DialError, Dialer, Origin, Speak};
 use crate::net::permits::Permits;
 use crate::net::testing::LOOPBACK;
 use crate::net::tls::{Acceptor, Authority, Certificates, Handshakes, Leaves, provider};
@@ -140,7 +140,7 @@ async fn dialling(
     terms: TargetTls,
 ) -> Result<Connection, DialError> {
     let dialer = Dialer::new(crate::config::Sockets::default(), PATIENCE);
-    let mut connection = dialer.dial(&origin(host, address.port(), terms)).await?;
+    let mut connection = dialer.dial(&origin(host, address.port(), terms), Speak::Any).await?;
     // The last words of the handshake would go with a request.
     let _ = connection.stream.flush().await;
     Ok(connection)

@@ -24,7 +24,7 @@ fn missed(session: &Session, said: &[&str]) -> String {
     let Next::Miss(miss) = call.proceed() else { panic!("no miss") };
     let content = said.last().map(|last| last.as_bytes());
     let nearest = session.nearest_call(&miss, content);
-    format!("{}\n{}", miss.why, nearest.map(|near| near.to_string()).unwrap_or_default())
+    format!("{miss}\n{}", nearest.map(|near| near.to_string()).unwrap_or_default())
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_message_too_many_and_one_too_few_are_told_as_such() {
     assert!(!call.request_ended());
     let Next::Miss(miss) = call.proceed() else { panic!("no miss") };
     assert_eq!(miss.why, Why::TooFew { came: 1, recorded: 2 });
-    assert_eq!(miss.why.to_string(), {
+    assert_eq!(miss.to_string(), {
         "the request ended after 1 message, the recorded call has 2 messages"
     });
     assert_eq!(session.nearest_call(&miss, None).unwrap().nth, 1);
@@ -107,7 +107,7 @@ fn what_does_not_come_in_time_is_named() {
     while let Next::Send(_) = call.proceed() {}
     let Next::Await(awaited) = call.proceed() else { panic!("nothing is awaited") };
     assert_eq!(awaited, Awaited::Message(1));
-    assert_eq!(call.overdue(awaited).why.to_string(), {
+    assert_eq!(call.overdue(awaited).to_string(), {
         "the recorded answer waits for message 1 of the request, which didn't come in time"
     });
     assert!(matches!(call.proceed(), Next::Miss(_)));

@@ -157,7 +157,7 @@ pub(super) fn told(next: &Next<'_>) -> String {
         Next::Await(Awaited::Message(n)) => format!("({n})"),
         Next::Await(Awaited::End) => "(|)".to_owned(),
         Next::Choose(_) => "choose?".to_owned(),
-        Next::Miss(miss) => format!("miss: {}", miss.why),
+        Next::Miss(miss) => format!("miss: {miss}"),
         Next::Over => "over".to_owned(),
     }
 }

@@ -1,0 +1,411 @@
+//! Drives the relay between a client and an origin, and keeps what they say.
+//!
+//! One task for both directions. A direction reads again only when what it read last has been
+//! taken, so a slow side slows the other; and it has a buffer only while it has bytes. The tape has
+//! what they mean before they go on.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::close::Said;
+use super::frame::{self, Mask};
+use super::pulse::{Pulses, Verdict};
+use super::relay::{Extension, Notes, Pass, Relay, Unkept, other};
+use super::wire::{Lost, Wire};
+use crate::exchange::{End, Fields, Party, ResetCode};
+use crate::http::context::Here;
+use crate::net::arena::{Arena, Lease};
+use crate::net::drain::Waiter;
+use crate::record::{self, Recording};
+use crate::tape::{Part, Side};
+
+/// A conversation that has been granted and is to be relayed.
+pub struct Relaying {
+    pub origin: Wire,
+    pub recording: Recording,
+    pub extension: Extension,
+    /// When the handshake's head was complete.
+    pub started: Instant,
+    /// `GET /chat [session]`, redacted, for the log.
+    pub label: String,
+}
+
+/// Relays it until either side ends it, or both are told that Ouli is stopped.
+pub(super) async fn relay(here: Rc<Here>, client: Wire, relaying: Relaying) {
+    let mut pump = Pump::new(here, client, relaying);
+    let ended = poll_fn(|cx| pump.poll(cx)).await;
+    pump.conclude(ended).await;
+}
+
+/// Why nothing more is relayed.
+#[derive(Debug)]
+enum Ended {
+    /// Both sides have said that it is over, or one has closed its connection after a close.
+    Closed,
+    /// A side's connection ended without one.
+    Lost(Side, Lost),
+    /// The disk failed.
+    Unkept(record::Error),
+}
+
+struct Pump {
+    here: Rc<Here>,
+    client: Wire,
+    origin: Wire,
+    relay: Relay,
+    recording: Recording,
+    started: Instant,
+    label: String,
+    /// What has been read of each side and not yet been taken by the other.
+    from_client: Option<Load>,
+    from_origin: Option<Load>,
+    /// Ouli's own frames, which go behind that.
+    to_client: Vec<u8>,
+    to_origin: Vec<u8>,
+    pulses: Pulses,
+    drain: Waiter,
+}
+
+/// Bytes on their way through.
+struct Load {
+    arena: Lease,
+    /// How many of them have been taken.
+    taken: usize,
+    /// They are in `origin_write`, because not all that was read passes.
+    pass: Pass,
+}
+
+impl Load {
+    fn rest(&self) -> &[u8] {
+        let bytes = match self.pass {
+            Pass::AsTheyCame => &self.arena.read,
+            Pass::Instead => &self.arena.origin_write,
+        };
+        &bytes[self.taken..]
+    }
+}
+
+impl Pump {
+    fn new(here: Rc<Here>, client: Wire, relaying: Relaying) -> Self {
+        let Relaying { origin, recording, extension, started, label } = relaying;
+        let limits = here.limits();
+        Pump {
+            relay: Relay::new(extension, limits.max_ws_message),
+            pulses: Pulses::new(limits.ws_idle_timeout),
+            drain: here.drain.waiter(),
+            here,
+            client,
+            origin,
+            recording,
+            started,
+            label,
+            from_client: None,
+            from_origin: None,
+            to_client: Vec::new(),
+            to_origin: Vec::new(),
+        }
+    }
+
+    /// Ready when nothing more is relayed.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        match self.advance(cx) {
+            Ok(()) if self.relay.is_over() && self.is_idle() => Poll::Ready(Ended::Closed),
+            Ok(()) => Poll::Pending,
+            Err(ended) => Poll::Ready(ended),
+        }
+    }
+
+    /// Nothing waits to be taken.
+    fn is_idle(&self) -> bool {
+        self.from_client.is_none()
+            && self.from_origin.is_none()
+            && self.to_client.is_empty()
+            && self.to_origin.is_empty()
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        if self.drain.poll_started(cx).is_ready() {
+            self.relay.stop();
+        }
+        loop {
+            self.flow(cx, Side::Request)?;
+            self.flow(cx, Side::Response)?;
+            if !(self.say_farewell()? || self.feel_pulses(cx)?) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Moves what one side says as far as it goes now.
+    fn flow(&mut self, cx: &mut Context<'_>, from: Side) -> Result<(), Ended> {
+        let to = other(from);
+        loop {
+            if self.give(cx, from)?.is_pending() || self.give_own(cx, to)?.is_pending() {
+                return Ok(());
+            }
+            // Told to stop, it is read again once the other has ended its message too.
+            if self.relay.awaits_other(from) {
+                *self.load(from) = None;
+                return Ok(());
+            }
+            if self.read(cx, from)?.is_pending() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes what was read of `from`. Ready when all of it has been taken.
+    fn give(&mut self, cx: &mut Context<'_>, from: Side) -> Result<Poll<()>, Ended> {
+        let Some(mut load) = self.load(from).take() else { return Ok(Poll::Ready(())) };
+        let to = other(from);
+        let (given, count) = write_all(self.wire(to), cx, load.rest());
+        load.taken += count;
+        let is_done = load.rest().is_empty();
+        *self.load(from) = Some(load);
+        if count > 0 {
+            self.pulses.felt(to);
+        }
+        if to == Side::Request {
+            self.here.worker.counters.sent_bytes.add(count as u64);
+        }
+        match given {
+            Poll::Ready(Err(lost)) => Err(Ended::Lost(to, lost)),
+            Poll::Ready(Ok(())) if is_done => Ok(Poll::Ready(())),
+            _ => Ok(Poll::Pending),
+        }
+    }
+
+    /// Writes Ouli's own frames. Ready when there are none left.
+    fn give_own(&mut self, cx: &mut Context<'_>, to: Side) -> Result<Poll<()>, Ended> {
+        let mut own = std::mem::take(self.own(to));
+        if own.is_empty() {
+            return Ok(Poll::Ready(()));
+        }
+        let (given, count) = write_all(self.wire(to), cx, &own);
+        own.drain(..count);
+        let is_done = own.is_empty();
+        if !is_done {
+            *self.own(to) = own;
+        }
+        match given {
+            Poll::Ready(Err(lost)) => Err(Ended::Lost(to, lost)),
+            Poll::Ready(Ok(())) if is_done => Ok(Poll::Ready(())),
+            _ => Ok(Poll::Pending),
+        }
+    }
+
+    /// Reads once, if anything is there, and keeps what it means.
+    fn read(&mut self, cx: &mut Context<'_>, from: Side) -> Result<Poll<()>, Ended> {
+        let mut arena = match self.load(from).take() {
+            Some(load) => load.arena,
+            None => match self.wire(from).poll_readable(cx) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(Err(lost)) => return Err(self.ended_by(from, lost)),
+                Poll::Ready(Ok(())) => self.here.worker.arenas.lease(),
+            },
+        };
+        arena.read.clear();
+        match self.wire(from).poll_read(cx, &mut arena.read) {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(Ok(0)) => Err(self.ended_by(from, Lost { reset: None })),
+            Poll::Ready(Err(lost)) => Err(self.ended_by(from, lost)),
+            Poll::Ready(Ok(_)) => {
+                self.pulses.felt(from);
+                let pass = self.keep(from, &mut arena).map_err(Ended::Unkept)?;
+                *self.load(from) = Some(Load { arena, taken: 0, pass });
+                Ok(Poll::Ready(()))
+            }
+        }
+    }
+
+    /// Puts on the tape what the bytes mean that were read, and says what of them passes.
+    fn keep(&mut self, from: Side, arena: &mut Arena) -> Result<Pass, record::Error> {
+        let Arena { read, origin_write: instead, tape, .. } = arena;
+        self.recording.swap_buffer(tape);
+        let mut keeping = Keeping::new(&mut self.recording, self.started, &self.label);
+        let pass = self.relay.received(from, read, instead, &mut keeping);
+        let kept = keeping.kept.and_then(|()| self.recording.flush());
+        if kept.is_ok() {
+            self.recording.swap_buffer(tape);
+        }
+        kept.map(|()| pass)
+    }
+
+    fn ended_by(&self, side: Side, lost: Lost) -> Ended {
+        match self.relay.is_closed() {
+            true => Ended::Closed,
+            false => Ended::Lost(side, lost),
+        }
+    }
+
+    /// Closes the conversation, once it is time for that because Ouli is stopped.
+    fn say_farewell(&mut self) -> Result<bool, Ended> {
+        let mut keeping = Keeping::new(&mut self.recording, self.started, &self.label);
+        let Some([to_client, to_origin]) = self.relay.farewell(&mut keeping) else {
+            return Ok(false);
+        };
+        let kept = keeping.kept.and_then(|()| self.recording.flush());
+        kept.map_err(Ended::Unkept)?;
+        self.to_client.extend_from_slice(&to_client);
+        self.to_origin.extend_from_slice(&to_origin);
+        Ok(true)
+    }
+
+    /// Pings who keeps silent. True when there is something to send.
+    fn feel_pulses(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        let Poll::Ready(verdicts) = self.pulses.poll(cx) else { return Ok(false) };
+        for (side, verdict) in [Side::Request, Side::Response].into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Alive => {}
+                Verdict::Silent => {
+                    let mut ping = Vec::new();
+                    if self.relay.ping(side, frame::random(), &mut ping) {
+                        self.own(side).append(&mut ping);
+                    }
+                }
+                Verdict::Dead => {
+                    let limit = self.here.limits().ws_idle_timeout;
+                    let who = name(side);
+                    tracing::warn!("{}: {who} answered no ping for {limit:?}", self.label);
+                    return Err(self.ended_by(side, Lost { reset: None }));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn wire(&mut self, side: Side) -> &mut Wire {
+        match side {
+            Side::Request => &mut self.client,
+            Side::Response => &mut self.origin,
+        }
+    }
+
+    fn load(&mut self, from: Side) -> &mut Option<Load> {
+        match from {
+            Side::Request => &mut self.from_client,
+            Side::Response => &mut self.from_origin,
+        }
+    }
+
+    fn own(&mut self, to: Side) -> &mut Vec<u8> {
+        match to {
+            Side::Request => &mut self.to_client,
+            Side::Response => &mut self.to_origin,
+        }
+    }
+
+    /// Says on the tape how it ended, tells of it, and ends both connections like it.
+    async fn conclude(mut self, ended: Ended) {
+        let (end, cut) = match &ended {
+            Ended::Closed => (Some(End::Whole), None),
+            Ended::Lost(Side::Request, _) => (Some(End::LeftByClient), Some(ResetCode::CANCEL)),
+            Ended::Lost(Side::Response, Lost { reset: Some(code) }) => {
+                (Some(End::ResetByOrigin(*code)), Some(*code))
+            }
+            Ended::Lost(Side::Response, _) => {
+                (Some(End::CutByOrigin), Some(ResetCode::INTERNAL_ERROR))
+            }
+            // The tape has what the client has seen, as if the recorder had died.
+            Ended::Unkept(_) => (None, Some(ResetCode::INTERNAL_ERROR)),
+        };
+        if let Some(end) = end {
+            // A disk that fails here is noted by the run; nobody waits for more.
+            let ended = self.recording.end(end, &Fields::new());
+            let _ = ended.and_then(|()| self.recording.flush());
+        }
+        if self.here.shared().exchange_log {
+            let took = self.started.elapsed().as_secs_f64();
+            tracing::info!("{}: {ended}, after {took:.1} s", self.label);
+        }
+        let Pump { client, origin, from_client, from_origin, .. } = self;
+        drop((from_client, from_origin));
+        tokio::join!(client.close(cut), origin.close(cut));
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Ended::Closed => f.write_str("the conversation was closed"),
+            Ended::Lost(side, _) => write!(f, "{} left the conversation", name(*side)),
+            Ended::Unkept(error) => write!(f, "the conversation was cut: {error}"),
+        }
+    }
+}
+
+fn name(side: Side) -> &'static str {
+    match side {
+        Side::Request => "the client",
+        Side::Response => "the origin",
+    }
+}
+
+/// Writes as much as is taken now; says how much. Ready when all of it has been taken.
+fn write_all(
+    wire: &mut Wire,
+    cx: &mut Context<'_>,
+    bytes: &[u8],
+) -> (Poll<Result<(), Lost>>, usize) {
+    let mut count = 0;
+    while count < bytes.len() {
+        match wire.poll_write(cx, &bytes[count..]) {
+            Poll::Ready(Ok(taken)) => count += taken,
+            Poll::Ready(Err(lost)) => return (Poll::Ready(Err(lost)), count),
+            Poll::Pending => return (Poll::Pending, count),
+        }
+    }
+    (wire.poll_flush(cx), count)
+}
+
+/// Notes what passes on the tape.
+struct Keeping<'r> {
+    recording: &'r mut Recording,
+    at: Duration,
+    label: &'r str,
+    kept: Result<(), record::Error>,
+}
+
+impl<'r> Keeping<'r> {
+    fn new(recording: &'r mut Recording, started: Instant, label: &'r str) -> Self {
+        Keeping { recording, at: started.elapsed(), label, kept: Ok(()) }
+    }
+
+    fn note(&mut self, note: impl FnOnce(&mut Recording, Duration) -> Result<(), record::Error>) {
+        if self.kept.is_ok() {
+            self.kept = note(self.recording, self.at);
+        }
+    }
+}
+
+impl Notes for Keeping<'_> {
+    fn said(&mut self, by: Side, part: Part, bytes: &[u8], mask: Option<Mask>) {
+        self.note(|recording, at| recording.said(at, by, part, bytes, mask));
+    }
+
+    fn unkept(&mut self, by: Side, unkept: Unkept) {
+        let Unkept { kind, compressed, len, digest } = unkept;
+        tracing::warn!(
+            "{}: a message of {len} bytes was larger than `max_ws_message` and is kept as length \
+             and SHA-256 {digest} only",
+            self.label
+        );
+        self.note(|recording, at| recording.unkept(at, by, kind, compressed, len, digest));
+    }
+
+    fn closed(&mut self, by: Party, said: &Said) {
+        self.note(|recording, at| recording.closed(at, by, said.code, &said.reason));
+    }
+
+    fn violated(&mut self, by: Side, how: &'static str) {
+        let (label, who) = (self.label, name(by));
+        tracing::warn!(
+            "{label}: {who} breaks the WebSocket protocol: {how}; its bytes pass, and what it says \
+             from here on is not recorded"
+        );
+    }
+}

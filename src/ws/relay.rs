@@ -1,0 +1,502 @@
+//! The relay between the two sides of a conversation: bytes in, bytes and messages out.
+//!
+//! Without I/O. Bytes pass as they came; their frame headers are read beside them, so that messages
+//! can be noted as they flow. A side that breaks the protocol passes as well, and is read no
+//! further: what it does is between it and the other.
+//!
+//! Two things are Ouli's own: a ping to a side that keeps silent, whose answer goes no further, and
+//! the end when it is stopped, which waits for the messages that are under way. Both stand between
+//! two frames. Nothing of a message is kept here, whatever its size.
+
+use sha2::{Digest as _, Sha256};
+
+use super::close::{self, Said};
+use super::deflate::Granted;
+use super::frame::{self, CONTROL_BYTES_MAX, Event, Frames, Header, Mask, Opcode, RSV1};
+use crate::exchange::{Digest, Kind, Party};
+use crate::tape::{Part, Side};
+
+/// A message that was too large to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unkept {
+    pub kind: Kind,
+    pub compressed: bool,
+    /// Of its payload as it was sent, unmasked. Bytes.
+    pub len: u64,
+    pub digest: Digest,
+}
+
+/// Who notes what passes.
+pub trait Notes {
+    /// Bytes of a message, as they were sent; `mask` takes the masking off.
+    fn said(&mut self, by: Side, part: Part, bytes: &[u8], mask: Option<Mask>);
+    /// The message under way was larger than may be kept, and is over.
+    fn unkept(&mut self, by: Side, unkept: Unkept);
+    /// The first close of the conversation.
+    fn closed(&mut self, by: Party, said: &Said);
+    /// A side breaks the protocol, and is read no further.
+    fn violated(&mut self, by: Side, how: &'static str);
+}
+
+/// What becomes of bytes that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// They go on as they are.
+    AsTheyCame,
+    /// What goes on in their stead is in the buffer that was given; perhaps nothing.
+    Instead,
+}
+
+/// How compressed messages are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    None,
+    /// permessage-deflate: RSV1 marks them.
+    Deflate,
+    /// One that Ouli doesn't know: nobody but the two sides knows what RSV bits mean.
+    Unknown,
+}
+
+impl From<Granted> for Extension {
+    fn from(granted: Granted) -> Self {
+        match granted {
+            Granted::None => Extension::None,
+            Granted::Deflate(_) => Extension::Deflate,
+            Granted::Unknown => Extension::Unknown,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Relay {
+    client: Talk,
+    origin: Talk,
+    extension: Extension,
+    /// Bytes of a message's payload that may be kept.
+    message_bytes_max: u64,
+    /// A close was noted.
+    is_closed: bool,
+    stopping: Stopping,
+}
+
+/// How far the end has come that Ouli itself makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    No,
+    /// Each side may end the message that it has begun.
+    AwaitMessages,
+    /// Both were told, and nothing passes any more.
+    Told,
+}
+
+/// What one side says.
+#[derive(Debug, Default)]
+struct Talk {
+    frames: Frames,
+    header: Option<Header>,
+    /// At the position of the next byte of the payload.
+    mask: Option<Mask>,
+    open: Option<Open>,
+    /// The payload of a control frame, as far as it has come.
+    control: Vec<u8>,
+    /// It breaks the protocol.
+    is_opaque: bool,
+    has_closed: bool,
+    /// Ouli pinged it with this, and has had no answer.
+    pinged: Option<[u8; PING_BYTES]>,
+    /// The beginning of a frame that may be that answer, and waits to be known.
+    held: Vec<u8>,
+}
+
+/// Bytes of the payload of Ouli's own pings.
+pub const PING_BYTES: usize = 8;
+
+/// A message that has begun.
+#[derive(Debug)]
+struct Open {
+    kind: Kind,
+    compressed: bool,
+    /// Not noted yet.
+    is_new: bool,
+    /// Bytes of the payload, those of the frame under way included.
+    len: u64,
+    /// Of one that may turn out too large to keep.
+    digest: Option<Box<Sha256>>,
+    is_kept: bool,
+}
+
+impl Relay {
+    pub fn new(extension: Extension, message_bytes_max: u64) -> Relay {
+        Relay {
+            client: Talk::default(),
+            origin: Talk::default(),
+            extension,
+            message_bytes_max,
+            is_closed: false,
+            stopping: Stopping::No,
+        }
+    }
+
+    fn talk(&self, side: Side) -> &Talk {
+        match side {
+            Side::Request => &self.client,
+            Side::Response => &self.origin,
+        }
+    }
+
+    fn talk_mut(&mut self, side: Side) -> &mut Talk {
+        match side {
+            Side::Request => &mut self.client,
+            Side::Response => &mut self.origin,
+        }
+    }
+
+    /// Whether either side, or Ouli, has closed the conversation.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Whether both sides have said that it is over.
+    pub fn is_over(&self) -> bool {
+        self.client.has_closed && self.origin.has_closed
+    }
+
+    /// `from` has sent these bytes. What goes to the other side is said; `instead` is cleared
+    /// first.
+    pub fn received(
+        &mut self,
+        from: Side,
+        bytes: &[u8],
+        instead: &mut Vec<u8>,
+        notes: &mut impl Notes,
+    ) -> Pass {
+        instead.clear();
+        let talk = self.talk_mut(from);
+        let is_plain = talk.pinged.is_none() && talk.held.is_empty();
+        match self.stopping {
+            Stopping::No if is_plain => {
+                let mut at = 0;
+                while self.step(from, bytes, &mut at, notes).is_some() {}
+                return Pass::AsTheyCame;
+            }
+            Stopping::No | Stopping::AwaitMessages => self.sift(from, bytes, instead, notes),
+            // Only its own close counts.
+            Stopping::Told => self.talk_mut(from).look_for_close(bytes),
+        }
+        Pass::Instead
+    }
+
+    /// As `received`, where not everything passes.
+    fn sift(&mut self, from: Side, bytes: &[u8], pass: &mut Vec<u8>, notes: &mut impl Notes) {
+        let mut waiting = std::mem::take(&mut self.talk_mut(from).held);
+        let (mut at, mut done) = (0, 0);
+        while !self.is_stopped(from) {
+            let event = self.step(from, bytes, &mut at, notes);
+            waiting.extend_from_slice(bytes.get(done..at).unwrap_or_default());
+            done = at;
+            match event {
+                None => break,
+                Some(Event::End) if self.talk_mut(from).is_own_pong() => waiting.clear(),
+                Some(_) if self.talk(from).may_be_own_pong() => {}
+                Some(_) => pass.append(&mut waiting),
+            }
+        }
+        let talk = self.talk_mut(from);
+        match talk.pinged.is_some() && talk.may_be_own_pong() {
+            true => talk.held = waiting,
+            false => pass.append(&mut waiting),
+        }
+    }
+
+    /// Takes the next event of a side's bytes and notes what it means.
+    fn step(
+        &mut self,
+        from: Side,
+        bytes: &[u8],
+        at: &mut usize,
+        notes: &mut impl Notes,
+    ) -> Option<Event> {
+        let event = self.talk_mut(from).frames.next(bytes, at)?;
+        match &event {
+            Event::Header(header) => self.header_came(from, header, notes),
+            Event::Payload(range) => {
+                let payload = bytes.get(range.clone()).unwrap_or_default();
+                self.payload_came(from, payload, notes);
+            }
+            Event::End => self.frame_ended(from, notes),
+        }
+        Some(event)
+    }
+
+    fn header_came(&mut self, from: Side, header: &Header, notes: &mut impl Notes) {
+        let (extension, bytes_max) = (self.extension, self.message_bytes_max);
+        let talk = self.talk_mut(from);
+        talk.header = Some(*header);
+        talk.mask = header.mask.map(Mask::new);
+        talk.control.clear();
+        if talk.is_opaque {
+            return;
+        }
+        if let Some(how) = talk.violation(from, header, extension) {
+            talk.is_opaque = true;
+            talk.open = None;
+            return notes.violated(from, how);
+        }
+        if !header.opcode.is_control() && !talk.has_closed {
+            talk.begin_fragment(header, bytes_max);
+        }
+    }
+
+    fn payload_came(&mut self, from: Side, payload: &[u8], notes: &mut impl Notes) {
+        let talk = self.talk_mut(from);
+        let mask = talk.mask;
+        if let Some(mask) = &mut talk.mask {
+            mask.skip(payload.len());
+        }
+        let Some(header) = talk.header else { return };
+        if header.opcode.is_control() {
+            return talk.take_control(payload, mask);
+        }
+        let is_last = header.fin && talk.frames.left() == 0;
+        let Some(open) = &mut talk.open else { return };
+        if let Some(digest) = &mut open.digest {
+            digest_unmasked(digest, payload, mask);
+        }
+        if open.is_kept {
+            let part = Part { begins: open.take_beginning(), ends: is_last };
+            notes.said(from, part, payload, mask);
+        }
+    }
+
+    fn frame_ended(&mut self, from: Side, notes: &mut impl Notes) {
+        let talk = self.talk_mut(from);
+        let Some(header) = talk.header else { return };
+        match header.opcode {
+            Opcode::Close if !talk.is_opaque => self.close_came(from, notes),
+            opcode if opcode.is_control() || !header.fin => {}
+            _ => talk.end_message(from, &header, notes),
+        }
+    }
+
+    fn close_came(&mut self, from: Side, notes: &mut impl Notes) {
+        let talk = self.talk_mut(from);
+        talk.has_closed = true;
+        talk.open = None;
+        let said = close::read(&talk.control);
+        if !std::mem::replace(&mut self.is_closed, true) {
+            notes.closed(party(from), &said);
+        }
+    }
+
+    /// A ping for a side that has kept silent, to be sent to it behind what it was sent so far.
+    /// None where it can't be sent between two frames now.
+    pub fn ping(&mut self, to: Side, payload: [u8; PING_BYTES], out: &mut Vec<u8>) -> bool {
+        let can = self.is_between(other(to)) && !self.is_closed && !self.talk(to).is_opaque;
+        if can {
+            self.talk_mut(to).pinged = Some(payload);
+            own_frame(out, to, Opcode::Ping, &payload);
+        }
+        can
+    }
+
+    /// Ouli is to stop: from here on no message begins.
+    pub fn stop(&mut self) {
+        if self.stopping == Stopping::No {
+            self.stopping = Stopping::AwaitMessages;
+        }
+    }
+
+    /// Whether a side has ended its message, because Ouli stops, and the other hasn't yet.
+    pub fn awaits_other(&self, from: Side) -> bool {
+        self.stopping == Stopping::AwaitMessages && self.is_stopped(from)
+    }
+
+    /// Whether no more of a side's bytes pass, because Ouli stops. (Where a side closes the
+    /// conversation itself, its close and all behind it pass.)
+    pub fn is_stopped(&self, from: Side) -> bool {
+        match self.stopping {
+            Stopping::No => false,
+            Stopping::AwaitMessages => {
+                let talk = self.talk(from);
+                !self.is_closed && talk.open.is_none() && talk.frames.is_between()
+            }
+            Stopping::Told => true,
+        }
+    }
+
+    /// Closes the conversation once both sides have ended the messages that they had begun: what
+    /// each is to be sent, behind what it was sent so far. Only once, and not where a side has
+    /// closed it itself.
+    pub fn farewell(&mut self, notes: &mut impl Notes) -> Option<[Vec<u8>; 2]> {
+        let sides = [Side::Request, Side::Response];
+        let is_due = self.stopping == Stopping::AwaitMessages
+            && sides.into_iter().all(|side| self.is_stopped(side));
+        if !is_due {
+            return None;
+        }
+        self.stopping = Stopping::Told;
+        self.is_closed = true;
+        let said = Said { code: Some(close::GOING_AWAY), reason: STOPPED.to_owned() };
+        notes.closed(Party::Ouli, &said);
+        let payload = close::payload(said.code, &said.reason);
+        Some(sides.map(|side| {
+            let mut out = Vec::new();
+            own_frame(&mut out, side, Opcode::Close, &payload);
+            out
+        }))
+    }
+
+    /// Whether nothing of a frame of this side is under way, so that another may stand there.
+    fn is_between(&self, from: Side) -> bool {
+        let talk = self.talk(from);
+        talk.frames.is_between() && talk.held.is_empty()
+    }
+}
+
+/// What both sides are told when Ouli is stopped.
+const STOPPED: &str = "Ouli was stopped";
+
+impl Talk {
+    /// How a header breaks the protocol, as far as the message can't be told after it.
+    fn violation(&self, from: Side, header: &Header, extension: Extension) -> Option<&'static str> {
+        let is_first = matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        // RFC 7692 section 6: only the first frame of a message has it.
+        let may_be_compressed = extension == Extension::Deflate && is_first;
+        let rsv_allowed = if may_be_compressed { RSV1 } else { 0 };
+        if header.rsv & !rsv_allowed != 0 {
+            return Some(match extension {
+                Extension::Unknown => "it uses an extension that Ouli doesn't know",
+                _ => "it set RSV bits that have no meaning here",
+            });
+        }
+        // RFC 6455 section 5.1.
+        if header.mask.is_some() != (from == Side::Request) {
+            return Some(match from {
+                Side::Request => "its frames aren't masked",
+                Side::Response => "its frames are masked",
+            });
+        }
+        match header.opcode {
+            _ if !header.is_length_sound => Some("a frame's length is written wrongly"),
+            Opcode::Reserved(_) => Some("it sent a frame of a reserved kind"),
+            Opcode::Continuation if self.open.is_none() && !self.has_closed => {
+                Some("it continued a message that wasn't begun")
+            }
+            _ if is_first && self.open.is_some() => Some("it began a message inside another one"),
+            opcode if opcode.is_control() && header.len > CONTROL_BYTES_MAX as u64 => {
+                Some("it sent a control frame of more than 125 bytes")
+            }
+            opcode if opcode.is_control() && !header.fin => Some("it split a control frame"),
+            _ => None,
+        }
+    }
+
+    fn begin_fragment(&mut self, header: &Header, bytes_max: u64) {
+        let kind = if header.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
+        let open = self.open.get_or_insert_with(|| Open {
+            kind,
+            compressed: header.rsv & RSV1 != 0,
+            is_new: true,
+            len: 0,
+            digest: None,
+            is_kept: true,
+        });
+        open.len = open.len.saturating_add(header.len);
+        open.is_kept &= open.len <= bytes_max;
+        // From its first byte on, or never: of a message in fragments it isn't known in advance.
+        if open.is_new && (!header.fin || !open.is_kept) {
+            open.digest.get_or_insert_default();
+        }
+    }
+
+    fn look_for_close(&mut self, bytes: &[u8]) {
+        let mut at = 0;
+        while let Some(event) = self.frames.next(bytes, &mut at) {
+            if let Event::Header(header) = event {
+                self.has_closed |= header.opcode == Opcode::Close;
+            }
+        }
+    }
+
+    fn take_control(&mut self, payload: &[u8], mask: Option<Mask>) {
+        let start = self.control.len();
+        let room = CONTROL_BYTES_MAX.saturating_sub(start).min(payload.len());
+        self.control.extend_from_slice(payload.get(..room).unwrap_or_default());
+        if let Some(mut mask) = mask {
+            mask.apply(self.control.get_mut(start..).unwrap_or_default());
+        }
+    }
+
+    fn end_message(&mut self, by: Side, header: &Header, notes: &mut impl Notes) {
+        let Some(mut open) = self.open.take() else { return };
+        if open.is_kept {
+            // Its last bytes said so where it had any.
+            if header.len == 0 {
+                let part = Part { begins: open.take_beginning(), ends: true };
+                notes.said(by, part, &[], None);
+            }
+        } else if let Some(digest) = open.digest {
+            let digest = Digest(digest.finalize().into());
+            let Open { kind, compressed, len, .. } = open;
+            notes.unkept(by, Unkept { kind, compressed, len, digest });
+        }
+    }
+
+    /// Whether what has come of the frame under way may be the answer to Ouli's ping.
+    fn may_be_own_pong(&self) -> bool {
+        let is_pong = self.header.is_some_and(|header| header.opcode == Opcode::Pong);
+        let is_begun = !self.frames.is_between();
+        self.pinged.is_some() && is_begun && (is_pong || self.frames.is_in_header())
+    }
+
+    /// Whether the frame that has just ended was the answer to Ouli's ping, which it was then.
+    fn is_own_pong(&mut self) -> bool {
+        let is_pong = self.header.is_some_and(|header| header.opcode == Opcode::Pong);
+        let is_own = is_pong && self.pinged.is_some_and(|payload| self.control == payload);
+        if is_own {
+            self.pinged = None;
+        }
+        is_own
+    }
+}
+
+impl Open {
+    fn take_beginning(&mut self) -> Option<(Kind, bool)> {
+        std::mem::take(&mut self.is_new).then_some((self.kind, self.compressed))
+    }
+}
+
+fn party(side: Side) -> Party {
+    match side {
+        Side::Request => Party::Client,
+        Side::Response => Party::Origin,
+    }
+}
+
+/// The side that a side talks to.
+pub fn other(side: Side) -> Side {
+    match side {
+        Side::Request => Side::Response,
+        Side::Response => Side::Request,
+    }
+}
+
+/// A control frame of Ouli's own. To the origin Ouli is a client, and masks.
+fn own_frame(out: &mut Vec<u8>, to: Side, opcode: Opcode, payload: &[u8]) {
+    let mask = (to == Side::Response).then(frame::random_key);
+    frame::write(out, &Header { mask, ..Header::new(opcode, payload.len()) }, payload);
+}
+
+fn digest_unmasked(digest: &mut Sha256, payload: &[u8], mask: Option<Mask>) {
+    let Some(mut mask) = mask else { return digest.update(payload) };
+    let mut scratch = [0; 1024];
+    for chunk in payload.chunks(scratch.len()) {
+        let plain = &mut scratch[..chunk.len()];
+        plain.copy_from_slice(chunk);
+        mask.apply(plain);
+        digest.update(plain);
+    }
+}
+
+#[cfg(test)]
+mod tests;
