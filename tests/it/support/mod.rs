@@ -56,5 +56,5 @@ pub use recordings::Recordings;
 pub use reply::{Reply, coded, decoded};
 pub use roads::{on_both_roads, one_endpoint, record};
 pub use talk::Talk;
-pub use tools::has_tool;
-pub use wait::wait_until;
+pub use tools::{has_node_package, has_tool, python_with};
+pub use wait::{wait_for, wait_until};

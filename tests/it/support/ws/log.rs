@@ -62,6 +62,16 @@ impl Log {
         });
     }
 
+    /// Waits until a frame with this payload has come.
+    #[track_caller]
+    pub fn wait_frame(&self, payload: &[u8]) {
+        wait_until("the frame has come", || {
+            let frames = self.frames_received();
+            let came = frames.iter().any(|frame| frame.payload == payload);
+            came.then_some(()).ok_or(format!("{frames:?}"))
+        });
+    }
+
     /// Waits until this side has seen the other's end, and tells how.
     #[track_caller]
     pub fn wait_end(&self) -> Ending {

@@ -68,6 +68,12 @@ impl<'a> Talker<'a> {
         self.send(frame.to_bytes())
     }
 
+    pub fn frames(&mut self, frames: impl IntoIterator<Item = Frame>) {
+        for frame in frames {
+            self.frame(frame);
+        }
+    }
+
     fn next_mask(&mut self) -> [u8; 4] {
         self.masks = self.masks.wrapping_mul(0x9e37_79b1).wrapping_add(1);
         self.masks.to_be_bytes()
@@ -134,6 +140,11 @@ impl<'a> Talker<'a> {
             }
             self.receive()?;
         }
+    }
+
+    /// Waits for more bytes, whether they are a whole frame or not, and leaves them to be read.
+    pub fn peek(&mut self) -> Result<(), Ending> {
+        self.receive()
     }
 
     fn receive(&mut self) -> Result<(), Ending> {
