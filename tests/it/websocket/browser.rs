@@ -31,7 +31,7 @@ ws.onclose = ({ code, reason, wasClean }) => {
 </script>"#;
 
 const EXPECTED: &str = "open v2 permessage-deflate\ntext welcome\ntext hello\ntext hello\ntext \n\
-    text {\"a\": 1}\nbinary 2 255\ntext 160000 ppche\nbinary 16777216 7\nclosed 4001 bye true";
+    text {\"a\": 1}\nbinary 2 255\ntext 160000 pchen\nbinary 16777216 7\nclosed 4001 bye true";
 
 /// A browser without a window, in a profile of its own.
 struct Browser {
