@@ -1,6 +1,7 @@
 //! Conversations: what is theirs alone, and that the rest is as for calls.
 
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::Digest as _;
@@ -206,7 +207,7 @@ fn a_close_keeps_its_gap() {
     while let Next::Send(due) = live.call.proceed() {
         gaps.push((due.before, due.at));
     }
-    assert_eq!(gaps, [(STEP * 0, STEP * 2), (STEP * 2, STEP * 3)]);
+    assert_eq!(gaps, [(Duration::ZERO, STEP * 2), (STEP * 2, STEP * 3)]);
 }
 
 #[test]
