@@ -6,6 +6,7 @@ use super::client::Client;
 use super::fault::{Fault, Problem};
 use super::forward::{self, Spool, Upload};
 use super::road::{Outcome, Request, Stop};
+use super::serve::conversation::Answered;
 use super::serve::{self, Replayed, miss};
 use crate::net::arena::Arena;
 use crate::replay::{Choice, Session};
@@ -20,6 +21,9 @@ pub(super) async fn replay_or_forward(
     let session = serve::session(request).await?;
     if request.is_call() {
         return Box::pin(replay_or_forward_call(request, path, &session, arena, client)).await;
+    }
+    if request.is_handshake() {
+        return Box::pin(replay_or_forward_handshake(request, path, &session, arena, client)).await;
     }
     let mut body = serve::body_key(request);
     let mut spool = Spool::default();
@@ -60,6 +64,22 @@ async fn replay_or_forward_call(
         Replayed::Missed(missed, content) => {
             let session = session.clone();
             Err(miss::call(request, path, session, &arena.key, missed, content).await)
+        }
+    }
+}
+
+/// Once it is granted from a recording, a conversation is not forwarded any more.
+async fn replay_or_forward_handshake(
+    request: &Request<'_>,
+    path: &str,
+    session: &Arc<Session>,
+    arena: &mut Arena,
+    client: &mut Client<'_, '_>,
+) -> Result<Outcome, Stop> {
+    match serve::conversation::answer(request, path, session, arena, client).await? {
+        Answered::As(outcome) => Ok(outcome),
+        Answered::Missed(_) => {
+            forward::forward(request, path, arena, client, Upload::flowing()).await
         }
     }
 }

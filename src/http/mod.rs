@@ -12,6 +12,7 @@ mod auto;
 pub mod caught;
 pub mod client;
 pub mod context;
+pub mod conversation;
 pub mod fault;
 mod forward;
 pub mod hop;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::answer::Asked;
 use super::client::{self, Client, Rx, Tx};
 use super::context::{Here, Shared};
+use super::conversation::Conversation;
 use super::fault::{Fault, Problem, Whose};
 use super::forward::{self, Upload};
 use super::line::{ExchangeLine, Source};
@@ -21,7 +22,7 @@ use crate::http1::halves::{Unread, Unsent};
 use crate::net::arena::Arena;
 use crate::net::inflight::Slot;
 use crate::session;
-use crate::ws::{Conversation, handshake};
+use crate::ws::handshake;
 
 /// A request whose head is in the arena.
 pub struct Incoming<'a, 'c> {

@@ -24,6 +24,7 @@ use crate::grpc;
 use crate::http::answer::Asked;
 use crate::http::client::{self, Client};
 use crate::http::context::Here;
+use crate::http::conversation::Conversation;
 use crate::http::fault::{Fault, Problem};
 use crate::http::road::{self, Incoming, Then, Travelled};
 use crate::http::{caught, own};
@@ -31,7 +32,6 @@ use crate::net::arena::{Arena, Lease};
 use crate::net::conn::{Conn, Woken};
 use crate::net::deadline::Deadline;
 use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
-use crate::ws::Conversation;
 use crate::ws::wire::Wire;
 
 /// Serves the connection until either side ends it. `arena` holds its first bytes.

@@ -16,6 +16,9 @@ pub const POLICY_VIOLATION: u16 = 1008;
 pub const TOO_BIG: u16 = 1009;
 pub const INTERNAL_ERROR: u16 = 1011;
 
+/// The reason that goes with `GOING_AWAY` when Ouli is stopped.
+pub const STOPPED: &str = "Ouli was stopped";
+
 /// Bytes of a reason at most: a control frame's less those of the code.
 pub const REASON_BYTES_MAX: usize = super::frame::CONTROL_BYTES_MAX - 2;
 

@@ -2,9 +2,12 @@
 //! functions that panic where one doesn't hold, for property tests and fuzzing. Not part of the
 //! product.
 
+use super::close::Said;
 use super::deflate::{Agreement, Deflater, Fault, Granted, Inflater, Terms};
 use super::extensions::{self, Extension};
-use crate::exchange::Fields;
+use super::receiver::{Event, Limits, Receiver};
+use super::violation::Violation;
+use crate::exchange::{Fields, Kind};
 
 /// Small, so that inputs of a fuzzer's size reach it.
 const BYTES_MAX: u64 = 5000;
@@ -129,4 +132,95 @@ fn is_answer(answer: &Extension<'_>, offer: &Extension<'_>) -> bool {
         (Some(_), said) => said != Some(None),
     };
     offer.name.eq_ignore_ascii_case(answer.name) && takeover && server_bits && client_bits
+}
+
+/// What a receiver hears, the pieces of a message put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    Began(Kind, bool),
+    Data(Vec<u8>),
+    Ended,
+    Ping(Vec<u8>),
+    Pong,
+    Closed(Said),
+    Violated(Violation),
+}
+
+/// What is heard in `input` where it comes in pieces of `len`. What comes of a message right before
+/// a violation is left out: how much it is depends on the pieces.
+///
+/// # Panics
+/// Where a receiver doesn't keep the order of its events.
+pub fn hear(mut receiver: Receiver, input: &[u8], len: u8) -> Vec<Heard> {
+    let mut heard = Vec::new();
+    for piece in pieces(input, len) {
+        let (mut piece, mut at) = (piece.to_vec(), 0);
+        while let Some(event) = receiver.next(&mut piece, &mut at) {
+            note(&mut heard, event);
+        }
+        assert_eq!(at, piece.len(), "all of it was taken");
+    }
+    let is_last = |event: &Heard| matches!(event, Heard::Closed(_) | Heard::Violated(_));
+    let last = heard.iter().position(is_last);
+    assert!(last.is_none_or(|last| last + 1 == heard.len()), "{heard:?}");
+    heard
+}
+
+fn note(heard: &mut Vec<Heard>, event: Event<'_>) {
+    let noted = match event {
+        Event::Began { kind, is_compressed } => Heard::Began(kind, is_compressed),
+        Event::Data(bytes) => {
+            assert!(!bytes.is_empty());
+            if let Some(Heard::Data(sum)) = heard.last_mut() {
+                return sum.extend_from_slice(bytes);
+            }
+            Heard::Data(bytes.to_vec())
+        }
+        Event::Ended => Heard::Ended,
+        Event::Ping(payload) => Heard::Ping(payload.to_vec()),
+        Event::Pong => Heard::Pong,
+        Event::Closed(said) => Heard::Closed(said),
+        Event::Violated(violation) => {
+            heard.pop_if(|last| matches!(last, Heard::Data(_)));
+            Heard::Violated(violation)
+        }
+    };
+    heard.push(noted);
+}
+
+/// Small, so that inputs of a fuzzer's size reach them.
+const LIMITS: Limits =
+    Limits { message_bytes_max: BYTES_MAX, fragments_max: 8, idle_frames_max: 8 };
+
+/// A client's bytes mean the same however they are cut, and its messages keep the rules: no more
+/// than a message may have, UTF-8 in a text, one after the other. The first byte says what was
+/// agreed on, the second is the length of the cuts.
+///
+/// # Panics
+/// When that doesn't hold.
+pub fn receiving(data: &[u8]) {
+    let [terms, len, bytes @ ..] = data else { return };
+    let agreed = Terms { client_takeover: terms & 2 == 0, ..Terms::default() };
+    let receiver = || Receiver::new(LIMITS, (terms & 1 == 1).then_some(agreed));
+    let whole = hear(receiver(), bytes, 0);
+    assert_eq!(whole, hear(receiver(), bytes, *len), "cut into pieces of {len}");
+    let mut open: Option<(Kind, Vec<u8>)> = None;
+    for heard in whole {
+        match heard {
+            Heard::Began(kind, is_compressed) => {
+                assert!(!is_compressed || terms & 1 == 1);
+                assert!(open.replace((kind, Vec::new())).is_none());
+            }
+            Heard::Data(bytes) => {
+                open.as_mut().expect("a message that began").1.extend_from_slice(&bytes);
+            }
+            Heard::Ended => {
+                let (kind, bytes) = open.take().expect("a message that began");
+                assert!(bytes.len() as u64 <= BYTES_MAX);
+                assert!(kind == Kind::Binary || std::str::from_utf8(&bytes).is_ok());
+            }
+            Heard::Ping(payload) => assert!(payload.len() <= 125),
+            Heard::Pong | Heard::Closed(_) | Heard::Violated(_) => {}
+        }
+    }
 }

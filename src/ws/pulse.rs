@@ -10,7 +10,7 @@ use crate::net::deadline::Deadline;
 use crate::tape::Side;
 
 #[derive(Debug)]
-pub(super) struct Pulses {
+pub struct Pulses {
     period: Duration,
     next: Deadline,
     client: Pulse,
@@ -25,7 +25,7 @@ struct Pulse {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     Alive,
     /// To be asked.
     Silent,
@@ -34,13 +34,13 @@ pub(super) enum Verdict {
 }
 
 impl Pulses {
-    pub(super) fn new(period: Duration) -> Pulses {
+    pub fn new(period: Duration) -> Pulses {
         let mut next = Deadline::new();
         next.set_after(period);
         Pulses { period, next, client: Pulse::default(), origin: Pulse::default() }
     }
 
-    pub(super) fn felt(&mut self, side: Side) {
+    pub fn felt(&mut self, side: Side) {
         match side {
             Side::Request => self.client.is_felt = true,
             Side::Response => self.origin.is_felt = true,
@@ -48,7 +48,7 @@ impl Pulses {
     }
 
     /// Ready when it was time to look: what was found of the client, and of the origin.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<[Verdict; 2]> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<[Verdict; 2]> {
         ready!(self.next.poll_expired(cx));
         self.next.set_after(self.period);
         Poll::Ready([self.client.look(), self.origin.look()])

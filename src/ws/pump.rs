@@ -35,7 +35,7 @@ pub struct Relaying {
 }
 
 /// Relays it until either side ends it, or both are told that Ouli is stopped.
-pub(super) async fn relay(here: Rc<Here>, client: Wire, relaying: Relaying) {
+pub async fn relay(here: Rc<Here>, client: Wire, relaying: Relaying) {
     let mut pump = Pump::new(here, client, relaying);
     let ended = poll_fn(|cx| pump.poll(cx)).await;
     pump.conclude(ended).await;

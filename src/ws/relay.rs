@@ -336,7 +336,7 @@ impl Relay {
         }
         self.stopping = Stopping::Told;
         self.is_closed = true;
-        let said = Said { code: Some(close::GOING_AWAY), reason: STOPPED.to_owned() };
+        let said = Said { code: Some(close::GOING_AWAY), reason: close::STOPPED.to_owned() };
         notes.closed(Party::Ouli, &said);
         let payload = close::payload(said.code, &said.reason);
         Some(sides.map(|side| {
@@ -352,9 +352,6 @@ impl Relay {
         talk.frames.is_between() && talk.held.is_empty()
     }
 }
-
-/// What both sides are told when Ouli is stopped.
-const STOPPED: &str = "Ouli was stopped";
 
 impl Talk {
     /// How a header breaks the protocol, as far as the message can't be told after it.

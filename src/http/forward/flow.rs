@@ -13,6 +13,7 @@ use super::{outgoing, tape_gone};
 use crate::config::Scheme;
 use crate::exchange::{End, Fields, RequestHead, ResponseHead};
 use crate::http::client::{Client, Rx};
+use crate::http::conversation::Conversation;
 use crate::http::fault::{Fault, Problem, Whose};
 use crate::http::road::{Outcome, Request, Stop};
 use crate::http::target;
@@ -25,9 +26,9 @@ use crate::net::arena::Arena;
 use crate::net::deadline::Deadline;
 use crate::net::stream::{LINGER_BYTES_MAX, LINGER_MAX};
 use crate::record::{self, Recording};
+use crate::ws::Relaying;
 use crate::ws::relay::Extension;
 use crate::ws::wire::Wire;
-use crate::ws::{Conversation, Relaying};
 use crate::{http1, http2};
 
 /// For an origin that takes plain HTTP/1.1 ill.

@@ -26,7 +26,7 @@ use crate::replay::{Recorded, pace};
 
 /// How long a client may take to say what tells recordings apart, before the earliest of them is
 /// taken: longer than a message that is on its way, shorter than anybody waits on purpose.
-const CHOICE_WAIT: Duration = Duration::from_millis(50);
+pub(super) const CHOICE_WAIT: Duration = Duration::from_millis(50);
 
 /// What became of a call.
 pub(in crate::http) enum Replayed {
@@ -216,7 +216,7 @@ impl<'a> Replaying<'a> {
         due: Due<'_>,
         client: &mut Client<'_, '_>,
     ) -> Result<Option<Then>, Stop> {
-        let Due { part, recorded, before, at } = due;
+        let Due { part, recorded, before, at, .. } = due;
         let Client { rx, tx, .. } = client;
         // What was waited for the client is part of the recorded gap.
         let gap = pace::wait(self.pace(), before, at).saturating_sub(self.last.elapsed());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::config::Mode;
+use crate::http::context::Here;
 use crate::http::fault::{Fault, Problem};
 use crate::http::road::{Request, Stop};
 use crate::matching::BodyKey;
@@ -60,19 +61,70 @@ pub(in crate::http) async fn call(
         }
         _ => RECORD_IT.to_owned(),
     };
-    let nearest = tokio::task::spawn_blocking(move || {
-        session.nearest_call(&missed, content.as_deref()).map(|near| near.to_string())
-    });
-    // A search that panicked has found nothing; the call is a miss all the same.
-    let nearest = nearest.await.ok().flatten().unwrap_or_default();
+    let nearest = nearest_call(session, missed, content).await;
     let mut problem = Problem::new(Fault::Miss, detail).hint(hint);
-    note(request, &problem, &nearest);
+    note(request.here, &problem, &nearest);
     // The call's status has one line for all of it.
     for line in nearest.lines() {
         problem.detail.push_str("; ");
         problem.detail.push_str(line);
     }
     problem.into()
+}
+
+/// A conversation under way, for the log.
+pub(in crate::http) struct Label {
+    /// `GET /chat`, redacted.
+    asked: String,
+    session: String,
+}
+
+impl Label {
+    pub(super) fn of(request: &Request<'_>, path: &str) -> Self {
+        Label { asked: asked(request, path), session: request.session.to_owned() }
+    }
+}
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} [{}]", self.asked, self.session)
+    }
+}
+
+/// No recorded conversation agrees with what its client says any further.
+pub(super) async fn conversation(
+    here: &Here,
+    label: &Label,
+    session: &Arc<Session>,
+    missed: CallMiss,
+    content: Option<Vec<u8>>,
+) {
+    here.notes().faults.count(Fault::Miss);
+    let Label { asked, session: name } = label;
+    let detail = format!("{asked} in session `{name}`: {missed}");
+    let hint = match missed.why {
+        Why::Overdue(_) => "raise `replay_wait` in `[limits]` if the client is slow",
+        _ => "record this conversation anew with `ouli record`",
+    };
+    let session = session.clone();
+    let nearest = nearest_call(session, missed, content).await;
+    note(here, &Problem::new(Fault::Miss, detail).hint(hint), &nearest);
+}
+
+/// A conversation can't go on, because something of it was not kept.
+pub(super) fn unkept(here: &Here, label: &Label, why: &str) {
+    here.notes().faults.count(Fault::Miss);
+    let detail = format!("the recorded conversation {label} can't be replayed further: {why}");
+    note(here, &Problem::new(Fault::Miss, detail), "");
+}
+
+/// The nearest recording, as lines.
+async fn nearest_call(session: Arc<Session>, missed: CallMiss, content: Option<Vec<u8>>) -> String {
+    let nearest = tokio::task::spawn_blocking(move || {
+        session.nearest_call(&missed, content.as_deref()).map(|near| near.to_string())
+    });
+    // A search that panicked has found nothing; the call is a miss all the same.
+    nearest.await.ok().flatten().unwrap_or_default()
 }
 
 /// Every recording with this key has been given out, and none may be repeated.
@@ -92,12 +144,12 @@ pub(super) fn unusable(request: &Request<'_>, why: &str) -> Stop {
 
 /// Counts and logs a miss, and makes it the answer. `more` are lines for the log alone.
 fn told(request: &Request<'_>, problem: Problem, more: &str) -> Stop {
-    note(request, &problem, more);
+    note(request.here, &problem, more);
     problem.into()
 }
 
-fn note(request: &Request<'_>, problem: &Problem, more: &str) {
-    request.here.notes().miss();
+fn note(here: &Here, problem: &Problem, more: &str) {
+    here.notes().miss();
     let mut text = format!("miss: {}", problem.detail);
     for line in more.lines() {
         // Writing to a string doesn't fail.

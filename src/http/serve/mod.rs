@@ -4,6 +4,7 @@
 //! that an ordinary hit is one lookup and one write.
 
 mod call;
+pub(super) mod conversation;
 pub(super) mod miss;
 mod prepare;
 mod send;
@@ -35,6 +36,9 @@ pub(super) async fn replay(
     let session = session(request).await?;
     if request.is_call() {
         return Box::pin(replay_call(request, path, session, arena, client)).await;
+    }
+    if request.is_handshake() {
+        return Box::pin(conversation::replay(request, path, session, arena, client)).await;
     }
     let mut body = body_key(request);
     if client.waits_for_continue(request.head)

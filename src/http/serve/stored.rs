@@ -44,18 +44,18 @@ pub(super) fn read(path: &Path, len: u64) -> Result<Bytes, Stop> {
     read.map_err(|error| broken_body(&error).into())
 }
 
-fn broken_body(error: &dyn std::fmt::Display) -> Problem {
+pub(super) fn broken_body(error: &dyn std::fmt::Display) -> Problem {
     Problem::new(Fault::BadCassette, format!("a body can't be read: {error}"))
 }
 
 /// A file that must hold exactly `left` more bytes: a body that came out longer or shorter than
 /// its head says would take the bytes of the next answer, or lend it some.
-struct Stored<R> {
+pub(super) struct Stored<R> {
     reader: R,
     left: u64,
 }
 
-fn open(path: &Path, len: u64) -> io::Result<Stored<File>> {
+pub(super) fn open(path: &Path, len: u64) -> io::Result<Stored<File>> {
     let file = cassette::open_file(path)?;
     match file.metadata()?.len() {
         found if found == len => Ok(Stored { reader: file, left: len }),
@@ -64,10 +64,15 @@ fn open(path: &Path, len: u64) -> io::Result<Stored<File>> {
 }
 
 impl<R: Read> Stored<R> {
+    /// Whether all of it has been read.
+    pub(super) fn is_read(&self) -> bool {
+        self.left == 0
+    }
+
     /// The next bytes; none at the end.
     ///
     /// Errors: also where the file has become shorter.
-    fn read<'b>(&mut self, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+    pub(super) fn read<'b>(&mut self, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         if most == 0 {
             return Ok(&[]);

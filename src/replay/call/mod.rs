@@ -82,6 +82,8 @@ pub struct Due<'s> {
     /// Whose part it is. Two parts of one answer may come from two recordings that are equal so
     /// far.
     pub recorded: &'s Recorded,
+    /// Its place among the session's recordings.
+    pub place: usize,
     /// When the part before it came, counted from the request's head; zero for the first.
     pub before: Duration,
     /// When it came itself.
@@ -324,7 +326,8 @@ impl<'s> Call<'s> {
         self.progress.course = self.progress.course.with_part_of(self.session, recording);
         let response = &recorded.exchange.response;
         let before = n.checked_sub(1).map_or(Duration::ZERO, |before| part::at(response, before));
-        Next::Send(Due { part, recorded, before, at: part::at(response, n) })
+        let (place, at) = (recording as usize, part::at(response, n));
+        Next::Send(Due { part, recorded, place, before, at })
     }
 
     fn wait_for(&self, recording: u32) -> Next<'s> {

@@ -1,4 +1,6 @@
 use crate::exchange::{Body, Digest};
+use crate::matching::{Asked, BodyPrint, key};
+use crate::redact::Redactor;
 use crate::replay::fixture::{asked, exchange, get, post, session};
 
 fn near(
@@ -33,6 +35,30 @@ fn a_wrong_path_segment_is_nearer_than_a_wrong_method() {
     assert_eq!(
         near(recorded, "GET", "/users/7", ""),
         "nearest recorded: GET /users/8 (number 2)\npath segment 2: asked 7, recorded 8"
+    );
+}
+
+#[test]
+fn a_handshake_is_told_from_a_page_and_by_what_it_offers() {
+    let handshake = |offered: &str| {
+        let mut one = get("/chat", "");
+        let fields = [("upgrade", "websocket"), ("connection", "upgrade")];
+        one.request.head.fields = fields.into_iter().collect();
+        one.request.head.fields.push("sec-websocket-protocol", offered);
+        one
+    };
+    assert_eq!(
+        near(vec![get("/", ""), handshake("a,b")], "GET", "/chat", ""),
+        "nearest recorded: GET /chat (number 2)\nupgrade: asked nothing, recorded websocket"
+    );
+    let session = session(vec![get("/chat", ""), handshake("c"), handshake("a,b")]);
+    let body = BodyPrint::Conversation(b"a");
+    let mut key = Vec::new();
+    let asking = Asked { endpoint: "api", method: "GET", target: "/chat", body };
+    key::write(&mut key, &asking, &Redactor::default());
+    assert_eq!(
+        session.nearest(&key, &asked("GET", "/chat", "").1).unwrap().to_string(),
+        "nearest recorded: GET /chat (number 2)\nsubprotocols: asked a, recorded c"
     );
 }
 

@@ -221,3 +221,25 @@ impl Flight {
         if self.produced > 0 || !self.is_ended { Err(Fault::Malformed) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn between_messages_nothing_is_held_but_what_may_be_referred_to() {
+        // "Hello" (RFC 7692 section 7.2.3.1).
+        let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+        for (takeover, held) in [(true, 256), (false, 0)] {
+            let mut inflater = Inflater::new(takeover, 8, u64::MAX);
+            for _ in 0..100 {
+                inflater.push(&hello, |_| ()).unwrap();
+                assert!(inflater.flight.is_some());
+                inflater.finish().unwrap();
+                assert!(inflater.flight.is_none() && inflater.history.len() <= held);
+            }
+            assert_eq!(inflater.history.len(), held);
+            assert!(inflater.history.capacity() <= 2 * held, "{}", inflater.history.capacity());
+        }
+    }
+}

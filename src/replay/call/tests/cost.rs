@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::script::{PATH, key, print, session};
+use super::script::{Live, PATH, conversation, conversations, key, print, session};
 use crate::matching::MessagePrint;
 use crate::replay::Session;
 use crate::replay::call::Next;
+use crate::replay::choose::AfterLast;
 
 /// How many times dearer a call may be among a hundred times as many recordings. A search through
 /// them would be far past it; misses of the cache are far below.
@@ -44,8 +45,35 @@ fn cost(count: u32, early: &str, message: impl Fn(u32) -> String) -> Duration {
 }
 
 fn held(few: Duration, many: Duration) {
-    println!("a unary call among 100 recordings {few:?}, among 10000 {many:?}");
+    println!("a call among 100 recordings {few:?}, among 10000 {many:?}");
     assert!(many < few * DEARER_MAX, "{many:?} instead of {few:?}");
+}
+
+/// What a conversation costs among so many, the best of a few rounds, the wait for its close
+/// included.
+fn cost_of_conversation(count: u32, message: impl Fn(u32) -> String) -> Duration {
+    let scripts: Vec<String> =
+        (0..count).map(|n| format!("<* >{} <answer{n} >| <.", message(n))).collect();
+    let scripts: Vec<&str> = scripts.iter().map(String::as_str).collect();
+    let rounds = (0..5).map(|_| {
+        let session = conversations(&scripts, AfterLast::Repeat);
+        let words: Vec<String> = (0..count).map(|n| format!("go >{} >|", message(n))).collect();
+        let start = Instant::now();
+        for word in &words {
+            let mut open = conversation(&session);
+            assert!(Live::on(&session, open.resume()).play(word).ends_with("over"));
+        }
+        start.elapsed() / count
+    });
+    rounds.min().unwrap()
+}
+
+#[test]
+fn a_conversation_among_many_is_a_look_up_whether_they_differ_or_not() {
+    let different = |n: u32| format!("message{n}");
+    held(cost_of_conversation(100, different), cost_of_conversation(10_000, different));
+    let equal = |_| "message".to_owned();
+    held(cost_of_conversation(100, equal), cost_of_conversation(10_000, equal));
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::script::{Live, part, print, strict};
-use crate::replay::Session;
-use crate::replay::call::Next;
+use super::script::{Live, conversation, conversations, part, strict};
+use crate::replay::call::{Conversation, Next};
+use crate::replay::choose::AfterLast;
 
 /// A server that answers by what it was told, so that equal beginnings have equal answers: what it
 /// says after each message, and how late, counted in messages.
@@ -83,11 +83,11 @@ impl Client<'_> {
     }
 
     /// Takes the next step. What its recording had sent by now is due, whoever else is under way.
-    fn step(&mut self, session: &Session) -> Result<(), TestCaseError> {
+    fn step(&mut self) -> Result<(), TestCaseError> {
         match self.to_do[self.done].as_str() {
             ">|" => prop_assert!(self.live.call.request_ended(), "{}", self.told()),
             word if word.starts_with('>') => {
-                let print = print(session, &word[1..]);
+                let print = self.live.print(&word[1..]);
                 prop_assert!(self.live.call.message_received(print), "{}", self.told());
             }
             _ => {
@@ -108,41 +108,60 @@ impl Client<'_> {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
-    #[test]
-    fn every_client_gets_a_recorded_answer_of_its_own_script_and_none_is_given_twice(
-        server in server(),
-        said in prop::collection::vec("[ab]{0,3}", 1..8),
-        order in Just((0..8usize).collect::<Vec<_>>()).prop_shuffle(),
-        steps in prop::collection::vec(0..64usize, 60),
-    ) {
-        let scripts: Vec<String> =
-            said.iter().enumerate().map(|(n, said)| server.call(said, n)).collect();
-        let session = strict(&scripts.iter().map(String::as_str).collect::<Vec<_>>());
-        let mut clients: Vec<Client<'_>> = order
-            .iter()
-            .filter_map(|n| Some((said.get(*n)?, scripts.get(*n)?)))
-            .map(|(said, script)| Client {
-                live: Live::new(&session),
+/// What clients say, in what order they are recorded and replayed, and who takes a step when.
+#[derive(Clone, Debug)]
+struct Plan {
+    server: Server,
+    said: Vec<String>,
+    order: Vec<usize>,
+    steps: Vec<usize>,
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let said = prop::collection::vec("[ab]{0,3}", 1..8);
+    let order = Just((0..8usize).collect::<Vec<_>>()).prop_shuffle();
+    let steps = prop::collection::vec(0..64usize, 60);
+    (server(), said, order, steps).prop_map(|(server, said, order, steps)| Plan {
+        server,
+        said,
+        order,
+        steps,
+    })
+}
+
+impl Plan {
+    fn scripts(&self) -> Vec<String> {
+        self.said.iter().enumerate().map(|(n, said)| self.server.call(said, n)).collect()
+    }
+
+    /// Lets all clients do what they have to, and says what each got.
+    fn play<'s>(
+        &self,
+        scripts: &[String],
+        live: impl Iterator<Item = Live<'s>>,
+    ) -> Result<(), TestCaseError> {
+        let in_order = self.order.iter().filter_map(|n| Some((self.said.get(*n)?, &scripts[*n])));
+        let mut clients: Vec<Client<'_>> = in_order
+            .zip(live)
+            .map(|((said, script), live)| Client {
+                live,
                 said: said.clone(),
                 to_do: script.split_whitespace().map(str::to_owned).collect(),
                 done: 0,
                 got: Vec::new(),
             })
             .collect();
-        let mut steps = steps.into_iter();
+        let mut steps = self.steps.iter();
         loop {
-            let open: Vec<usize> =
-                (0..clients.len()).filter(|n| !clients[*n].is_done()).collect();
+            let open: Vec<usize> = (0..clients.len()).filter(|n| !clients[*n].is_done()).collect();
             if open.is_empty() {
                 break;
             }
             let nth = steps.next().map_or(0, |step| step % open.len());
-            clients[open[nth]].step(&session)?;
+            clients[open[nth]].step()?;
         }
         let mut left: HashMap<(String, Vec<String>), usize> = HashMap::new();
-        for (said, script) in said.iter().zip(&scripts) {
+        for (said, script) in self.said.iter().zip(scripts) {
             let answer = script.split_whitespace().filter(|word| word.starts_with('<'));
             *left.entry((said.clone(), answer.map(str::to_owned).collect())).or_default() += 1;
         }
@@ -153,6 +172,36 @@ proptest! {
             prop_assert!(*given > 0, "{} was given twice", client.told());
             *given -= 1;
         }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #[test]
+    fn every_client_gets_a_recorded_answer_of_its_own_script_and_none_is_given_twice(
+        plan in plan(),
+    ) {
+        let scripts = plan.scripts();
+        let session = strict(&scripts.iter().map(String::as_str).collect::<Vec<_>>());
+        plan.play(&scripts, plan.said.iter().map(|_| Live::new(&session)))?;
+        prop_assert_eq!(session.unused().count(), 0);
+    }
+
+    #[test]
+    fn every_conversation_is_a_recorded_one_and_none_is_given_twice(plan in plan()) {
+        // Wherever its head stands, a handshake is answered before a word is said.
+        let scripts = plan.scripts();
+        let session = conversations(
+            &scripts.iter().map(String::as_str).collect::<Vec<_>>(),
+            AfterLast::Refuse,
+        );
+        let mut open: Vec<Conversation> =
+            plan.said.iter().map(|_| conversation(&session)).collect();
+        let live = open.iter_mut().map(|open| Live::on(&session, open.resume()));
+        plan.play(&scripts, live)?;
+        drop(open);
+        prop_assert_eq!((session.hits(), session.misses()), (plan.said.len() as u64, 0));
         prop_assert_eq!(session.unused().count(), 0);
     }
 }

@@ -1,5 +1,6 @@
 //! Each test is a script: what is recorded, what a client does, what it gets.
 
+mod conversation;
 mod cost;
 mod law;
 mod misses;

@@ -3,19 +3,25 @@
 //! `>a` is a message of the client, `>|` its request's end. `<*` is the answer's head (`<*x` one
 //! with a field that says x), `<x` a message, `<.` the end, `<!` a cut by the origin, `<?` the
 //! client's leaving. In a replay `(2)` means that message 2 of the request is awaited, `(|)` its
-//! end; `choose?` that the client may say more first, and `choose` goes on without that.
+//! end; `~` behind it that the client may take its time; `choose?` that the client may say more
+//! first, and `choose` goes on without that.
+//!
+//! Conversations as well: their messages are text, `>|` is the client's close and `<.` the origin's
+//! where the client hasn't closed, `<*x` takes subprotocol x, and `<=` is a refusal, all of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::exchange::{
-    After, Body, Compression, End, Exchange, Fields, Kind, Message, Payload, RequestHead,
+    After, Body, Close, Compression, End, Exchange, Fields, Kind, Message, Party, Payload,
+    RequestHead,
 };
 use crate::matching::{Asked, BodyPrint, MessagePrint, key};
 use crate::redact::Redactor;
 use crate::replay::Session;
-use crate::replay::call::{Call, Next, Part};
+use crate::replay::call::{Call, Conversation, Next, Part, Protocol};
 use crate::replay::choose::AfterLast;
 use crate::replay::fixture::{exchange, no_bodies, settings};
 
@@ -74,6 +80,91 @@ pub(super) fn recorded(script: &str) -> Exchange {
     call
 }
 
+/// The `nth` conversation.
+pub(super) fn conversed(nth: usize, script: &str) -> Exchange {
+    let mut all = recorded(if script == "<=" { "<*" } else { script });
+    let head = &mut all.request.head;
+    (head.method, head.target, head.fields) = ("GET".into(), CHAT.into(), handshake(nth));
+    let response = &mut all.response;
+    if script == "<=" {
+        (all.request.is_whole, response.after, response.head.status) = (true, After::End, 401);
+        response.body = Body::Whole(Bytes::from_static(b"who are you?"));
+        return all;
+    }
+    let taken = response.head.fields.get("x").unwrap_or_default().to_vec();
+    response.head.status = 101;
+    // Two that nothing tells apart, and two that are never the same.
+    response.head.fields = Fields::from_iter([
+        ("upgrade", "websocket"),
+        ("sec-websocket-accept", &format!("made of key {nth}")),
+        ("date", &format!("second {nth}")),
+    ]);
+    if !taken.is_empty() {
+        response.head.fields.push("sec-websocket-protocol", &taken);
+    }
+    for body in [&mut all.request.body, &mut response.body] {
+        let Body::Messages(messages) = body else { continue };
+        messages.iter_mut().for_each(|message| message.kind = Kind::Text);
+    }
+    if response.end == End::Whole {
+        let by = if all.request.is_whole { Party::Client } else { Party::Origin };
+        let at = STEP * (script.split_whitespace().count() as u32 - 1);
+        response.close = Some(Close { at, by, code: Some(1000), reason: String::new() });
+    }
+    all
+}
+
+pub(super) const CHAT: &str = "/chat";
+
+fn handshake(nth: usize) -> Fields {
+    let key = format!("key {nth}");
+    Fields::from_iter([
+        ("upgrade", "websocket"),
+        ("connection", "Upgrade"),
+        ("sec-websocket-key", &key),
+        ("sec-websocket-protocol", "x, y"),
+    ])
+}
+
+pub(super) fn conversations(scripts: &[&str], after_last: AfterLast) -> Arc<Session> {
+    built(scripts.iter().enumerate().map(|(n, script)| conversed(n, script)), after_last)
+}
+
+pub(super) fn built(
+    exchanges: impl Iterator<Item = Exchange>,
+    after_last: AfterLast,
+) -> Arc<Session> {
+    let settings = settings(after_last);
+    Arc::new(Session::build("test", exchanges.collect(), &settings, no_bodies(), None).unwrap())
+}
+
+/// Begins one, with a key of its own.
+pub(super) fn conversation(session: &Arc<Session>) -> Conversation {
+    let offered = crate::matching::handshake::offered(&handshake(100), &Redactor::default());
+    let body = BodyPrint::Conversation(&offered);
+    let asked = Asked { endpoint: "api", method: "GET", target: CHAT, body };
+    let mut key = Vec::new();
+    key::write(&mut key, &asked, &Redactor::default());
+    session.conversation(&key)
+}
+
+/// A whole conversation: `go` stands for its handshake.
+pub(super) fn converse(session: &Arc<Session>, script: &str) -> String {
+    let mut conversation = conversation(session);
+    Live::on(session, conversation.resume()).play(&format!("go {script}"))
+}
+
+pub(super) fn text(session: &Session, message: &str) -> MessagePrint {
+    said(session, Kind::Text, message)
+}
+
+pub(super) fn said(session: &Session, kind: Kind, message: &str) -> MessagePrint {
+    let mut key = session.message_key_of_conversation(Vec::new());
+    key.begin(kind, false);
+    key.push(message.as_bytes());
+    key.finish()
+}
+
 pub(super) fn session(scripts: &[&str]) -> Session {
     session_of(scripts, AfterLast::Repeat)
 }
@@ -113,7 +204,18 @@ pub(super) struct Live<'s> {
 
 impl<'s> Live<'s> {
     pub(super) fn new(session: &'s Session) -> Live<'s> {
-        Live { session, call: session.call(&key(PATH)) }
+        Live::on(session, session.call(&key(PATH)))
+    }
+
+    pub(super) fn on(session: &'s Session, call: Call<'s>) -> Live<'s> {
+        Live { session, call }
+    }
+
+    pub(super) fn print(&self, message: &str) -> MessagePrint {
+        match self.call.progress.protocol {
+            Protocol::Grpc => print(self.session, message),
+            Protocol::WebSocket => text(self.session, message),
+        }
     }
 
     /// Does what the words say, and gives back what happened: all words, each with what it led to.
@@ -134,14 +236,16 @@ impl<'s> Live<'s> {
                 self.call.proceed()
             }
             (">", text) => {
-                self.call.message_received(print(self.session, text));
+                let print = self.print(text);
+                self.call.message_received(print);
                 self.call.proceed()
             }
             _ if word == "choose" => self.call.choose(),
             _ => self.call.proceed(),
         };
         loop {
-            led_to.push(told(&next));
+            let rests = matches!(next, Next::Await(_)) && self.call.may_rest();
+            led_to.push(told(&next) + if rests { "~" } else { "" });
             if !matches!(next, Next::Send(_)) {
                 return led_to;
             }
@@ -165,8 +269,10 @@ pub(super) fn told(next: &Next<'_>) -> String {
 pub(super) fn part(part: &Part<'_>) -> String {
     match part {
         Part::Head(response) => {
-            let field = response.head.fields.get("x").unwrap_or_default();
-            format!("<*{}", String::from_utf8_lossy(field))
+            let fields = &response.head.fields;
+            let field = fields.get("x").or_else(|| fields.get("sec-websocket-protocol"));
+            let status = if response.head.status == 401 { "401" } else { "" };
+            format!("<*{status}{}", String::from_utf8_lossy(field.unwrap_or_default()))
         }
         Part::Message(Message { payload: Payload::Bytes(bytes), .. }) => {
             format!("<{}", String::from_utf8_lossy(bytes))

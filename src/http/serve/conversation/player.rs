@@ -1,0 +1,512 @@
+//! Drives a replayed conversation once its handshake is done: what the client says in, what a
+//! recording says out, each message when it is due.
+//!
+//! `replay::call` decides. The client is read also while it is written to: what it says is only
+//! held against the recordings, so that reading ahead costs no memory, and nobody waits for the
+//! other.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::voice::{self, Speech, Unsayable};
+use crate::exchange::{Close, End, Message, Party, ResetCode, Response};
+use crate::http::context::Here;
+use crate::http::fault::{Fault, Problem};
+use crate::http::road::Request;
+use crate::http::serve::call::CHOICE_WAIT;
+use crate::http::serve::miss;
+use crate::matching::MessageKey;
+use crate::net::deadline::{Deadline, within};
+use crate::net::drain::Waiter;
+use crate::net::stream::LINGER_MAX;
+use crate::replay::call::{Awaited, CallMiss, Conversation, Next, Part};
+use crate::replay::{Session, pace};
+use crate::tape::Side;
+use crate::ws::close::{self, Said};
+use crate::ws::deflate::Terms;
+use crate::ws::frame::{self, Header, Opcode};
+use crate::ws::pulse::{Pulses, Verdict};
+use crate::ws::receiver::{self, Event, Receiver};
+use crate::ws::violation::Violation;
+use crate::ws::wire::{Lost, Wire};
+
+/// A conversation that has been granted and is to be replayed.
+pub struct Replaying {
+    session: Arc<Session>,
+    conversation: Conversation,
+    terms: Option<Terms>,
+    /// When the handshake's head was complete.
+    started: Instant,
+    label: miss::Label,
+}
+
+impl Replaying {
+    pub(super) fn new(
+        request: &Request<'_>,
+        path: &str,
+        session: Arc<Session>,
+        conversation: Conversation,
+        terms: Option<Terms>,
+    ) -> Self {
+        let (started, label) = (request.started, miss::Label::of(request, path));
+        Replaying { session, conversation, terms, started, label }
+    }
+
+    /// Goes on with it until it is over.
+    pub async fn run(self: Box<Self>, here: Rc<Here>, client: Wire) {
+        let mut player = Player::new(here, client, *self);
+        let ended = poll_fn(|cx| player.poll(cx)).await;
+        let (farewell, cut) = player.judge(ended).await;
+        player.finish(farewell, cut).await;
+    }
+}
+
+/// Why nothing more is replayed.
+enum Ended {
+    /// The recording is over, and ends with this.
+    Closed(Said),
+    /// It ends as a connection does that is lost.
+    Cut(ResetCode),
+    /// No recording agrees; with the message that none agrees with, where it is at hand.
+    Missed(Box<CallMiss>, Option<Vec<u8>>),
+    /// Something in the recording can't be sent.
+    Unsayable(Unsayable),
+    Violated(Violation),
+    /// The client went away, or shows no life.
+    Left,
+    /// Ouli is stopped.
+    Stopped,
+}
+
+struct Player {
+    here: Rc<Here>,
+    client: Wire,
+    session: Arc<Session>,
+    conversation: Conversation,
+    receiver: Receiver,
+    key: MessageKey<'static>,
+    terms: Option<Terms>,
+    step: Step,
+    /// What goes to the client: `out[given..]`.
+    out: Vec<u8>,
+    given: usize,
+    speech: Option<Speech>,
+    /// What the client closed with.
+    closed: Option<Said>,
+    /// When the last part was sent; at first, when the handshake was.
+    last: Instant,
+    due: Deadline,
+    pulses: Pulses,
+    drain: Waiter,
+    label: miss::Label,
+    started: Instant,
+}
+
+/// What is done, or waited for, next.
+enum Step {
+    Ask,
+    /// The next part waits for its time.
+    Send(Ready),
+    /// The client is to say this.
+    Await(Awaited),
+    /// The client may say which recording it means.
+    Choose,
+    /// All was sent; the client closes, or leaves, or time is up.
+    Rest {
+        is_bounded: bool,
+    },
+}
+
+/// A part of a recording, detached from it.
+enum Ready {
+    Message(Message),
+    End(Ending),
+}
+
+/// How a recorded conversation ends.
+struct Ending {
+    close: Option<Close>,
+    end: End,
+}
+
+/// Bytes that wait for the client before no more are added.
+const OUT_MAX: usize = 64 << 10;
+
+/// A message's memory that is kept for the next.
+const KEPT_MAX: usize = 4 << 10;
+
+impl Player {
+    fn new(here: Rc<Here>, client: Wire, replaying: Replaying) -> Self {
+        let Replaying { session, conversation, terms, started, label } = replaying;
+        let limits = here.limits();
+        let bounds = receiver::Limits {
+            message_bytes_max: limits.max_ws_message,
+            fragments_max: u32::try_from(limits.ws_max_fragments).unwrap_or(u32::MAX),
+            idle_frames_max: u32::try_from(limits.ws_max_idle_frames).unwrap_or(u32::MAX),
+        };
+        Player {
+            pulses: Pulses::new(limits.ws_idle_timeout),
+            drain: here.drain.waiter(),
+            here,
+            client,
+            receiver: Receiver::new(bounds, terms),
+            key: session.message_key_of_conversation(Vec::new()),
+            session,
+            conversation,
+            terms,
+            step: Step::Ask,
+            out: Vec::new(),
+            given: 0,
+            speech: None,
+            closed: None,
+            last: Instant::now(),
+            due: Deadline::new(),
+            label,
+            started,
+        }
+    }
+
+    /// Ready when nothing more is replayed, and what was said before has been taken.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        loop {
+            let moved = match self.turn(cx) {
+                Ok(moved) => moved,
+                Err(ended) => return Poll::Ready(ended),
+            };
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Does what can be done now. False when there is nothing.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        let gave = self.give(cx)?;
+        let is_given = self.is_given();
+        if is_given && self.drain.poll_started(cx).is_ready() {
+            return Err(Ended::Stopped);
+        }
+        let stepped = is_given && self.advance(cx)?;
+        let heard = self.listen(cx)?;
+        Ok(gave || stepped || heard || self.feel_pulse(cx)?)
+    }
+
+    fn is_given(&self) -> bool {
+        self.out.is_empty() && self.speech.is_none()
+    }
+
+    /// Writes what waits, and goes on with what is being read from a file.
+    fn give(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        let mut moved = false;
+        loop {
+            while self.given < self.out.len() {
+                match self.client.poll_write(cx, &self.out[self.given..]) {
+                    Poll::Pending => return Ok(moved),
+                    Poll::Ready(Err(_)) => return Err(Ended::Left),
+                    Poll::Ready(Ok(count)) => {
+                        self.given += count;
+                        self.pulses.felt(Side::Request);
+                        self.here.worker.counters.sent_bytes.add(count as u64);
+                        moved = true;
+                    }
+                }
+            }
+            match self.client.poll_flush(cx) {
+                Poll::Pending => return Ok(moved),
+                Poll::Ready(Err(_)) => return Err(Ended::Left),
+                Poll::Ready(Ok(())) => self.forget_given(),
+            }
+            let Some(speech) = &mut self.speech else { return Ok(moved) };
+            if !speech.go_on(&mut self.out).map_err(Ended::Unsayable)? {
+                self.speech = None;
+            }
+        }
+    }
+
+    /// A conversation that waits holds no memory for what it said.
+    fn forget_given(&mut self) {
+        self.given = 0;
+        match self.out.capacity() > KEPT_MAX {
+            true => self.out = Vec::new(),
+            false => self.out.clear(),
+        }
+    }
+
+    /// Goes on with the recording, if it is time for that.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        match std::mem::replace(&mut self.step, Step::Ask) {
+            Step::Ask => {
+                self.step = self.ask(false)?;
+                Ok(true)
+            }
+            Step::Send(ready) if self.due.poll_expired(cx).is_ready() => {
+                self.send(ready)?;
+                Ok(true)
+            }
+            Step::Choose if self.due.poll_expired(cx).is_ready() => {
+                self.step = self.ask(true)?;
+                Ok(true)
+            }
+            Step::Await(awaited) if self.due.poll_expired(cx).is_ready() => {
+                let miss = self.conversation.resume().overdue(awaited);
+                Err(Ended::Missed(Box::new(miss), None))
+            }
+            Step::Rest { is_bounded: true } if self.due.poll_expired(cx).is_ready() => {
+                Err(Ended::Cut(ResetCode::INTERNAL_ERROR))
+            }
+            Step::Rest { .. } if self.closed.is_some() => Err(self.echo()),
+            waiting => {
+                self.step = waiting;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Asks for the next part, or for what it waits.
+    fn ask(&mut self, choose: bool) -> Result<Step, Ended> {
+        let pace = self.here.shared().pace;
+        let mut call = self.conversation.resume();
+        let next = if choose { call.choose() } else { call.proceed() };
+        let step = match next {
+            Next::Send(due) => {
+                // What was waited for the client is part of the recorded gap.
+                let gap = pace::wait(pace, due.before, due.at);
+                self.due.set(self.last + gap);
+                Step::Send(Ready::of(&due.part))
+            }
+            Next::Await(awaited) => {
+                match call.may_rest() {
+                    true => self.due.clear(),
+                    false => self.due.set_after(self.here.limits().replay_wait),
+                }
+                Step::Await(awaited)
+            }
+            Next::Choose(_) => {
+                self.due.set_after(CHOICE_WAIT);
+                Step::Choose
+            }
+            Next::Miss(miss) => {
+                let content = self.key.content().map(<[u8]>::to_vec);
+                return Err(Ended::Missed(Box::new(miss), content));
+            }
+            Next::Over => Step::Rest { is_bounded: false },
+        };
+        Ok(step)
+    }
+
+    fn send(&mut self, ready: Ready) -> Result<(), Ended> {
+        self.last = Instant::now();
+        match ready {
+            Ready::Message(message) => {
+                let library = &self.here.shared().library;
+                let path_of = |digest: &_| library.body_path(digest);
+                let said = voice::say(&message, self.terms, path_of, &mut self.out);
+                self.speech = said.map_err(Ended::Unsayable)?;
+                Ok(())
+            }
+            Ready::End(ending) => self.end(ending),
+        }
+    }
+
+    fn end(&mut self, Ending { close, end }: Ending) -> Result<(), Ended> {
+        match (close, end) {
+            (Some(Close { by: Party::Client, .. }), _) | (None, End::Whole) => {
+                self.step = Step::Rest { is_bounded: false };
+                Ok(())
+            }
+            (Some(Close { code, reason, .. }), _) => Err(Ended::Closed(Said { code, reason })),
+            (None, End::CutByOrigin) => Err(Ended::Cut(ResetCode::INTERNAL_ERROR)),
+            (None, End::ResetByOrigin(code)) => Err(Ended::Cut(code)),
+            (None, End::LeftByClient | End::RecorderKilled) => {
+                self.due.set_after(self.here.limits().replay_wait);
+                self.step = Step::Rest { is_bounded: true };
+                Ok(())
+            }
+        }
+    }
+
+    /// The client has closed, and is answered with its own code (RFC 6455 section 5.5.1).
+    fn echo(&self) -> Ended {
+        let code = self.closed.as_ref().and_then(|said| said.code);
+        Ended::Closed(Said { code, reason: String::new() })
+    }
+
+    /// Reads once, if anything is there, and takes what it says.
+    fn listen(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        if self.out.len() - self.given > OUT_MAX {
+            // It pings more than it takes.
+            return Ok(false);
+        }
+        match self.client.poll_readable(cx) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Err(_)) => return Err(self.left()),
+            Poll::Ready(Ok(())) => {}
+        }
+        let mut arena = self.here.worker.arenas.lease();
+        match self.client.poll_read(cx, &mut arena.read) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0) | Err(Lost { .. })) => Err(self.left()),
+            Poll::Ready(Ok(_)) => {
+                self.pulses.felt(Side::Request);
+                self.hear(&mut arena.read)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// A client that closed and didn't wait for the answer has had its say.
+    fn left(&self) -> Ended {
+        match self.closed {
+            Some(_) => self.echo(),
+            None => Ended::Left,
+        }
+    }
+
+    fn hear(&mut self, bytes: &mut [u8]) -> Result<(), Ended> {
+        let mut at = 0;
+        while let Some(event) = self.receiver.next(bytes, &mut at) {
+            match event {
+                Event::Began { kind, .. } => self.key.begin(kind, false),
+                Event::Data(plain) => self.key.push(plain),
+                Event::Ended => {
+                    let print = self.key.finish();
+                    let agrees = self.conversation.resume().message_received(print);
+                    heard(&mut self.step, agrees);
+                    if agrees {
+                        self.forget_message();
+                    }
+                }
+                Event::Ping(payload) => {
+                    frame::write(&mut self.out, &Header::new(Opcode::Pong, 0), payload);
+                }
+                Event::Pong => {}
+                Event::Closed(said) => {
+                    self.closed = Some(said);
+                    let agrees = self.conversation.resume().request_ended();
+                    heard(&mut self.step, agrees);
+                }
+                Event::Violated(violation) => return Err(Ended::Violated(violation)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is kept of a message is only for a miss to show.
+    fn forget_message(&mut self) {
+        if self.key.len() > KEPT_MAX as u64 {
+            self.key = self.session.message_key_of_conversation(Vec::new());
+        }
+    }
+
+    fn feel_pulse(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        let Poll::Ready([client, _]) = self.pulses.poll(cx) else { return Ok(false) };
+        self.receiver.rested();
+        match client {
+            Verdict::Alive => {}
+            // What waits for it may be in the middle of a frame.
+            Verdict::Silent if !self.is_given() => {}
+            Verdict::Silent => {
+                let ping = frame::random::<8>();
+                frame::write(&mut self.out, &Header::new(Opcode::Ping, 0), &ping);
+            }
+            Verdict::Dead => return Err(Ended::Left),
+        }
+        Ok(true)
+    }
+
+    /// What the client is told at the end, or how its connection is cut; tells of it.
+    async fn judge(&mut self, ended: Ended) -> (Option<Said>, Option<ResetCode>) {
+        let told = |code, reason: String| (Some(Said { code: Some(code), reason }), None);
+        let (how, end) = match ended {
+            Ended::Closed(said) => ("closed".to_owned(), (Some(said), None)),
+            Ended::Cut(code) => ("cut, as it was".to_owned(), (None, Some(code))),
+            Ended::Left => ("left by its client".to_owned(), (None, Some(ResetCode::CANCEL))),
+            Ended::Stopped => {
+                ("stopped".to_owned(), told(close::GOING_AWAY, close::STOPPED.to_owned()))
+            }
+            Ended::Violated(violation) => {
+                self.here.notes().faults.count(Fault::BadRequest);
+                tracing::warn!("{}: the client breaks the protocol: {violation}", self.label);
+                (violation.to_string(), told(violation.code(), violation.to_string()))
+            }
+            Ended::Missed(missed, content) => {
+                let reason = missed.to_string();
+                miss::conversation(&self.here, &self.label, &self.session, *missed, content).await;
+                ("miss".to_owned(), told(close::POLICY_VIOLATION, reason))
+            }
+            Ended::Unsayable(Unsayable::Unkept(why)) => {
+                miss::unkept(&self.here, &self.label, why);
+                ("miss".to_owned(), told(close::POLICY_VIOLATION, why.to_owned()))
+            }
+            Ended::Unsayable(Unsayable::Broken(problem)) => {
+                self.here.notes().faults.count(problem.fault);
+                let Problem { detail, .. } = problem;
+                (detail.clone(), told(close::INTERNAL_ERROR, detail))
+            }
+        };
+        if self.here.shared().exchange_log {
+            let took = self.started.elapsed().as_secs_f64();
+            tracing::info!("{}: the conversation was {how}, after {took:.1} s", self.label);
+        }
+        end
+    }
+
+    /// Sends what waits and the close frame, and ends the connection.
+    async fn finish(self, farewell: Option<Said>, cut: Option<ResetCode>) {
+        let Player { here, mut client, mut out, mut given, speech, .. } = self;
+        if let Some(Said { code, reason }) = &farewell
+            && speech.is_none()
+        {
+            let payload = close::payload(*code, reason);
+            frame::write(&mut out, &Header::new(Opcode::Close, 0), &payload);
+        }
+        let limit = here.limits().stall_timeout.min(FAREWELL_WAIT);
+        let giving = std::pin::pin!(poll_fn(|cx| {
+            while given < out.len() {
+                match client.poll_write(cx, &out[given..]) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(count)) => given += count,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                }
+            }
+            client.poll_flush(cx).map(|_| ())
+        }));
+        // A client that doesn't take it sees its connection end without.
+        let _ = within(limit, giving).await;
+        client.close(cut).await;
+    }
+}
+
+/// How long a client may take to take the last that it is told.
+const FAREWELL_WAIT: Duration = LINGER_MAX;
+
+/// The client has said more: what was waited for may have come, and what is due stays due.
+fn heard(step: &mut Step, agrees: bool) {
+    match step {
+        Step::Send(_) if agrees => {}
+        Step::Rest { .. } => {}
+        _ => *step = Step::Ask,
+    }
+}
+
+impl Ready {
+    fn of(part: &Part<'_>) -> Ready {
+        match part {
+            Part::Message(message) => Ready::Message((*message).clone()),
+            Part::Head(response) | Part::Body(response) | Part::End(response) => {
+                Ready::End(Ending::of(response))
+            }
+        }
+    }
+}
+
+impl Ending {
+    fn of(response: &Response) -> Ending {
+        Ending { close: response.close.clone(), end: response.end }
+    }
+}
