@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{clients, exchange, script};
-use crate::support::ws::{Frame, Said, hold, text};
+use crate::support::ws::{Frame, Said, hold};
 use crate::support::*;
 
 const GRANTS: [&str; 5] = [
@@ -174,21 +174,24 @@ fn what_can_not_be_inflated_passes_and_is_kept_as_it_was_sent() {
 }
 
 #[test]
-fn another_extension_passes_and_its_messages_are_kept_as_sent() {
-    let origin = Origin::http1().ws("/", |talk| {
+fn an_extension_that_ouli_does_not_know_passes_and_ends_what_can_be_kept() {
+    let marked = || Frame::text("marked").rsv(0b010);
+    let origin = Origin::http1().ws("/", move |talk| {
         let mut talker = talk.grant(&[("sec-websocket-extensions", "x-own")]);
-        talker.frame(Frame::text("marked").rsv(0b010));
         talker.say("plain");
+        talker.frame(marked());
+        talker.say("who knows");
         hold(&mut talker);
     });
-    let recordings = record(&origin, |client| {
-        let mut talker = client.handshake("/").extensions("x-own").open();
-        talker.expect_frame(&Frame::text("marked").rsv(0b010));
-        talker.expect(text("plain"));
-    });
-    let exchange = exchange(&recordings, 0);
-    let kept = exchange["conversation"]["messages"].as_array().map(Vec::len);
-    assert_eq!(kept, Some(2), "{exchange:#}");
+    let ouli = Ouli::record(&origin).start();
+    let mut talker = ouli.client().handshake("/").extensions("x-own").open();
+    talker.expect_text("plain");
+    talker.expect_frame(&marked());
+    talker.expect_text("who knows");
+    talker.close(1000, "");
+    talker.expect_end();
+    ouli.terminate().expect_code(0).expect_said(&["extension"]);
+    assert_eq!(script(&exchange(&ouli.recordings(), 0)), ["origin: plain"]);
 }
 
 #[test]

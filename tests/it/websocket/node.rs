@@ -8,9 +8,8 @@ use crate::support::*;
 /// Echoes, speaks first, pings, and closes when it is told to. Compresses whatever it can.
 const SERVER: &str = r#"
 const { WebSocketServer } = require('ws');
-const deflate = { threshold: 0, serverNoContextTakeover: false };
 const server = new WebSocketServer({
-  host: '127.0.0.1', port: 0, perMessageDeflate: deflate, maxPayload: 0,
+  host: '127.0.0.1', port: 0, perMessageDeflate: { threshold: 0 }, maxPayload: 0,
   handleProtocols: (offered) => (offered.has('v2') ? 'v2' : false),
 }, () => console.log(server.address().port));
 server.on('connection', (ws) => {
@@ -70,7 +69,7 @@ const converse = (name, perMessageDeflate) => new Promise((resolve) => {
     process.exitCode = 1;
   });
 });
-const refused = () => new Promise((resolve) => {
+const parting = () => new Promise((resolve) => {
   const ws = new WebSocket(url + 'bye', tls);
   ws.on('message', () => ws.close(1000, 'bye'));
   ws.on('close', (code, reason) => resolve(console.log('closed', code, reason.toString())));
@@ -81,7 +80,7 @@ const refused = () => new Promise((resolve) => {
   const afresh = { serverNoContextTakeover: true, clientNoContextTakeover: true };
   await converse('afresh', { threshold: 0, ...afresh });
   await converse('small', { threshold: 0, serverMaxWindowBits: 9, clientMaxWindowBits: 9 });
-  await refused();
+  await parting();
 })();
 "#;
 

@@ -60,7 +60,7 @@ converse('plain', compression=None)
 converse('default')
 converse('afresh', extensions=[Deflate(server_no_context_takeover=True, client_no_context_takeover=True)])
 converse('small', extensions=[Deflate(server_max_window_bits=9, client_max_window_bits=9)])
-with connect(url + 'bye', ssl=context) as ws:
+with connect(url + 'bye', ssl=context, subprotocols=['v2']) as ws:
     print(ws.recv())
     ws.close(1000, 'bye')
 print(ws.close_code, ws.close_reason)
