@@ -10,7 +10,7 @@ use super::*;
 use crate::exchange::*;
 use crate::grpc;
 use crate::tape::faulty::{Fault, FaultyDisk};
-use crate::tape::{TapeRun, names};
+use crate::tape::{Side, TapeRun, names};
 
 const KEEP: Keep = Keep { max_kept_body: 4000, file_threshold: 500 };
 
@@ -22,15 +22,29 @@ struct Plan {
     step: usize,
     announced: bool,
     abandoned: bool,
-    /// A gRPC call of one message each way, whose request goes on after its answer.
-    call: bool,
+    shape: Shape,
 }
 
-const ORDINARY: Plan =
-    Plan { request: 20, answer: 60, step: 60, announced: true, abandoned: false, call: false };
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Body,
+    /// A gRPC call of one message each way, whose request goes on after its answer.
+    Call,
+    /// A conversation: the client says one message, and the origin one for each read.
+    Conversation,
+}
+
+const ORDINARY: Plan = Plan {
+    request: 20,
+    answer: 60,
+    step: 60,
+    announced: true,
+    abandoned: false,
+    shape: Shape::Body,
+};
 
 /// One of each way that bodies go.
-const PLANS: [Plan; 10] = [
+const PLANS: [Plan; 12] = [
     ORDINARY,
     Plan { step: 7, announced: false, ..ORDINARY },
     Plan { answer: 1500, step: 100, announced: false, ..ORDINARY },
@@ -38,8 +52,17 @@ const PLANS: [Plan; 10] = [
     Plan { request: 1200, ..ORDINARY },
     Plan { answer: 6000, step: 900, announced: false, ..ORDINARY },
     Plan { abandoned: true, ..ORDINARY },
-    Plan { call: true, step: 7, ..ORDINARY },
-    Plan { call: true, request: 1500, answer: 1500, step: 400, announced: false, ..ORDINARY },
+    Plan { shape: Shape::Call, step: 7, ..ORDINARY },
+    Plan {
+        shape: Shape::Call,
+        request: 1500,
+        answer: 1500,
+        step: 400,
+        announced: false,
+        ..ORDINARY
+    },
+    Plan { shape: Shape::Conversation, step: 7, ..ORDINARY },
+    Plan { shape: Shape::Conversation, request: 6000, answer: 6000, step: 900, ..ORDINARY },
     ORDINARY,
 ];
 
@@ -54,7 +77,9 @@ struct Seen {
 
 fn body(number: usize, len: usize) -> Vec<u8> {
     let prefix = match PLANS.get(number) {
-        Some(Plan { call: true, .. }) => &grpc::prefix(false, (len - grpc::PREFIX_BYTES) as u32),
+        Some(Plan { shape: Shape::Call, .. }) => {
+            &grpc::prefix(false, (len - grpc::PREFIX_BYTES) as u32)
+        }
         _ => &[][..],
     };
     let rest = (0..len - prefix.len()).map(|at| (at * 31 + number * 7 + at / 255) as u8);
@@ -63,7 +88,9 @@ fn body(number: usize, len: usize) -> Vec<u8> {
 
 fn fields(number: usize) -> Fields {
     match PLANS.get(number) {
-        Some(Plan { call: true, .. }) => Fields::from_iter([("content-type", "application/grpc")]),
+        Some(Plan { shape: Shape::Call, .. }) => {
+            Fields::from_iter([("content-type", "application/grpc")])
+        }
         _ => Fields::new(),
     }
 }
@@ -76,12 +103,16 @@ fn head(number: usize) -> RequestHead {
 fn play(recorder: &Recorder, number: usize, plan: Plan, seen: &mut Seen) -> Result<(), Error> {
     let seq = recorder.run().next_seq();
     let mut one = recorder.begin(seq, "default", "api", 1, &head(number), Vec::new());
+    if plan.shape == Shape::Conversation {
+        return converse(one, number, plan, seen);
+    }
     let request = body(number, plan.request);
-    let early = if plan.call { request.len() / 2 } else { request.len() };
+    let is_call = plan.shape == Shape::Call;
+    let early = if is_call { request.len() / 2 } else { request.len() };
     for bytes in request[..early].chunks(50) {
         one.request_data(Duration::ZERO, bytes)?;
     }
-    if !plan.call {
+    if !is_call {
         one.request_end(&Fields::new())?;
     }
     if plan.abandoned {
@@ -102,13 +133,41 @@ fn play(recorder: &Recorder, number: usize, plan: Plan, seen: &mut Seen) -> Resu
     one.end(End::Whole, &Fields::new())?;
     one.flush()?;
     seen.end = true;
-    if plan.call {
+    if is_call {
         for bytes in request[early..].chunks(50) {
             one.request_data(Duration::ZERO, bytes)?;
         }
         one.request_end(&Fields::new())?;
         one.flush()?;
     }
+    Ok(())
+}
+
+/// Says a message in parts of `step` bytes.
+fn say(one: &mut Recording, side: Side, bytes: &[u8], step: usize) -> Result<(), Error> {
+    let mut begins = Some((Kind::Binary, false));
+    let mut parts = bytes.chunks(step).peekable();
+    while let Some(bytes) = parts.next() {
+        let part = Part { begins: begins.take(), ends: parts.peek().is_none() };
+        one.said(Duration::ZERO, side, part, bytes, None)?;
+    }
+    Ok(())
+}
+
+fn converse(mut one: Recording, number: usize, plan: Plan, seen: &mut Seen) -> Result<(), Error> {
+    one.request_end(&Fields::new())?;
+    one.response_head(Duration::ZERO, &ResponseHead { status: 101, ..ResponseHead::default() });
+    one.converse();
+    say(&mut one, Side::Request, &body(number, plan.request), 50)?;
+    for bytes in body(number, plan.answer).chunks(plan.step) {
+        say(&mut one, Side::Response, bytes, 5)?;
+        one.flush()?;
+        *seen = Seen { head: true, body: seen.body + bytes.len(), ..*seen };
+    }
+    one.closed(Duration::ZERO, Party::Client, None, "")?;
+    one.end(End::Whole, &Fields::new())?;
+    one.flush()?;
+    seen.end = true;
     Ok(())
 }
 
@@ -158,7 +217,8 @@ impl Outcome {
         for (number, (plan, seen)) in PLANS.iter().zip(&self.seen).enumerate() {
             let one = found.iter().find(|one| one.request.head == head(number));
             let Some(one) = one else {
-                let unkept = plan.answer as u64 > KEEP.max_kept_body && !seen.end;
+                let is_large = plan.answer as u64 > KEEP.max_kept_body;
+                let unkept = is_large && plan.shape == Shape::Body && !seen.end;
                 assert!(!seen.head || unkept, "{what}: {number} is lost\n{}", self.disk.log());
                 continue;
             };
@@ -182,34 +242,47 @@ impl Outcome {
                 assert_eq!(*len, plan.answer as u64, "{}", context());
             }
             kept => {
-                let kept = bytes_of(run, kept);
+                let kept = bytes_of(run, kept, plan.shape);
                 assert!(body(number, plan.answer).starts_with(&kept), "{}", context());
                 assert!(kept.len() >= seen.body, "{}", context());
                 let whole = one.response.end == End::Whole;
                 assert!(!whole || kept.len() == plan.answer, "{}", context());
             }
         }
-        let (kept, sent) = (bytes_of(run, &one.request.body), body(number, plan.request));
+        let kept = bytes_of(run, &one.request.body, plan.shape);
+        let sent = body(number, plan.request);
         assert!(sent.starts_with(&kept), "{}", context());
         assert!(!one.request.is_whole || kept == sent, "{}", context());
-        assert!(one.request.is_whole || plan.call, "{}", context());
-        assert!(kept.len() >= sent.len() / if plan.call { 2 } else { 1 }, "{}", context());
+        assert!(one.request.is_whole || plan.shape != Shape::Body, "{}", context());
+        let early = match plan.shape {
+            Shape::Body => sent.len(),
+            Shape::Call => sent.len() / 2,
+            Shape::Conversation => {
+                if seen.head {
+                    sent.len()
+                } else {
+                    0
+                }
+            }
+        };
+        assert!(kept.len() >= early, "{}", context());
         assert!(!seen.end || one.response.end == End::Whole, "{}", context());
     }
 }
 
-fn bytes_of(run: &TapeRun, body: &Body) -> Vec<u8> {
+fn bytes_of(run: &TapeRun, body: &Body, shape: Shape) -> Vec<u8> {
     match body {
         Body::Absent => Vec::new(),
         Body::Whole(bytes) => bytes.to_vec(),
         Body::File { digest, .. } => std::fs::read(run.body_path(digest).unwrap()).unwrap(),
-        Body::Messages(messages) => messages.iter().flat_map(on_wire).collect(),
+        Body::Messages(all) => all.iter().flat_map(|one| on_wire(one, shape)).collect(),
         other => panic!("{other:?}"),
     }
 }
 
-fn on_wire(message: &Message) -> Vec<u8> {
+fn on_wire(message: &Message, shape: Shape) -> Vec<u8> {
     match &message.payload {
+        Payload::Bytes(bytes) if shape == Shape::Conversation => bytes.to_vec(),
         Payload::Bytes(bytes) => [&grpc::prefix(false, bytes.len() as u32)[..], bytes].concat(),
         Payload::Rest(bytes) => bytes.to_vec(),
         other => panic!("{other:?}"),
@@ -277,7 +350,7 @@ fn an_exchange_whose_body_lost_bytes_stays_cut_whatever_its_caller_does() {
         let _ = one.end(End::Whole, &Fields::new()).and_then(|()| one.flush());
         let tapes = TapeRun::open(&run.tapes()).unwrap();
         for one in tapes.exchanges("default").map(Result::unwrap) {
-            let kept = bytes_of(&tapes, &one.response.body);
+            let kept = bytes_of(&tapes, &one.response.body, Shape::Body);
             assert!(bytes.starts_with(&kept), "at {at}");
             assert!(one.response.end != End::Whole || kept == bytes, "at {at}");
         }

@@ -15,6 +15,8 @@ mod body;
 mod call_tests;
 mod conversation;
 #[cfg(test)]
+mod conversation_tests;
+#[cfg(test)]
 mod crash_tests;
 mod error;
 mod recording;

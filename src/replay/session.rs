@@ -11,7 +11,7 @@ use super::bodies::{self, Bodies, BodyPath, Unreadable};
 use super::call::{Desk, Protocol, tree};
 use super::choose::{AfterLast, Ledger, Reserved};
 use super::index::{self, Index};
-use crate::exchange::{After, Body, Exchange, Request};
+use crate::exchange::{After, Body, Exchange, Message, Payload, Request};
 use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, Canonical, handshake, key};
 use crate::redact::Redactor;
 
@@ -282,9 +282,15 @@ impl Recorded {
         Recorded { exchange, answer: OnceLock::new() }
     }
 
-    /// Whether there is something to send: not when the answer's body was too large to keep.
+    /// Whether there is something to send: not when the answer's body, or one of its messages, was
+    /// too large to keep.
     pub fn is_usable(&self) -> bool {
-        !matches!(self.exchange.response.body, Body::Omitted { .. })
+        let is_omitted = |message: &Message| matches!(message.payload, Payload::Omitted { .. });
+        match &self.exchange.response.body {
+            Body::Omitted { .. } => false,
+            Body::Messages(messages) => !messages.iter().any(is_omitted),
+            Body::Absent | Body::Whole(_) | Body::Pieces(_) | Body::File { .. } => true,
+        }
     }
 }
 

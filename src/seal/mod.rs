@@ -11,6 +11,8 @@
 
 #[cfg(test)]
 mod call_tests;
+#[cfg(test)]
+mod conversation_tests;
 mod crash;
 mod error;
 mod manifest;
