@@ -134,7 +134,7 @@ fn a_replay_takes_no_message_over_the_limit() {
 
 #[test]
 fn memory_does_not_grow_with_a_message() {
-    const MESSAGE: usize = 96 << 20;
+    const MESSAGE: usize = 72 << 20;
     const BOUND_KIB: u64 = 24 << 10;
     let origin = Origin::http1().ws("/", |talk| {
         let mut talker = talk.accept();

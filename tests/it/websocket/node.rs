@@ -39,18 +39,19 @@ const shown = (data, isBinary) => {
   if (data.length < 100) return `${kind} ${JSON.stringify(data.toString('latin1'))}`;
   return `${kind} ${data.length} ${createHash('sha256').update(data).digest('hex')}`;
 };
-const messages = [
+const messages = (large) => [
   'hello', 'hello', '', '{"a": 1}', Buffer.from([0, 255]), Buffer.alloc(0),
-  'again '.repeat(9000), Buffer.alloc(16 << 20, 'sixteen'), 'parts', ['sent ', 'in ', 'parts'],
+  'again '.repeat(9000), Buffer.alloc(large, 'sixteen'), 'parts', ['sent ', 'in ', 'parts'],
 ];
-const converse = (name, perMessageDeflate) => new Promise((resolve) => {
+const converse = (name, perMessageDeflate, large) => new Promise((resolve) => {
+  const said = messages(large);
   const ws = new WebSocket(url + name, ['v1', 'v2'], { perMessageDeflate, maxPayload: 0, ...tls });
   let next = 0;
   ws.on('open', () => console.log(name, ws.protocol, ws.extensions));
   ws.on('message', (data, isBinary) => {
     console.log(shown(data, isBinary));
-    const message = messages[next++];
-    if (next === messages.length + 1) return ws.ping('are you there?');
+    const message = said[next++];
+    if (next === said.length + 1) return ws.ping('are you there?');
     if (Array.isArray(message)) {
       return message.forEach((part, n) => ws.send(part, { fin: n + 1 === message.length }));
     }
@@ -75,11 +76,12 @@ const parting = () => new Promise((resolve) => {
   ws.on('close', (code, reason) => resolve(console.log('closed', code, reason.toString())));
 });
 (async () => {
-  await converse('plain', false);
-  await converse('default', { threshold: 0 });
+  await converse('plain', false, 16 << 20);
+  await converse('default', { threshold: 0 }, 16 << 20);
   const afresh = { serverNoContextTakeover: true, clientNoContextTakeover: true };
-  await converse('afresh', { threshold: 0, ...afresh });
-  await converse('small', { threshold: 0, serverMaxWindowBits: 9, clientMaxWindowBits: 9 });
+  await converse('afresh', { threshold: 0, ...afresh }, 1 << 20);
+  const small = { serverMaxWindowBits: 9, clientMaxWindowBits: 9 };
+  await converse('small', { threshold: 0, ...small }, 1 << 20);
   await parting();
 })();
 "#;

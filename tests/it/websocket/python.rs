@@ -22,7 +22,8 @@ print(server.socket.getsockname()[1], flush=True)
 server.serve_forever()
 "#;
 
-/// Prints all that a program can see. A conversation for each way to compress.
+/// Prints all that a program can see. A conversation for each way to compress; one message of 16 MiB
+/// as it is, and one compressed.
 const CLIENT: &str = r#"
 import hashlib, ssl, sys
 from websockets.exceptions import ConnectionClosed
@@ -43,7 +44,7 @@ def converse(name, **options):
             for _ in range(2):
                 ws.send(message)
                 print(shown(ws.recv()))
-        large = bytes(range(256)) * 65536
+        large = bytes(range(256)) * (4096 if 'extensions' in options else 65536)
         ws.send(large)
         print(shown(ws.recv()))
         ws.send(['sent ', 'in ', 'parts'])
