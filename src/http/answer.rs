@@ -453,6 +453,33 @@ mod tests {
     }
 
     #[test]
+    fn a_grant_is_told_in_the_terms_of_the_clients_version() {
+        let origin = head(
+            101,
+            &[
+                ("Upgrade", "WebSocket"),
+                ("Connection", "upgrade, x-hop"),
+                ("Sec-WebSocket-Accept", "of the origin"),
+                ("X-Hop", "1"),
+                ("Sec-WebSocket-Protocol", "chat"),
+            ],
+        );
+        let written = |accept| {
+            let mut out = Vec::new();
+            write_switch(&mut out, &origin, &endpoint(), &asked(), accept);
+            String::from_utf8(out).unwrap()
+        };
+        let start = "HTTP/1.1 101 Reason\r\nupgrade: websocket\r\nconnection: Upgrade\r\n";
+        let end = "Sec-WebSocket-Protocol: chat\r\n\r\n";
+        assert_eq!(written(None), format!("{start}Sec-WebSocket-Accept: of the origin\r\n{end}"));
+        assert_eq!(written(Some("own")), format!("{start}sec-websocket-accept: own\r\n{end}"));
+        let granted = h2_switch(&origin, &endpoint(), &asked());
+        assert_eq!(granted.status(), 200);
+        let names: Vec<_> = granted.headers().keys().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["sec-websocket-protocol"]);
+    }
+
+    #[test]
     fn an_old_client_is_told_that_its_connection_stays() {
         let old = Asked { version: Version::Http10, ..asked() };
         assert_eq!(framing(&old, 200, None), Framing::Close);

@@ -134,7 +134,8 @@ pub async fn travel(here: &Here, incoming: Incoming<'_, '_>) -> Travelled {
     here.worker.counters.requests.add(1);
     let travelled = {
         let asked = client::asked_of(here, &head).kept_if(keep_alive);
-        let is_handshake = framing == Framing::None && handshake::is_asked_by(&head);
+        let has_no_body = matches!(framing, Framing::None | Framing::Length(0));
+        let is_handshake = has_no_body && handshake::is_asked_by(&head);
         let mut request = Request {
             here,
             head: &head,

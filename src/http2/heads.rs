@@ -344,6 +344,35 @@ mod tests {
     }
 
     #[test]
+    fn extended_connect_is_a_handshake_in_http_1s_terms_and_back() {
+        let mut asked = parts("http://h/chat?x", &[("sec-websocket-version", "13")]);
+        asked.method = Method::CONNECT;
+        asked.extensions.insert(Protocol::from_static("websocket"));
+        let mut head = RequestHead::default();
+        read_request(&asked, &LIMITS, &mut head).unwrap();
+        assert!(handshake::is_asked_by(&head), "{head:?}");
+        head.fields.push("Sec-WebSocket-Key", "of HTTP/1.1 alone");
+        let request = request(&head, "https").unwrap();
+        assert_eq!((request.method(), request.uri().path()), (&Method::CONNECT, "/chat"));
+        let protocol = request.extensions().get::<Protocol>().map(Protocol::as_str);
+        assert_eq!(protocol, Some("websocket"));
+        let mut fields = Fields::new();
+        read_fields(request.headers(), &mut fields);
+        assert_eq!(fields, [("sec-websocket-version", "13")].into_iter().collect());
+    }
+
+    #[test]
+    fn another_protocol_is_no_handshake() {
+        let mut asked = parts("http://h/", &[]);
+        asked.method = Method::CONNECT;
+        asked.extensions.insert(Protocol::from_static("connect-udp"));
+        let mut head = RequestHead::default();
+        read_request(&asked, &LIMITS, &mut head).unwrap();
+        assert_eq!(head.method, "CONNECT");
+        assert!(!handshake::is_asked_by(&head));
+    }
+
+    #[test]
     fn an_asterisk_is_a_target() {
         let head = RequestHead {
             method: "OPTIONS".into(),

@@ -16,15 +16,17 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::codes::{
+    put_close_code, put_end, put_message, put_part, put_party, put_side, take_close_code, take_end,
+    take_message, take_part, take_party, take_side,
+};
 use super::wire::{
     Malformed, Take, put_bytes, put_duration, put_fields, put_len, put_request_head,
     put_response_head, put_u64,
 };
 use crate::cassette::EndpointNote;
 use crate::config::{Scheme, SourceType, Target};
-use crate::exchange::{
-    self, Digest, End, Fields, Party, RequestHead, ResetCode, ResponseHead, Seq,
-};
+use crate::exchange::{self, Digest, End, Fields, Party, RequestHead, ResponseHead, Seq};
 use crate::ws::frame::Mask;
 
 /// Opens the header frame's payload, so that `file` and a person with `xxd` can tell a tape.
@@ -273,37 +275,33 @@ fn put(out: &mut Vec<u8>, frame: &Frame<'_>) {
             put_u64(out, *len);
         }
         Frame::Ended { end, trailers } => {
-            out.push(end_code(*end));
-            if let End::ResetByOrigin(code) = end {
-                out.extend_from_slice(&code.0.to_le_bytes());
-            }
+            put_end(out, *end);
             put_fields(out, trailers);
         }
-        Frame::BodyFile(side) | Frame::Overflowed(side) => out.push(side_code(*side)),
+        Frame::BodyFile(side) | Frame::Overflowed(side) => put_side(out, *side),
         Frame::BodyDigest { side, len, digest } | Frame::Omitted { side, len, digest } => {
-            out.push(side_code(*side));
+            put_side(out, *side);
             put_u64(out, *len);
             out.extend_from_slice(&digest.0);
         }
         Frame::Abandoned => {}
         Frame::Said { at, side, part, bytes } => {
             put_duration(out, *at);
-            out.push(side_code(*side));
-            out.push(part_code(*part));
+            put_side(out, *side);
+            put_part(out, *part);
             out.extend_from_slice(bytes);
         }
         Frame::Unkept { at, side, kind, compressed, len, digest } => {
             put_duration(out, *at);
-            out.push(side_code(*side));
-            out.push(message_code(*kind, *compressed));
+            put_side(out, *side);
+            put_message(out, *kind, *compressed);
             put_u64(out, *len);
             out.extend_from_slice(&digest.0);
         }
         Frame::Closed { at, by, code, reason } => {
             put_duration(out, *at);
-            out.push(party_code(*by));
-            out.push(u8::from(code.is_some()));
-            out.extend_from_slice(&code.unwrap_or_default().to_le_bytes());
+            put_party(out, *by);
+            put_close_code(out, *code);
             put_bytes(out, reason.as_bytes());
         }
     }
@@ -332,53 +330,6 @@ fn close(out: &mut [u8], start: usize) {
     let len = (rest.len() - (PREFIX_BYTES - CRC_BYTES)) as u32;
     rest[..PREFIX_BYTES - CRC_BYTES].copy_from_slice(&len.to_le_bytes());
     *crc = crc32c::crc32c(rest).to_le_bytes();
-}
-
-fn end_code(end: End) -> u8 {
-    match end {
-        End::Whole => 1,
-        End::CutByOrigin => 2,
-        End::LeftByClient => 3,
-        End::RecorderKilled => 4,
-        End::ResetByOrigin(_) => 5,
-    }
-}
-
-fn side_code(side: Side) -> u8 {
-    match side {
-        Side::Request => 1,
-        Side::Response => 2,
-    }
-}
-
-/// What a part of a message is, bit by bit.
-mod part {
-    pub(super) const BEGINS: u8 = 1;
-    pub(super) const ENDS: u8 = 2;
-    pub(super) const TEXT: u8 = 4;
-    pub(super) const COMPRESSED: u8 = 8;
-}
-
-fn part_code(part: Part) -> u8 {
-    let begins =
-        part.begins.map_or(0, |(kind, compressed)| part::BEGINS | message_code(kind, compressed));
-    begins | if part.ends { part::ENDS } else { 0 }
-}
-
-fn message_code(kind: exchange::Kind, compressed: bool) -> u8 {
-    let kind = match kind {
-        exchange::Kind::Binary => 0,
-        exchange::Kind::Text => part::TEXT,
-    };
-    kind | if compressed { part::COMPRESSED } else { 0 }
-}
-
-fn party_code(party: Party) -> u8 {
-    match party {
-        Party::Client => 1,
-        Party::Origin => 2,
-        Party::Ouli => 3,
-    }
 }
 
 fn put_header(out: &mut Vec<u8>, header: &Header) {
@@ -505,7 +456,7 @@ impl<'a> Raw<'a> {
             Kind::Closed => Frame::Closed {
                 at: take.duration()?,
                 by: take_party(&mut take)?,
-                code: take_code(&mut take)?,
+                code: take_close_code(&mut take)?,
                 reason: take.str()?,
             },
         };
@@ -516,67 +467,6 @@ impl<'a> Raw<'a> {
 
 fn take_body_note(take: &mut Take<'_>) -> Result<(Side, u64, Digest), Malformed> {
     Ok((take_side(take)?, take.u64()?, Digest(take.digest()?)))
-}
-
-fn take_side(take: &mut Take<'_>) -> Result<Side, Malformed> {
-    match take.u8()? {
-        1 => Ok(Side::Request),
-        2 => Ok(Side::Response),
-        _ => Err(Malformed),
-    }
-}
-
-fn take_part(take: &mut Take<'_>) -> Result<Part, Malformed> {
-    let code = take.u8()?;
-    let ends = code & part::ENDS != 0;
-    let begins = match code & !part::ENDS {
-        0 => None,
-        begins if begins & part::BEGINS != 0 => Some(message_of(begins & !part::BEGINS)?),
-        _ => return Err(Malformed),
-    };
-    Ok(Part { begins, ends })
-}
-
-fn take_message(take: &mut Take<'_>) -> Result<(exchange::Kind, bool), Malformed> {
-    message_of(take.u8()?)
-}
-
-fn message_of(code: u8) -> Result<(exchange::Kind, bool), Malformed> {
-    let compressed = code & part::COMPRESSED != 0;
-    match code & !part::COMPRESSED {
-        0 => Ok((exchange::Kind::Binary, compressed)),
-        part::TEXT => Ok((exchange::Kind::Text, compressed)),
-        _ => Err(Malformed),
-    }
-}
-
-fn take_party(take: &mut Take<'_>) -> Result<Party, Malformed> {
-    match take.u8()? {
-        1 => Ok(Party::Client),
-        2 => Ok(Party::Origin),
-        3 => Ok(Party::Ouli),
-        _ => Err(Malformed),
-    }
-}
-
-/// A close code, of which there may be none.
-fn take_code(take: &mut Take<'_>) -> Result<Option<u16>, Malformed> {
-    match (take.u8()?, take.u16()?) {
-        (0, 0) => Ok(None),
-        (1, code) => Ok(Some(code)),
-        _ => Err(Malformed),
-    }
-}
-
-fn take_end(take: &mut Take<'_>) -> Result<End, Malformed> {
-    match take.u8()? {
-        1 => Ok(End::Whole),
-        2 => Ok(End::CutByOrigin),
-        3 => Ok(End::LeftByClient),
-        4 => Ok(End::RecorderKilled),
-        5 => Ok(End::ResetByOrigin(ResetCode(take.u32()?))),
-        _ => Err(Malformed),
-    }
 }
 
 fn take_header(take: &mut Take<'_>) -> Result<Header, Malformed> {

@@ -10,6 +10,7 @@
 
 pub mod assemble;
 mod call;
+mod codes;
 mod conversation;
 pub mod disk;
 #[cfg(test)]

@@ -298,12 +298,12 @@ mod tests {
     fn the_examples_of_the_rfc_are_read() {
         // RFC 6455 section 5.7.
         let masked = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
-        let mask = Some([0x37, 0xfa, 0x21, 0x3d]);
-        let header = Header { mask, ..Header::new(Opcode::Text, 5) };
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        let header = Header { mask: Some(key), ..Header::new(Opcode::Text, 5) };
         let expected = [Event::Header(header), Event::Payload(6..11), Event::End];
         assert_eq!(events(&masked), expected);
         let mut hello = masked[6..].to_vec();
-        Mask::new(mask.unwrap()).apply(&mut hello);
+        Mask::new(key).apply(&mut hello);
         assert_eq!(hello, b"Hello");
         let first = Header { fin: false, ..Header::new(Opcode::Text, 3) };
         let ping = Header::new(Opcode::Ping, 0);

@@ -1,6 +1,7 @@
 //! The messages of a gRPC call.
 
-use super::{base64_value, inline_members, layout, millis, object, stored_value};
+use super::body::inline_members;
+use super::{base64_value, layout, millis, object, stored_value};
 use crate::cassette::call::{KeptMessage, Shown};
 use crate::cassette::json::{Parser, Value};
 use crate::exchange::{After, Compression, Message, Payload};

@@ -1,7 +1,8 @@
 //! What both sides of a WebSocket conversation said.
 
+use super::body::text_members;
 use super::call::{compression, plain};
-use super::{Members, layout, millis, object, string, text_members};
+use super::{Members, layout, millis, object, string};
 use crate::cassette::call::{KeptMessage, Shown};
 use crate::cassette::conversation::KeptConversation;
 use crate::cassette::json::Value;

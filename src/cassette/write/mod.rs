@@ -3,6 +3,7 @@
 //! The order of keys is fixed and defaults are left out, so that equal exchanges are equal text
 //! and a diff shows what changed. docs/cassette.md describes what stands here key by key.
 
+mod body;
 mod call;
 mod conversation;
 
@@ -19,12 +20,11 @@ use thiserror::Error;
 use super::bodies::{Bodies, BodyError};
 use super::conversation::{self as kept_conversation, KeptConversation};
 use super::json::{Member, Node, Value};
-use super::keep::{Content, Kept, Message, keep, readable};
-use super::style::Style;
+use super::keep::{Kept, Message, keep};
 use super::{EndpointNote, FORMAT, layout, time};
 use crate::config::SourceType;
 use crate::exchange::{
-    After, Digest, End, Exchange, Fields, Piece, Request, Response, ResponseHead, Version,
+    After, Digest, End, Exchange, Fields, Request, Response, ResponseHead, Version,
 };
 use crate::grpc::{Catalog, Descriptors};
 
@@ -286,7 +286,7 @@ fn push_request(out: &mut String, request: &Request, kept: Option<&Kept<'_>>) {
     push_version(&mut members, request.head.version);
     push_fields(&mut members, "headers", &request.head.fields);
     if let Some(kept) = kept {
-        push_body(&mut members, kept);
+        body::push_body(&mut members, kept);
     }
     push_fields(&mut members, "trailers", &request.trailers);
     if kept.is_some() && !request.is_whole {
@@ -312,7 +312,7 @@ fn push_response(out: &mut String, response: &Response, kept: Option<&Kept<'_>>)
     }
     push_status(&mut members, &response.head);
     if let Some(kept) = kept {
-        push_body(&mut members, kept);
+        body::push_body(&mut members, kept);
     }
     push_fields(&mut members, "trailers", &response.trailers);
     if response.end != End::Whole {
@@ -361,89 +361,6 @@ fn push_fields(members: &mut Members<'_>, key: &str, fields: &Fields) {
     });
 }
 
-fn push_body(members: &mut Members<'_>, kept: &Kept<'_>) {
-    let coding = kept.coding.map(|coding| ("coding", string(coding.name())));
-    let level = members.level;
-    let content = match &kept.content {
-        Content::Absent => return,
-        Content::Inline(bytes) => inline_members(bytes),
-        Content::File { digest, len } => vec![("file", stored_value(*digest, *len))],
-        Content::Omitted { digest, len } => vec![("omitted", stored_value(*digest, *len))],
-        Content::Messages(messages) => {
-            let mut body = Members::open(members.key("body"), level);
-            call::push_messages(body.key("messages"), messages, level + 1);
-            return body.close();
-        }
-        Content::Stream(pieces) => {
-            let mut body = Members::open(members.key("body"), level);
-            if let Some((key, value)) = coding {
-                layout::push_one_line(body.key(key), &value);
-            }
-            push_stream(body.key("stream"), pieces, level + 1);
-            return body.close();
-        }
-    };
-    let body = object(coding.into_iter().chain(content));
-    match kept.content {
-        // A digest fills most of a line; broken up it reads no better.
-        Content::File { .. } | Content::Omitted { .. } => {
-            layout::push_one_line(members.key("body"), &body);
-        }
-        _ => layout::push_value(members.key("body"), &body, level),
-    }
-}
-
-/// The first that fits of a JSON value, text and base64.
-fn inline_members(bytes: &[u8]) -> Vec<(&'static str, Value<'_>)> {
-    match readable(bytes) {
-        Some(text) => text_members(text),
-        None => vec![("base64", base64_value(bytes))],
-    }
-}
-
-/// The first that fits of a JSON value and text.
-fn text_members(text: &str) -> Vec<(&'static str, Value<'_>)> {
-    // A bare number or word may be JSON by chance; as text it reads the same.
-    let container = text.starts_with(['{', '[']);
-    match Style::detect(text).filter(|_| container) {
-        Some((style, node)) if style == Style::default() => vec![("json", node.value)],
-        Some((style, node)) => {
-            let name = Value::String(style.name().into());
-            vec![("json_style", name), ("json", node.value)]
-        }
-        None => vec![("text", text_value(text))],
-    }
-}
-
-/// One piece per line, unless it holds several lines of text and would be too long.
-fn push_stream(out: &mut String, pieces: &[Piece], level: usize) {
-    layout::push_block(out, ('[', ']'), pieces, level, |out, piece| {
-        let at_ms = Value::Number(millis(piece.at).to_string().into());
-        let (key, value) = match readable(&piece.bytes) {
-            Some(text) => ("text", text_value(text)),
-            None => ("base64", base64_value(&piece.bytes)),
-        };
-        let one_line = match &value {
-            Value::Array(lines) => lines.iter().filter(|line| !is_empty(line)).count() <= 1,
-            _ => true,
-        };
-        let value = object([("at_ms", at_ms), (key, value)]);
-        match one_line {
-            true => layout::push_one_line(out, &value),
-            false => layout::push_value(out, &value, level + 1),
-        }
-    });
-}
-
-/// A string, or where line feeds stand within, the lines between them.
-fn text_value(text: &str) -> Value<'_> {
-    let within = text.strip_suffix('\n').unwrap_or(text);
-    match within.contains('\n') {
-        true => Value::Array(text.split('\n').map(|line| node(string(line))).collect()),
-        false => string(text),
-    }
-}
-
 /// Bytes that are mostly text: a string where they are UTF-8.
 fn bytes_value(bytes: &[u8]) -> Value<'_> {
     match std::str::from_utf8(bytes) {
@@ -459,10 +376,6 @@ fn base64_value(bytes: &[u8]) -> Value<'static> {
 fn stored_value(digest: Digest, len: u64) -> Value<'static> {
     let len = Value::Number(len.to_string().into());
     object([("sha256", Value::String(digest.to_string().into())), ("bytes", len)])
-}
-
-fn is_empty(node: &Node<'_>) -> bool {
-    matches!(&node.value, Value::String(text) if text.is_empty())
 }
 
 fn string(text: &str) -> Value<'_> {

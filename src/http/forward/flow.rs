@@ -201,7 +201,8 @@ impl<'a> Flow<'a> {
     fn done(&self, lane: Lane, answered: Answered) -> Outcome {
         let here = self.request.here;
         match lane {
-            Lane::H1(connection) if answered.reusable => {
+            // One that was made for a handshake may have kept an origin from choosing HTTP/2.
+            Lane::H1(connection) if answered.reusable && !self.request.is_handshake() => {
                 here.worker.origins.put(&here.origin, connection);
             }
             Lane::H1(_) => {}

@@ -205,6 +205,45 @@ mod tests {
     }
 
     #[test]
+    fn a_handshake_keeps_what_asks_for_it_and_gets_a_key_where_its_client_has_none() {
+        let handshake = |asked: Version, version, fields: &[(&str, &str)]| {
+            let asked = &RequestHead {
+                method: "GET".into(),
+                version: asked,
+                fields: fields.iter().copied().collect(),
+                ..RequestHead::default()
+            };
+            let upgrade = Upgrade { key: "made".to_owned() };
+            let (framing, expectation) = (Framing::None, Expectation::Dropped);
+            let (path, authority, upgrade) = ("/", "o", Some(&upgrade));
+            let mut out = RequestHead::default();
+            let head = Head { asked, path, authority, framing, expectation, upgrade };
+            head.write(&mut out, version);
+            out.fields
+        };
+        let fields: &[_] = &[
+            ("Host", "h"),
+            ("Connection", "keep-alive, Upgrade, x-hop"),
+            ("UPGRADE", "WebSocket"),
+            ("X-Hop", "1"),
+            ("Sec-WebSocket-Key", "of the client"),
+        ];
+        let kept: &[_] = &[
+            ("Host", "o"),
+            ("Connection", "Upgrade"),
+            ("UPGRADE", "websocket"),
+            ("Sec-WebSocket-Key", "of the client"),
+        ];
+        let to_http1 = handshake(Version::Http11, Version::Http11, fields);
+        assert_eq!(to_http1, kept.iter().copied().collect());
+        let to_http2 = handshake(Version::Http11, Version::Http2, fields);
+        assert_eq!(to_http2, kept[..3].iter().copied().collect());
+        let bridged = handshake(Version::Http2, Version::Http11, &fields[..3]);
+        let made = kept[..3].iter().copied().chain([("sec-websocket-key", "made")]);
+        assert_eq!(bridged, made.collect());
+    }
+
+    #[test]
     fn an_expectation_passes_only_where_somebody_waits() {
         let fields = [("host", "x"), ("Expect", "100-continue")];
         let with = |expectation| written(&fields, Framing::None, expectation).contains("Expect");

@@ -459,9 +459,9 @@ impl Player {
     /// Sends what waits and the close frame, and ends the connection.
     async fn finish(self, farewell: Option<Said>, cut: Option<ResetCode>) {
         let Player { here, mut client, mut out, mut given, speech, .. } = self;
-        if let Some(Said { code, reason }) = &farewell
-            && speech.is_none()
-        {
+        // Where a message broke off in its middle, nothing can be told behind it.
+        let cut = cut.or(speech.map(|_| ResetCode::INTERNAL_ERROR));
+        if let (Some(Said { code, reason }), None) = (&farewell, cut) {
             let payload = close::payload(*code, reason);
             frame::write(&mut out, &Header::new(Opcode::Close, 0), &payload);
         }
