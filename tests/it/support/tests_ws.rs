@@ -106,7 +106,7 @@ fn refusals_and_grants_are_told_apart() {
         let origin = origin
             .ws("/no", |talk| talk.refuse(Reply::new(403).header("x-why", "because").body("no")))
             .ws("/chat", |talk| echo(&mut talk.grant(&[("sec-websocket-protocol", "b")])));
-        let refusal = client(&origin).handshake("/no").try_open().err().expect("a refusal");
+        let refusal = client(&origin).handshake("/no").refused();
         assert_eq!((refusal.status, refusal.text()), (403, "no"));
         assert_eq!(refusal.header("x-why"), Some("because"));
         let talker = client(&origin).handshake("/chat").subprotocols("a, b").open();

@@ -173,5 +173,5 @@ fn sessions_do_not_answer_for_each_other() {
         talker.expect_close(1008);
     }
     let nobody = replay.client().in_session("three");
-    nobody.handshake("/").try_open().err().expect("a miss").problem(501, "miss");
+    nobody.handshake("/").refused().problem(501, "miss");
 }

@@ -83,7 +83,7 @@ fn a_refusal_reaches_the_client_as_it_is_and_is_replayed() {
     let statuses = [302, 401, 403, 404, 426, 500, 200];
     let client = recorder.client();
     for status in statuses {
-        let refusal = client.handshake(&format!("/{status}")).try_open().err().unwrap();
+        let refusal = client.handshake(&format!("/{status}")).refused();
         assert_eq!((refusal.status, refusal.text()), (status, &*format!("no {status}")));
         assert_eq!(refusal.header("x-why"), Some("because"));
     }
@@ -98,7 +98,7 @@ fn a_refusal_reaches_the_client_as_it_is_and_is_replayed() {
     let replay = Ouli::replay(recordings).option("--strict").start();
     let client = replay.client();
     for status in statuses {
-        let refusal = client.handshake(&format!("/{status}")).try_open().err().unwrap();
+        let refusal = client.handshake(&format!("/{status}")).refused();
         assert_eq!((refusal.status, refusal.text()), (status, &*format!("no {status}")));
         assert_eq!(refusal.header("location"), Some("/elsewhere"));
     }
@@ -111,11 +111,11 @@ fn a_refusal_reaches_a_client_of_http_2_as_well() {
     let ouli = Ouli::record(&origin).start();
     let client = ouli.client_over(Protocol::H2c);
     for status in [302, 401, 404] {
-        let refusal = client.handshake(&format!("/{status}")).try_open().err().unwrap();
+        let refusal = client.handshake(&format!("/{status}")).refused();
         assert_eq!((refusal.status, refusal.text()), (status, &*format!("no {status}")));
     }
     // What grants nothing in HTTP/1.1 would be a grant in HTTP/2.
-    let refusal = client.handshake("/200").try_open().err().expect("nobody granted it");
+    let refusal = client.handshake("/200").refused();
     assert!(refusal.status >= 400, "{refusal:?}");
 }
 
@@ -148,7 +148,7 @@ fn an_origin_that_cannot_be_reached_is_said_to_client_of_either_version() {
     let ouli = Ouli::record(&origin).start();
     origin.stop();
     for client in clients(&ouli) {
-        let refusal = client.handshake("/").try_open().err().expect("nobody granted it");
+        let refusal = client.handshake("/").refused();
         refusal.problem(502, "origin-unreachable");
     }
 }

@@ -58,7 +58,7 @@ fn an_origin_of_http_2_that_takes_no_conversations_is_a_fault_that_says_so() {
     ouli.client().get("/n");
     for protocol in [Protocol::Http1, Protocol::H2c] {
         let client = ouli.client_over(protocol);
-        let refusal = client.handshake("/").try_open().err().expect("nobody grants it");
+        let refusal = client.handshake("/").refused();
         assert_eq!(refusal.status / 100, 5, "{refusal:?}");
         assert!(refusal.fault().is_some(), "Ouli says so itself: {refusal:?}");
     }

@@ -132,7 +132,7 @@ fn a_client_that_keeps_a_finished_conversation_open_is_not_hurried() {
 fn a_handshake_that_was_never_made_is_a_miss_like_any_other() {
     let replay = Ouli::replay(recorded(&["first"])).option("--strict").start();
     for client in clients(&replay) {
-        let miss = client.handshake("/other").try_open().err().expect("a miss");
+        let miss = client.handshake("/other").refused();
         assert!(miss.problem(501, "miss").contains("other"), "{miss:?}");
     }
     replay.terminate().expect_code(3).expect_said(&["2 miss"]);

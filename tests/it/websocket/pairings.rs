@@ -73,7 +73,7 @@ fn refusals_pass() {
         })
     };
     for_every_pairing(origin, |client, _| {
-        let refusal = client.handshake("/no").try_open().err().expect("a refusal");
+        let refusal = client.handshake("/no").refused();
         assert_eq!((refusal.status, refusal.text()), (403, "not you"), "{refusal:?}");
         assert_eq!(refusal.header("x-why"), Some("because"), "{refusal:?}");
         (refusal.status, refusal.body)

@@ -203,7 +203,7 @@ fn the_subprotocols_offered_are_part_of_the_match() {
             talker.expect_text(&format!("speaking {granted}"));
         }
         client.converse("/").ask("x", "x");
-        let miss = client.handshake("/").subprotocols("c").try_open().err().expect("a miss");
+        let miss = client.handshake("/").subprotocols("c").refused();
         let problem = miss.problem(501, "miss");
         assert!(problem.contains("subprotocol"), "{problem}");
     }
@@ -219,7 +219,7 @@ fn path_and_query_are_part_of_the_match() {
     for client in clients(&replay) {
         client.converse("/room?a=1&b=2").ask("x", "x");
         for target in ["/room", "/room?a=1", "/hall?a=1&b=2"] {
-            let miss = client.handshake(target).try_open().err().expect("a miss");
+            let miss = client.handshake(target).refused();
             miss.problem(501, "miss");
         }
     }

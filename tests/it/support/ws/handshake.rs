@@ -54,19 +54,28 @@ impl<'a> Handshake<'a> {
 
     /// On a connection of its own; the answer if it is refused.
     #[track_caller]
-    pub fn try_open(&self) -> Result<Talker<'static>, Response> {
+    pub fn try_open(&self) -> Result<Talker<'static>, Box<Response>> {
         match self.client.protocol().is_h2() {
             true => self.open_h2(),
             false => self.open_h1(self.client.connect()),
         }
     }
 
+    /// The answer that refuses it; a grant fails the test.
     #[track_caller]
-    fn open_h1(&self, mut connection: Connection) -> Result<Talker<'static>, Response> {
+    pub fn refused(&self) -> Response {
+        match self.try_open() {
+            Err(refusal) => *refusal,
+            Ok(talker) => panic!("granted: {:?}", talker.granted()),
+        }
+    }
+
+    #[track_caller]
+    fn open_h1(&self, mut connection: Connection) -> Result<Talker<'static>, Box<Response>> {
         connection.ask(&self.upgrade());
         let answer = connection.receive();
         if answer.status != 101 {
-            return Err(answer);
+            return Err(Box::new(answer));
         }
         let granted = answer.headers;
         let expected = accept(KEY);
@@ -100,13 +109,13 @@ impl<'a> Handshake<'a> {
     }
 
     #[track_caller]
-    fn open_h2(&self) -> Result<Talker<'static>, Response> {
+    fn open_h2(&self) -> Result<Talker<'static>, Box<Response>> {
         let mut connection = self.client.connect_h2();
         connection.wait_takes_conversations();
         let mut stream = connection.begin(&self.extended_connect());
         let (status, granted) = stream.head().unwrap();
         if status != 200 {
-            return Err(stream.receive().unwrap());
+            return Err(Box::new(stream.receive().unwrap()));
         }
         expect_no_upgrade_fields(&granted);
         let duct = LoneStream { stream, _connection: connection };
