@@ -36,3 +36,21 @@ fn a_recorded_conversation_is_replayed_and_a_new_one_recorded() {
     }
     replay.terminate().expect_code(0);
 }
+
+#[test]
+fn what_was_granted_from_a_recording_is_not_forwarded_any_more() {
+    let origin = Origin::http1().ws_echo("/");
+    let recordings = record(&origin, |client| {
+        let mut talker = client.converse("/");
+        say_all(&mut talker, &["one", "two"]);
+        talker.part(1000, "");
+    });
+    let auto = Ouli::auto(&origin).recordings(&recordings).start();
+    for client in clients(&auto) {
+        let mut talker = client.converse("/");
+        say_all(&mut talker, &["one"]);
+        talker.say("something else");
+        talker.expect_close(1008);
+    }
+    assert_eq!(origin.conversations(), 1, "only the recorder called");
+}

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{clients, exchange, say_all, script};
-use crate::support::ws::{Frame, Said, echo};
+use crate::support::ws::{Frame, Said, echo, text};
 use crate::support::*;
 
 #[test]
@@ -130,6 +130,49 @@ fn a_replay_takes_no_message_over_the_limit() {
         talker.frame(Frame::continuation("x".repeat(600)));
         talker.expect_close(1009);
     }
+}
+
+#[test]
+fn silent_sides_are_pinged_and_those_that_answer_stay() {
+    let origin = Origin::http1().ws_echo("/");
+    let ouli = Ouli::record(&origin).limits("ws_idle_timeout = \"200ms\"").start();
+    for (n, client) in clients(&ouli).into_iter().enumerate() {
+        let mut talker = client.converse("/");
+        for _ in 0..3 {
+            let Ok(Said::Ping(payload)) = talker.next() else { panic!("no ping") };
+            talker.frame(Frame::new(10, payload));
+        }
+        talker.say("still there");
+        while talker.next().unwrap() != text("still there") {}
+        let frames = origin.conversation(n).frames_received();
+        let pongs = frames.iter().filter(|frame| frame.opcode == 10).count();
+        assert_eq!(pongs, 0, "what answers Ouli goes no further: {frames:?}");
+        assert!(frames.iter().any(|frame| frame.opcode == 9), "the origin was pinged: {frames:?}");
+    }
+    ouli.terminate().expect_code(0);
+    let kept = script(&exchange(&ouli.recordings(), 0));
+    assert_eq!(kept, ["client: still there", "origin: still there"]);
+}
+
+#[test]
+fn a_side_that_answers_no_ping_is_left() {
+    let origin = Origin::http1().ws_echo("/").ws("/mute", |talk| {
+        let mut talker = talk.accept();
+        while talker.next_frame().is_ok() {}
+    });
+    let ouli = Ouli::record(&origin).limits("ws_idle_timeout = \"200ms\"").start();
+    let mut talker = ouli.client().converse("/");
+    assert!(matches!(talker.next(), Ok(Said::Ping(_))));
+    talker.expect_end();
+    origin.conversation(0).wait_end();
+
+    let mut talker = ouli.client().converse("/mute");
+    while let Ok(frame) = talker.next_frame() {
+        assert_eq!(frame.opcode, 9, "no close: {frame:?}");
+        talker.frame(Frame::new(10, frame.payload));
+    }
+    assert_ne!(talker.log().wait_end(), Ending::Silence);
+    ouli.terminate().expect_code(0);
 }
 
 #[test]

@@ -170,3 +170,24 @@ fn a_recorded_loss_is_replayed_as_one() {
         assert_eq!(frames.len(), 1, "a loss, no close: {frames:?}");
     });
 }
+
+#[test]
+fn half_a_header_passes_before_its_sender_leaves() {
+    let half = &b"\x82\xff\x00\x00"[..];
+    let origin = Origin::http1().ws("/", move |talk| {
+        let mut talker = talk.accept();
+        while talker.log().received() != half && talker.peek().is_ok() {}
+        talker.send(&half[..3]);
+        talker.finish();
+    });
+    let ouli = Ouli::record(&origin).start();
+    for (n, client) in clients(&ouli).into_iter().enumerate() {
+        let mut talker = client.converse("/");
+        talker.send(half);
+        talker.expect_end();
+        assert_eq!(talker.log().received(), half[..3]);
+        assert_eq!(origin.conversation(n).received(), half);
+    }
+    ouli.terminate().expect_code(0);
+    assert_eq!(script(&exchange(&ouli.recordings(), 1)), Vec::<String>::new());
+}

@@ -124,13 +124,16 @@ fn compressed_bytes_that_are_none_are_closed_with_1007() {
     let origin = Origin::http1().ws("/", |talk| {
         let mut talker = talk.grant(&[("sec-websocket-extensions", "permessage-deflate")]);
         talker.say_compressed("hello");
+        talker.expect_text("hello yourself");
         hold(&mut talker);
+        talker.close(1000, "");
     });
     let recordings = record(&origin, |client| {
         let handshake = client.handshake("/").extensions("permessage-deflate");
         let mut talker = handshake.open();
         talker.expect_text("hello");
         talker.say_compressed("hello yourself");
+        talker.part(1000, "");
     });
     let replay = Ouli::replay(recordings).limits("max_ws_message = \"1MiB\"").start();
     for client in clients(&replay) {
@@ -144,5 +147,40 @@ fn compressed_bytes_that_are_none_are_closed_with_1007() {
         talker.expect_text("hello");
         talker.say_compressed(&"\0".repeat(64 << 20));
         expect_closed(&mut talker, 1009, "a bomb");
+    }
+}
+
+#[test]
+fn frames_that_carry_nothing_are_counted() {
+    let origin = Origin::http1().ws_echo("/");
+    let recordings = record(&origin, |client| {
+        let mut talker = client.converse("/");
+        talker.ask("fine", "fine");
+        talker.ask("fine", "fine");
+        talker.part(1000, "");
+    });
+    let limits = "ws_max_fragments = 20\nws_max_idle_frames = 20";
+    let replay = Ouli::replay(recordings).limits(limits).start();
+    for client in clients(&replay) {
+        let in_parts = |count: usize| {
+            let mut frames = vec![Frame::text("").unfinished(); 1];
+            frames.extend(vec![Frame::continuation("x").unfinished(); count - 2]);
+            frames.push(Frame::continuation(""));
+            frames
+        };
+        let mut talker = client.converse("/");
+        talker.frames(in_parts(40));
+        expect_closed(&mut talker, 1008, "a message in too many frames");
+
+        let mut talker = client.converse("/");
+        talker.frames(vec![Frame::pong("x"); 40]);
+        expect_closed(&mut talker, 1008, "too many pongs");
+
+        let mut talker = client.converse("/");
+        for _ in 0..2 {
+            talker.frames(vec![Frame::pong("x"); 15]);
+            talker.ask("fine", "fine");
+        }
+        talker.part(1000, "");
     }
 }
