@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use super::send::{self, pause};
 use super::{miss, prepared, stored};
-use crate::config::Pace;
 use crate::exchange::{Compression, Kind, Message, Payload, Response};
 use crate::grpc::{self, Event, Splitter};
 use crate::http::answer;
@@ -219,7 +218,7 @@ impl<'a> Replaying<'a> {
         let Due { part, recorded, before, at, .. } = due;
         let Client { rx, tx, .. } = client;
         // What was waited for the client is part of the recorded gap.
-        let gap = pace::wait(self.pace(), before, at).saturating_sub(self.last.elapsed());
+        let gap = pace::wait(self.request.pace, before, at).saturating_sub(self.last.elapsed());
         pause(gap, rx, tx).await?;
         match part {
             Part::Head(response) => self.send_head(recorded, response, client)?,
@@ -229,10 +228,6 @@ impl<'a> Replaying<'a> {
         }
         self.last = Instant::now();
         Ok(None)
-    }
-
-    fn pace(&self) -> Pace {
-        self.request.here.shared().pace
     }
 
     fn send_head(

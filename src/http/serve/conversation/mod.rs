@@ -94,7 +94,7 @@ async fn grant(
     check(request.head)?;
     let Client { rx, tx, .. } = client;
     let here = request.here;
-    let gap = pace::wait(here.shared().pace, Duration::ZERO, at);
+    let gap = pace::wait(request.pace, Duration::ZERO, at);
     pause(gap.saturating_sub(request.elapsed()), rx, tx).await?;
     let (head, terms) = agreed(recorded, &request.head.fields, &here.redactor);
     let accept = request.head.fields.get(handshake::KEY).map(handshake::accept);
