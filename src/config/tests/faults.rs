@@ -149,7 +149,7 @@ endpoints:
     hint: in lower case, as here
     error: invalid `endpoints[2]` in `ouli.yaml`
       caused by: line 10, column 3: expected a table of keys and values, found "just a word"
-    hint: it holds name, source_address, source_port, source_type, target_type, target_host, target_port, health, redact_request_headers, response_header_replacements, grpc_descriptors, rewrite_location, source_cert, source_key, target_ca, target_client_cert, target_client_key, target_server_name, danger_accept_invalid_target_cert, shutdown_timeout_seconds
+    hint: it holds name, source_address, source_port, source_type, target_type, target_host, target_port, health, redact_request_headers, response_header_replacements, grpc_descriptors, rewrite_location, pace, source_cert, source_key, target_ca, target_client_cert, target_client_key, target_server_name, danger_accept_invalid_target_cert, shutdown_timeout_seconds
     "#);
 }
 
