@@ -69,17 +69,6 @@ said.put(None)
 print(list(answers), answers.code())
 "#;
 
-/// The Python that has grpcio: the machine's, or the one that OULI_TEST_PYTHON names.
-fn python() -> Option<String> {
-    let python = std::env::var("OULI_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let imports = Command::new(&python).args(["-c", "import grpc"]).stderr(Stdio::null()).status();
-    let found = imports.is_ok_and(|status| status.success());
-    if !found {
-        eprintln!("SKIPPED: this test needs Python's `grpcio`, which isn't installed");
-    }
-    found.then_some(python)
-}
-
 struct Server {
     child: Child,
     port: u16,
@@ -114,7 +103,7 @@ fn talk(python: &str, target: &str, authority: &str) -> String {
 
 #[test]
 fn a_python_program_and_a_python_server() {
-    let Some(python) = python() else { return };
+    let Some(python) = python_with("grpc", "grpcio") else { return };
     let server = Server::start(&python);
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], server.port));
     let endpoint = || Endpoint::at(Protocol::H2c, address);

@@ -72,7 +72,7 @@ fn request_bodies_arrive() {
             assert_eq!(answer.header("x-method"), Some(&*ask.method), "{answer:?}");
             answer
         });
-        answers.collect()
+        answers.collect::<Vec<_>>()
     });
 }
 
@@ -243,6 +243,6 @@ fn an_answer_that_breaks_off_does_so_after_its_last_byte() {
         let next = client.get("/next");
         assert_eq!(next.text(), "whole");
         let bodies = [cut, large].map(|answer| Response { ending: Ending::Cut, ..answer });
-        bodies.into_iter().chain([next]).collect()
+        bodies.into_iter().chain([next]).collect::<Vec<_>>()
     });
 }

@@ -10,6 +10,8 @@ pub struct Ask {
     pub headers: Headers,
     /// `:authority`, if it isn't the address that is called.
     pub authority: Option<String>,
+    /// `:protocol` of an extended CONNECT (RFC 8441 section 4).
+    pub protocol: Option<String>,
     body: Body,
 }
 
@@ -23,7 +25,8 @@ enum Body {
 impl Ask {
     pub fn new(method: &str, target: impl Into<String>) -> Self {
         let (method, target) = (method.to_owned(), target.into());
-        Ask { method, target, headers: Headers::default(), authority: None, body: Body::None }
+        let (headers, body) = (Headers::default(), Body::None);
+        Ask { method, target, headers, authority: None, protocol: None, body }
     }
 
     pub fn get(target: impl Into<String>) -> Self {
@@ -41,6 +44,11 @@ impl Ask {
 
     pub fn authority(mut self, authority: &str) -> Self {
         self.authority = Some(authority.to_owned());
+        self
+    }
+
+    pub fn protocol(mut self, protocol: &str) -> Self {
+        self.protocol = Some(protocol.to_owned());
         self
     }
 

@@ -9,6 +9,7 @@ use super::h2_client::H2Connection;
 use super::message::{Ending, Failure, Response};
 use super::peer::Peer;
 use super::protocol::Protocol;
+use super::ws::{Handshake, Talker};
 
 pub struct Client {
     peer: Peer,
@@ -54,6 +55,21 @@ impl Client {
 
     pub fn address(&self) -> SocketAddr {
         self.peer.address
+    }
+
+    pub fn protocol(&self) -> Protocol {
+        self.peer.protocol
+    }
+
+    /// A WebSocket handshake to be made on a connection of its own.
+    pub fn handshake(&self, target: &str) -> Handshake<'_> {
+        Handshake::new(self, target)
+    }
+
+    /// A WebSocket conversation on a connection of its own.
+    #[track_caller]
+    pub fn converse(&self, target: &str) -> Talker<'static> {
+        self.handshake(target).open()
     }
 
     /// An HTTP/1.1 connection of its own, for raw bytes.
@@ -141,7 +157,7 @@ impl Client {
         }
     }
 
-    fn prepared(&self, ask: &Ask) -> Ask {
+    pub(super) fn prepared(&self, ask: &Ask) -> Ask {
         match &self.session {
             Some(session) => ask.clone().session(session),
             None => ask.clone(),

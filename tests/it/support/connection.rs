@@ -51,6 +51,11 @@ impl Connection {
         let _ = self.wire.stream.write_all(bytes.as_ref());
     }
 
+    /// The same; false when the peer has gone.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.wire.stream.write_all(bytes).is_ok()
+    }
+
     /// Sends until the peer takes no more within `patience`; returns how many bytes went.
     pub fn send_until_stuck(&mut self, bytes: &[u8], patience: Duration) -> usize {
         self.wire.stream.tcp().set_write_timeout(Some(patience)).unwrap();
@@ -212,6 +217,10 @@ impl Connection {
 
     /// Leaves with a reset instead of an orderly close.
     pub fn reset(self) {
+        self.reset_when_dropped();
+    }
+
+    pub fn reset_when_dropped(&self) {
         let socket = socket2::SockRef::from(self.wire.stream.tcp());
         socket.set_linger(Some(Duration::ZERO)).unwrap();
     }

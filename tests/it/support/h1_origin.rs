@@ -10,6 +10,7 @@ use super::origin::{Handler, Listed, Shared, Tls, find_route, no_route};
 use super::socket::Socket;
 use super::talk::{After, Talk};
 use super::wire::{Framing, Stop, Wire, declared_framing, parse_head};
+use super::ws;
 
 /// Serves one connection to its end.
 pub fn serve(stream: TcpStream, tls: Tls, listed: Listed<'_>) {
@@ -78,6 +79,7 @@ fn serve_request(wire: &mut Wire, shared: &Arc<Shared>) -> Option<After> {
             read_politely(&mut talk);
             talk.reply(answer(talk.request(), nth));
         }
+        Some(Handler::Ws(script)) => ws::run(&mut talk, shared, nth, script),
         Some(Handler::H2(_)) => panic!("{path} has a script for HTTP/2"),
         None => {
             read_politely(&mut talk);
@@ -116,6 +118,7 @@ fn parse_request(head: &[u8]) -> Result<(Request, Framing), Stop> {
         target,
         version,
         authority,
+        protocol: None,
         headers,
         body: Vec::new(),
         trailers: Headers::default(),

@@ -53,6 +53,16 @@ impl H2Connection {
         self.send.current_max_send_streams()
     }
 
+    /// Waits until the peer has said that it takes extended CONNECT (RFC 8441 section 3).
+    #[track_caller]
+    pub fn wait_takes_conversations(&self) {
+        wait_until("extended CONNECT is announced", || self.takes_conversations());
+    }
+
+    pub fn takes_conversations(&self) -> bool {
+        self.send.is_extended_connect_protocol_enabled()
+    }
+
     /// Waits until the connection has ended, and tells how.
     #[track_caller]
     pub fn wait_end(&self) -> Ending {
@@ -100,7 +110,7 @@ impl H2Connection {
     fn request(&self, ask: &Ask) -> Request<()> {
         let authority = ask.authority.as_deref().unwrap_or(&self.authority);
         let uri = match ask.method.as_str() {
-            "CONNECT" => Uri::builder().authority(authority).build(),
+            "CONNECT" if ask.protocol.is_none() => Uri::builder().authority(authority).build(),
             _ => Uri::builder()
                 .scheme(self.scheme)
                 .authority(authority)
@@ -111,6 +121,9 @@ impl H2Connection {
         *request.headers_mut().unwrap() = to_map(&ask.headers);
         if let Some(len) = ask.declared_len() {
             request = request.header("content-length", len);
+        }
+        if let Some(protocol) = &ask.protocol {
+            request = request.extension(h2::ext::Protocol::from(&**protocol));
         }
         request.version(http::Version::HTTP_2).body(()).unwrap()
     }
@@ -201,6 +214,20 @@ impl H2Stream {
         let body = self.body.as_mut().expect("a request that `begin` began");
         let sending = super::h2_send::send_part(body, part.into().into(), false);
         within(PATIENCE, sending).expect("the peer takes no more").unwrap();
+    }
+
+    /// The same; false when the peer has gone, or takes no more.
+    pub fn try_send(&mut self, part: &[u8]) -> bool {
+        let Some(body) = self.body.as_mut() else { return false };
+        let sending = super::h2_send::send_part(body, part.to_vec().into(), false);
+        matches!(within(PATIENCE, sending), Some(Ok(())))
+    }
+
+    /// Ends the request, if that is still to be done.
+    pub fn try_finish(&mut self) {
+        if let Some(mut body) = self.body.take() {
+            let _ = body.send_data(Bytes::new(), true);
+        }
     }
 
     #[track_caller]

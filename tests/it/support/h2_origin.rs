@@ -2,10 +2,11 @@
 
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 
 use bytes::Bytes;
+use h2::ext::Protocol;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,12 +17,15 @@ use super::h2_talk::H2Talk;
 use super::message::{Headers, Request};
 use super::origin::{Handler, Shared, Tls, find_route, no_route};
 use super::tasks::runtime;
+use super::ws;
 
 /// What a test sets and reads of an origin's HTTP/2 connections.
 #[derive(Default)]
 pub struct H2Controls {
     /// Zero sets no limit.
     max_streams: AtomicU32,
+    /// Whether it announces that it takes extended CONNECT.
+    takes_conversations: AtomicBool,
     open: AtomicUsize,
     most: AtomicUsize,
 }
@@ -29,6 +33,10 @@ pub struct H2Controls {
 impl H2Controls {
     pub fn set_max_streams(&self, count: u32) {
         self.max_streams.store(count, Ordering::SeqCst);
+    }
+
+    pub fn set_takes_conversations(&self, takes: bool) {
+        self.takes_conversations.store(takes, Ordering::SeqCst);
     }
 
     pub fn open_streams(&self) -> usize {
@@ -71,6 +79,9 @@ async fn serve_io<T: AsyncRead + AsyncWrite + Unpin>(io: T, shared: Arc<Shared>)
     // Scripts may leave bodies unread for long, and clients may leave: no attack, here.
     builder.data_frame_budget(1 << 30).initial_connection_window_size(1 << 28);
     builder.max_send_buffer_size(SEND_BUFFER).max_pending_accept_reset_streams(1 << 20);
+    if shared.h2.takes_conversations.load(Ordering::SeqCst) {
+        builder.enable_connect_protocol();
+    }
     match shared.h2.max_streams.load(Ordering::SeqCst) {
         0 => {}
         count => drop(builder.max_concurrent_streams(count)),
@@ -162,6 +173,10 @@ fn start_stream(
                 let reply = answer(talk.request(), nth);
                 talk.reply(reply);
             }
+            Some(Handler::Ws(script)) => {
+                let shared = counted.shared.clone();
+                ws::run(&mut talk, &shared, nth, script);
+            }
             Some(Handler::Http1(_)) => {
                 panic!("{} has a script for HTTP/1.1", talk.request().path())
             }
@@ -191,6 +206,7 @@ fn request(parts: &http::request::Parts, whole: bool) -> Request {
         target,
         version: "HTTP/2".to_owned(),
         authority,
+        protocol: parts.extensions.get::<Protocol>().map(|name| name.as_str().to_owned()),
         headers: from_map(&parts.headers),
         body: Vec::new(),
         trailers: Headers::default(),

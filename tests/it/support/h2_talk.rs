@@ -80,6 +80,18 @@ impl H2Talk {
         read
     }
 
+    /// The next bytes of a conversation, which `Origin::requests` doesn't keep.
+    pub fn read_raw(&mut self) -> Result<Vec<u8>, Ending> {
+        match within(PATIENCE, self.body.data()).ok_or(Ending::Silence)? {
+            None => Err(Ending::Cut),
+            Some(Err(error)) => Err(ending(&error)),
+            Some(Ok(bytes)) => {
+                let _ = self.body.flow_control().release_capacity(bytes.len());
+                Ok(bytes.to_vec())
+            }
+        }
+    }
+
     fn read_trailers(&mut self) {
         match within(PATIENCE, self.body.trailers()) {
             Some(Ok(trailers)) => {

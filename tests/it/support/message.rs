@@ -165,6 +165,8 @@ pub struct Request {
     pub version: String,
     /// Whom the client asks for: `Host`, or `:authority`.
     pub authority: String,
+    /// `:protocol` of an extended CONNECT.
+    pub protocol: Option<String>,
     pub headers: Headers,
     pub body: Vec<u8>,
     pub trailers: Headers,

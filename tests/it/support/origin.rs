@@ -18,6 +18,7 @@ use super::reply::Reply;
 use super::talk::Talk;
 use super::tools::raise_descriptor_limit;
 use super::wait::wait_until;
+use super::ws::{self, Log, WsTalk};
 
 /// From a request, and which one of its route it is.
 type Answer = Box<dyn Fn(&Request, usize) -> Reply + Send + Sync>;
@@ -27,6 +28,8 @@ pub(super) enum Handler {
     Reply(Answer),
     Http1(Box<dyn Fn(&mut Talk<'_>) + Send + Sync>),
     H2(Box<dyn Fn(&mut H2Talk) + Send + Sync>),
+    /// A conversation, whatever it came over.
+    Ws(Box<dyn Fn(&mut WsTalk<'_>) + Send + Sync>),
 }
 
 pub struct Origin {
@@ -43,6 +46,7 @@ pub struct Shared {
     pub(super) h2: H2Controls,
     routes: Mutex<Vec<Arc<Route>>>,
     pub(super) requests: Mutex<Vec<Request>>,
+    conversations: Mutex<Vec<Log>>,
     faults: Mutex<Vec<String>>,
     pub(super) full_handshakes: AtomicUsize,
     pub(super) failed_handshakes: Mutex<Vec<String>>,
@@ -81,6 +85,13 @@ impl Shared {
         let mut requests = self.requests.lock().unwrap();
         requests.push(request.clone());
         requests.len() - 1
+    }
+
+    /// Enters a conversation into the list, for its script to fill.
+    pub(super) fn begin_conversation(&self) -> Log {
+        let log = Log::default();
+        self.conversations.lock().unwrap().push(log.clone());
+        log
     }
 
     pub(super) fn note(&self, index: usize, request: &Request) {
@@ -182,6 +193,24 @@ impl Origin {
         self.handle(path, Handler::H2(Box::new(run)))
     }
 
+    /// Runs for each WebSocket handshake; over HTTP/2 the origin then announces that it takes them.
+    pub fn ws(self, path: &str, run: impl Fn(&mut WsTalk<'_>) + Send + Sync + 'static) -> Self {
+        self.shared.h2.set_takes_conversations(true);
+        self.handle(path, Handler::Ws(Box::new(run)))
+    }
+
+    /// Grants every handshake, and gives every frame back as it came.
+    pub fn ws_echo(self, path: &str) -> Self {
+        self.ws(path, |talk| ws::echo(&mut talk.accept()))
+    }
+
+    /// Doesn't announce over HTTP/2 that it takes WebSocket handshakes, although it has a path for
+    /// them.
+    pub fn without_extended_connect(self) -> Self {
+        self.shared.h2.set_takes_conversations(false);
+        self
+    }
+
     fn handle(self, path: &str, handler: Handler) -> Self {
         let (path, hits) = (path.to_owned(), AtomicUsize::new(0));
         self.shared.routes.lock().unwrap().push(Arc::new(Route { path, hits, handler }));
@@ -224,6 +253,19 @@ impl Origin {
     /// Every request whose head has come, in that order.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// How many handshakes have come, those that were refused included.
+    pub fn conversations(&self) -> usize {
+        self.shared.conversations.lock().unwrap().len()
+    }
+
+    /// What passed in a conversation, counted from 0 in the order of their handshakes.
+    #[track_caller]
+    pub fn conversation(&self, index: usize) -> Log {
+        wait_until("the origin has the conversation", || {
+            self.shared.conversations.lock().unwrap().get(index).cloned()
+        })
     }
 
     /// Waits for the only request to this path, body included.

@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::client::Client;
 use super::endpoint::Endpoint;
-use super::message::Response;
 use super::origin::Origin;
 use super::ouli::Ouli;
 use super::protocol::Protocol;
@@ -27,9 +26,9 @@ impl fmt::Display for Pair {
 /// The talk returns what the client got, which must be equal on both roads. Says at the end which
 /// pairs failed; what each saw stands above.
 #[track_caller]
-pub fn for_every_pairing(
+pub fn for_every_pairing<Seen: PartialEq + fmt::Debug>(
     origin: impl Fn(Origin) -> Origin,
-    talk: impl Fn(&mut Client, Pair) -> Vec<Response>,
+    talk: impl Fn(&mut Client, Pair) -> Seen,
 ) {
     let mut failed = Vec::new();
     for protocol in Protocol::ALL {
@@ -45,7 +44,10 @@ pub fn for_every_pairing(
 }
 
 /// Returns which pairs failed.
-fn one_origin(origin: &Origin, talk: &impl Fn(&mut Client, Pair) -> Vec<Response>) -> Vec<String> {
+fn one_origin<Seen: PartialEq + fmt::Debug>(
+    origin: &Origin,
+    talk: &impl Fn(&mut Client, Pair) -> Seen,
+) -> Vec<String> {
     let mut failed = Vec::new();
     let setup = |command: &str| {
         Ouli::command(command)

@@ -1,6 +1,7 @@
 //! One request at the origin, and full control over what it gets back.
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use super::message::{Ending, Request};
@@ -83,6 +84,19 @@ impl Talk<'_> {
         }
         let bytes = reply.to_bytes(&self.request.method);
         self.send(bytes);
+    }
+
+    /// Whatever comes next, whatever the framing of the request says.
+    pub fn read_some(&mut self) -> Result<Vec<u8>, Ending> {
+        self.wire.some().map_err(|stop| match stop {
+            Stop::Ended(ending) => ending,
+            Stop::Malformed(what) => unreachable!("raw bytes are never malformed: {what}"),
+        })
+    }
+
+    /// Ends what this side sends, in good order.
+    pub fn finish_sending(&mut self) {
+        self.wire.stream.finish(Shutdown::Write);
     }
 
     /// Waits until the client closes; false if it still hasn't after `patience`.
