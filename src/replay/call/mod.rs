@@ -63,7 +63,8 @@ pub enum Next<'s> {
     /// Send this and ask again.
     Send(Due<'s>),
     /// Nothing is due before this has come of the request. If it doesn't come in time, the call is
-    /// [`overdue`](Call::overdue), unless it [`may_rest`](Call::may_rest).
+    /// [`overdue`](Call::overdue). A conversation may [rest](Call::may_rest), or has an
+    /// [`allowance`](Call::allowance).
     Await(Awaited),
     /// Something is due, but to send it is to choose among recordings that the client may tell
     /// apart with its next words. Give it a moment to say them, then
@@ -110,7 +111,7 @@ impl Session {
         Conversation::begin(self.clone(), key)
     }
 
-    /// Takes the messages of a conversation, decompressed. `buffer` gives it memory.
+    /// Takes the messages of a conversation, which come decompressed. `buffer` gives it memory.
     pub fn message_key_of_conversation(&self, buffer: Vec<u8>) -> MessageKey<'static> {
         MessageKey::of_conversation(self.bodies.bounds, buffer)
     }
@@ -169,23 +170,35 @@ impl<'s> Call<'s> {
         self.miss(Why::Overdue(awaited), None)
     }
 
-    /// Whether the client may take its time: nothing but the end is left to send, and that waits for
-    /// the client's close. It is enough that this is so of a recording that agrees. Only
-    /// conversations rest.
+    /// Whether the client of a conversation may take its time: nothing but the end is left to send,
+    /// and that waits for the client's close. It is enough that this is so of a recording that
+    /// agrees.
     pub fn may_rest(&self) -> bool {
-        let (session, sent) = (self.session, self.progress.course.sent);
+        let (session, course) = (self.session, &self.progress.course);
         let rests = |recording: u32| {
-            let part = session.part(recording, sent).map(|(part, _)| part);
+            let part = session.part(recording, course.sent).map(|(part, _)| part);
             matches!(part, Some(Part::End(response)) if response.end_after == After::End)
         };
         self.progress.protocol == Protocol::WebSocket
             && match self.progress.state {
-                State::Open(_) => {
-                    self.progress.course.all(session).take(RESTING_LOOKED_AT_MAX).any(rests)
-                }
+                State::Open(_) => course.all(session).take(RESTING_LOOKED_AT_MAX).any(rests),
                 State::Bound(recording) => rests(recording),
                 State::Missed(_) => false,
             }
+    }
+
+    /// How long the recorded client took for what is awaited, after its message before. A live one
+    /// may take as much longer: its heartbeats have a pace of their own, whatever a replay's.
+    pub fn allowance(&self, awaited: Awaited) -> Duration {
+        let course = &self.progress.course;
+        let recording = match self.progress.state {
+            State::Bound(recording) => Some(recording),
+            _ => course.earliest(self.session, |_| true),
+        };
+        let recorded = recording.and_then(|one| self.session.recorded.get(one as usize));
+        recorded.map_or(Duration::ZERO, |recorded| {
+            part::client_gap(&recorded.exchange, course.heard.messages, awaited)
+        })
     }
 
     /// Whether it doesn't matter any more what the client does.

@@ -230,6 +230,25 @@ fn only_who_waits_for_nothing_but_the_close_may_take_his_time() {
 }
 
 #[test]
+fn a_heartbeat_may_come_as_late_as_it_was_recorded() {
+    let mut one = conversed(0, "<* >join <joined <news >beat <beaten >| <last <.");
+    messages(&mut one.request.body)[1].at = Duration::from_secs(30);
+    one.response.close.as_mut().unwrap().at = Duration::from_secs(50);
+    let session = built([one].into_iter(), AfterLast::Repeat);
+    let mut open = conversation(&session);
+    let mut live = Live::on(&session, open.resume());
+    let mut allowed = |script: &str| {
+        live.play(script);
+        let Next::Await(awaited) = live.call.proceed() else { panic!("nothing is awaited") };
+        live.call.allowance(awaited)
+    };
+    assert_eq!(allowed("go"), STEP);
+    // Whatever was said in between is said at once in a replay.
+    assert_eq!(allowed(">join"), Duration::from_secs(30) - STEP);
+    assert_eq!(allowed(">beat"), Duration::from_secs(20));
+}
+
+#[test]
 fn a_client_that_vanishes_has_missed_nothing() {
     let session = strict(&["<* >a <1 >b <2 >| <."]);
     assert_eq!(converse(&session, ">a"), "go <* (1) >a <1 (2)");
