@@ -69,7 +69,7 @@ pub enum Next<'s> {
     /// Something is due, but to send it is to choose among recordings that the client may tell
     /// apart with its next words. Give it a moment to say them, then
     /// [`choose`](Call::choose).
-    Choose(Awaited),
+    Choose(Stake),
     /// No recording answers, or none any further.
     Miss(CallMiss),
     /// All was sent.
@@ -87,6 +87,16 @@ pub struct Due<'s> {
     pub before: Duration,
     /// When it came itself.
     pub at: Duration,
+}
+
+/// What there is to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stake {
+    /// A part to be sent.
+    Part,
+    /// Silence, because the recorded client left here, or the recorder died. There is no hurry for
+    /// that: the client may take as long as for anything that is awaited.
+    Silence,
 }
 
 /// What a call waits for.
@@ -160,7 +170,8 @@ impl<'s> Call<'s> {
         self.advance(Patience::Left)
     }
 
-    /// As `proceed`, but goes on with the earliest recording that is due where that says `Choose`.
+    /// As `proceed`, but goes on with the earliest recording that is due where that says `Choose`;
+    /// one that has something to send goes before silence.
     pub fn choose(&mut self) -> Next<'s> {
         self.advance(Patience::Spent)
     }
@@ -257,7 +268,7 @@ impl<'s> Call<'s> {
             State::Missed(miss) => Next::Miss((**miss).clone()),
             State::Bound(recording) => self.send_if_due(*recording),
             State::Open(_) if self.progress.competes => self.advance_at_desk(patience),
-            State::Open(_) => self.advance_alone(),
+            State::Open(_) => self.advance_alone(patience),
         }
     }
 
@@ -273,7 +284,7 @@ impl<'s> Call<'s> {
     }
 
     /// Where no calls compete: the first part takes its recording.
-    fn advance_alone(&mut self) -> Next<'s> {
+    fn advance_alone(&mut self, patience: Patience) -> Next<'s> {
         let (session, heard) = (self.session, &self.progress.course.heard);
         if !self.progress.course.may_be_due(session) {
             return self.wait_for_any();
@@ -285,7 +296,7 @@ impl<'s> Call<'s> {
         }
         match heard.left(session, |_| true) {
             Some(recording) => self.wait_for(recording),
-            None => self.advance_after_last(),
+            None => self.advance_after_last(patience),
         }
     }
 
@@ -305,20 +316,30 @@ impl<'s> Call<'s> {
         match turn {
             Turn::Send { recording, is_owned: true } => self.bind(recording),
             Turn::Send { recording, is_owned: false } => self.send(recording),
-            Turn::Choose(recording) => Next::Choose(self.awaited(recording)),
+            Turn::Choose(recording) => Next::Choose(self.stake(recording)),
             Turn::Await(recording) => self.wait_for(recording),
-            Turn::AllTaken => self.advance_after_last(),
+            Turn::AllTaken => self.advance_after_last(patience),
         }
     }
 
     /// All that agree were given out.
-    fn advance_after_last(&mut self) -> Next<'s> {
+    fn advance_after_last(&mut self, patience: Patience) -> Next<'s> {
         let (session, course) = (self.session, &self.progress.course);
-        let Some(last) = course.latest(session, |one| course.is_due(session, one)) else {
+        let is_due = |one: u32| course.is_due(session, one);
+        let has_word = |one: u32| is_due(one) && !course.is_silent(session, one);
+        let last = course.latest(session, has_word).or_else(|| course.latest(session, is_due));
+        let Some(last) = last else {
             return self.wait_for_any();
         };
         if session.after_last == AfterLast::Refuse {
             return Next::Miss(self.miss(Why::Exhausted, None));
+        }
+        if patience == Patience::Left
+            && course.is_silent(session, last)
+            && let Some(differs) = course.telling(session, last)
+            && course.earliest(session, differs).is_some()
+        {
+            return Next::Choose(Stake::Silence);
         }
         match course.with_part_of(session, last).is_decided(session, last) {
             true => self.bind(last),
@@ -348,6 +369,13 @@ impl<'s> Call<'s> {
     fn wait_for_any(&self) -> Next<'s> {
         let first = self.progress.course.earliest(self.session, |_| true);
         Next::Await(first.map_or(Awaited::End, |first| self.awaited(first)))
+    }
+
+    fn stake(&self, recording: u32) -> Stake {
+        match self.progress.course.is_silent(self.session, recording) {
+            true => Stake::Silence,
+            false => Stake::Part,
+        }
     }
 
     /// What comes next of the request, if it goes on like this recording's.

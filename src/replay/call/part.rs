@@ -59,6 +59,12 @@ pub(super) fn at(response: &Response, n: u32) -> Duration {
     }
 }
 
+/// Whether an answer stops without anything to show for it.
+pub(super) fn is_silence(response: &Response) -> bool {
+    let is_lost = matches!(response.end, End::LeftByClient | End::RecorderKilled);
+    is_lost && response.close.is_none()
+}
+
 /// How long after its message `came`, counted from 1, or else the handshake, a recorded client did
 /// what is awaited; zero where that isn't known.
 pub(super) fn client_gap(exchange: &Exchange, came: u32, awaited: Awaited) -> Duration {
