@@ -20,7 +20,7 @@ use crate::http::line::Source;
 use crate::http::road::{Outcome, Request, Stop, Then};
 use crate::matching::{MessageKey, MessagePrint};
 use crate::replay::answer::Content;
-use crate::replay::call::{Awaited, Call, CallMiss, Due, Next, Part};
+use crate::replay::call::{Awaited, Call, CallMiss, Due, Next, Part, Stake};
 use crate::replay::{Recorded, pace};
 
 /// How long a client may take to say what tells recordings apart, before the earliest of them is
@@ -112,7 +112,7 @@ impl<'a> Replaying<'a> {
         client.invite(self.request.head).await?;
         loop {
             let next = match self.call.proceed() {
-                Next::Choose(_) => self.choose(client).await?,
+                Next::Choose(stake) => self.choose(stake, client).await?,
                 next => Some(next),
             };
             let missed = match next {
@@ -157,9 +157,17 @@ impl<'a> Replaying<'a> {
     }
 
     /// Gives the client a moment to say which recording it means; none once it has.
-    async fn choose(&mut self, client: &mut Client<'_, '_>) -> Result<Option<Next<'a>>, Stop> {
+    async fn choose(
+        &mut self,
+        stake: Stake,
+        client: &mut Client<'_, '_>,
+    ) -> Result<Option<Next<'a>>, Stop> {
+        let wait = match stake {
+            Stake::Part => CHOICE_WAIT,
+            Stake::Silence => self.request.here.limits().replay_wait,
+        };
         if !self.messages.is_ended
-            && let Some(said) = self.said_within(CHOICE_WAIT, client).await?
+            && let Some(said) = self.said_within(wait, client).await?
         {
             self.hear(said);
             return Ok(None);
