@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::send::pause;
-use super::{answer_with, asked, miss};
+use super::{answer_with, asked, body_key, miss};
 use crate::exchange::{Fields, RequestHead, ResponseHead, Version};
 use crate::http::answer;
 use crate::http::client::Client;
@@ -20,7 +20,7 @@ use crate::http::road::{Outcome, Request, Stop};
 use crate::matching::{BodyPrint, handshake as offer, key};
 use crate::net::arena::Arena;
 use crate::redact::Redactor;
-use crate::replay::call::{CallMiss, Next};
+use crate::replay::call::{CallMiss, Next, Why};
 use crate::replay::{Session, pace};
 use crate::ws::deflate::{Granted, Terms};
 use crate::ws::handshake;
@@ -44,6 +44,9 @@ pub(super) async fn replay(
 ) -> Result<Outcome, Stop> {
     match answer(request, path, &session, arena, client).await? {
         Answered::As(outcome) => Ok(outcome),
+        Answered::Missed(missed) if missed.why == Why::Head => {
+            Err(miss::unknown(request, path, session, &arena.key, body_key(request)).await)
+        }
         Answered::Missed(missed) => {
             Err(miss::call(request, path, session, &arena.key, missed, None).await)
         }

@@ -437,21 +437,22 @@ impl Player {
             Ended::Violated(violation) => {
                 self.here.notes().faults.count(Fault::BadRequest);
                 tracing::warn!("{}: the client breaks the protocol: {violation}", self.label);
-                (violation.to_string(), told(violation.code(), violation.to_string()))
+                let how = format!("failed, because {violation}");
+                (how, told(violation.code(), violation.to_string()))
             }
             Ended::Missed(missed, content) => {
                 let reason = missed.to_string();
                 miss::conversation(&self.here, &self.label, &self.session, *missed, content).await;
-                ("miss".to_owned(), told(close::POLICY_VIOLATION, reason))
+                ("a miss".to_owned(), told(close::POLICY_VIOLATION, reason))
             }
             Ended::Unsayable(Unsayable::Unkept(why)) => {
                 miss::unkept(&self.here, &self.label, why);
-                ("miss".to_owned(), told(close::POLICY_VIOLATION, why.to_owned()))
+                ("a miss".to_owned(), told(close::POLICY_VIOLATION, why.to_owned()))
             }
             Ended::Unsayable(Unsayable::Broken(problem)) => {
                 self.here.notes().faults.count(problem.fault);
                 let Problem { detail, .. } = problem;
-                (detail.clone(), told(close::INTERNAL_ERROR, detail))
+                (format!("failed, because {detail}"), told(close::INTERNAL_ERROR, detail))
             }
         };
         if self.here.shared().exchange_log {
