@@ -1,8 +1,12 @@
 //! `load websocket`: many conversations, one message under way in each, every echo checked.
 //!
-//! With `--messages N` a conversation is closed after N, and another one begins, and all say the
-//! same: what was recorded of one answers each. The begin and the end of such a conversation hold
-//! up the others, so N must be large where rates count.
+//! With `--messages N` a conversation says no more than N. With `--again yes` another one begins
+//! then, and all say the same: what was recorded of one answers each. The begin and the end of such
+//! a conversation hold up the others, so N must be large where rates count.
+//!
+//! With `--pauses yes` it says `open` before the first message, and waits for a line on stdin; and
+//! waits for stdin's end before it closes the conversations, and says `closed` then. So both can be
+//! kept out of what is measured.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -21,17 +25,29 @@ const READ_BYTES: usize = 4096;
 
 pub(crate) fn main(args: &Args, addr: SocketAddr) {
     let mut run = Run::new(args, addr);
+    let pauses = args.get::<String>("pauses").as_deref() == Some("yes");
+    if pauses {
+        println!("open");
+        let _ = std::io::stdin().read_line(&mut String::new());
+    }
     let started = Instant::now();
     run.drive(args.get::<f64>("seconds").map(|s| started + Duration::from_secs_f64(s)));
     let seconds = run.last_echo.duration_since(started).as_secs_f64();
-    run.close_all();
     crate::report(run.heard, seconds, &run.latency, 0);
+    if pauses {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    }
+    run.close_all();
+    if pauses {
+        println!("closed");
+    }
 }
 
 struct Run {
     addr: SocketAddr,
-    /// Of one conversation, after which it is closed.
+    /// Of one conversation.
     messages_max: Option<u32>,
+    then: Then,
     /// Of all.
     messages_left: u64,
     under_way: usize,
@@ -43,6 +59,14 @@ struct Run {
     scratch: Vec<u8>,
 }
 
+/// What follows the last message of a conversation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Silence,
+    /// The same once more.
+    Again,
+}
+
 struct Speaker {
     stream: TcpStream,
     messages: Messages,
@@ -52,9 +76,11 @@ struct Speaker {
 
 impl Run {
     fn new(args: &Args, addr: SocketAddr) -> Self {
+        let again = args.get::<String>("again");
         let mut run = Self {
             addr,
             messages_max: args.get("messages"),
+            then: if again.as_deref() == Some("yes") { Then::Again } else { Then::Silence },
             messages_left: args.get("requests").unwrap_or(u64::MAX),
             under_way: 0,
             heard: 0,
@@ -79,8 +105,7 @@ impl Run {
         let token = Token(index);
         let registered = self.poll.registry().register(&mut stream, token, Interest::READABLE);
         registered.unwrap_or_else(|e| fail(e));
-        let speaker = if self.messages_max.is_some() { 0 } else { index };
-        let messages = Messages::new(speaker);
+        let messages = Messages::new(if self.then == Then::Again { 0 } else { index });
         Speaker { stream, messages, since: Instant::now(), partial: Vec::new() }
     }
 
@@ -110,12 +135,13 @@ impl Run {
     }
 
     fn say(&mut self, index: usize) {
-        if self.messages_left == 0 {
+        let is_over = self.messages_max == Some(self.speakers[index].messages.count());
+        if self.messages_left == 0 || (is_over && self.then == Then::Silence) {
             return;
         }
         self.messages_left -= 1;
         self.under_way += 1;
-        if self.messages_max == Some(self.speakers[index].messages.count()) {
+        if is_over {
             self.begin_again(index);
         }
         self.speakers[index].say();
@@ -139,8 +165,12 @@ impl Run {
         std::mem::replace(&mut self.speakers[index], begun).close();
     }
 
+    /// Those in the middle of what all say are left: a replay would take a close for a difference.
     fn close_all(&mut self) {
-        self.speakers.drain(..).for_each(Speaker::close);
+        let is_script = self.then == Then::Again;
+        let is_over = |count| self.messages_max == Some(count);
+        let speakers = self.speakers.drain(..);
+        speakers.filter(|one| !is_script || is_over(one.messages.count())).for_each(Speaker::close);
     }
 }
 
