@@ -9,7 +9,7 @@ class Column:
     key: str
     heading: str
     form: str = "{:.1f}"
-    # Which figure the ratio is of.
+    # Whether the ratio to the baseline is told of it.
     ratio: bool = False
 
 
@@ -37,7 +37,7 @@ class Result:
         return [own[key] / base[key] for own, base in pairs if base[key]]
 
     def markdown(self):
-        ratio_of = next((c for c in self.columns if c.ratio), None)
+        ratio_of = next((c for c in self.columns if c.ratio and self.baseline), None)
         headings = [""] + [c.heading for c in self.columns]
         if ratio_of:
             headings.append(f"against {self.baseline}")

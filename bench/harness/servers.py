@@ -64,6 +64,24 @@ upstream origin {{
     }}
 """
 
+# As nginx's own page on WebSocket has it, with the timeout of a conversation that may be silent.
+NGINX_WEBSOCKET = """\
+map $http_upgrade $connection_upgrade {{
+        default upgrade;
+        '' close;
+    }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{
+            proxy_pass http://127.0.0.1:{origin};
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $connection_upgrade;
+            proxy_read_timeout 1h;
+        }}
+    }}
+"""
+
 NGINX_TLS = """\
 ssl_certificate {file};
         ssl_certificate_key {key};
@@ -103,6 +121,9 @@ OULI_CERTIFICATE = """\
 source_cert = "cert.pem"
 source_key = "key.pem"
 """
+
+# Takes the writes to tapes out of a program that isn't changed otherwise.
+UNTAPED = Path(__file__).resolve().parent / "untaped.c"
 
 
 @dataclass
@@ -200,6 +221,9 @@ class Setup:
     def nginx_proxy(self, origin):
         return self.nginx(NGINX_PROXY.replace("{origin}", str(origin.port)), self.server_cpus)
 
+    def nginx_websocket(self, origin):
+        return self.nginx(NGINX_WEBSOCKET.replace("{origin}", str(origin.port)), self.server_cpus)
+
     def haproxy(self, origin):
         """Speaks what its origin speaks, on both sides."""
         port = free_port()
@@ -227,6 +251,9 @@ class Setup:
 
     def origin_streaming(self):
         return self.program("origin", "serve", cpus=self.load_cpus)
+
+    def origin_echo(self, cpus=None):
+        return self.program("origin", "echo", cpus=cpus or self.load_cpus)
 
     def program(self, name, *args, cpus=None, scratch=None):
         """One of the bench's own programs."""
@@ -282,6 +309,19 @@ class Setup:
         argv = [self.ouli, mode, "--config", config, "--recording-dir", recordings, *options]
         process = Process(argv, self.server_cpus, scratch / "stderr")
         return Server(process, process.wait_ready()[0], scratch, protocol=protocol)
+
+    def ouli_untaped(self, origin):
+        """As `ouli_record`, but that no write to a tape reaches the kernel."""
+        scratch = self.folder("ouli-untaped")
+        library = scratch / "untaped.so"
+        argv = ["cc", "-O2", "-shared", "-fPIC", "-o", library, UNTAPED]
+        done = subprocess.run(argv, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise BenchError(f"{UNTAPED} doesn't compile\n{done.stderr}")
+        ouli = self.ouli_argv("record", origin.port, scratch / "recordings")
+        preloaded = ["env", f"LD_PRELOAD={library}", *ouli]
+        process = Process(preloaded, self.server_cpus, scratch / "stderr")
+        return Server(process, process.wait_ready()[0], scratch).kill()
 
     # -- shared files
 

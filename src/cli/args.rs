@@ -69,6 +69,7 @@ Examples:
   ouli record http://localhost:3000
   ouli record https://api.example.com --session login --listen 127.0.0.1:9000
   ouli record h2c://localhost:50051      gRPC, or HTTP/2, without TLS
+  ouli record https://chat.example.com   WebSocket: then open ws://127.0.0.1:8080
   ouli record --config ouli.toml
 
 Stop it with Ctrl-C or SIGTERM: the recordings are then in `recordings/`, a file per session.";

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::args::{Replay, Shared};
 use super::origin::{parse_listen, parse_origin};
 use crate::config::fault::quoted;
-use crate::config::{self, Config, Endpoint, Fault, Faults, Mode, Need, Pace, Target, units};
+use crate::config::{
+    self, Config, Endpoint, Fault, Faults, Mode, Need, PACE_HINT, PACES, Pace, Target, units,
+};
 use crate::server::Invocation;
 use crate::session;
 use crate::telemetry::{Level, Log, LogFormat};
@@ -147,24 +149,10 @@ fn log_format(text: &str) -> Result<LogFormat, Fault> {
 }
 
 fn parse_pace(text: &str) -> Result<Pace, Fault> {
-    /// A recorded second takes between a millisecond and a quarter of an hour.
-    const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
-    match text {
-        "instant" => return Ok(Pace::Instant),
-        "recorded" => return Ok(Pace::Recorded { speed: 1.0 }),
-        _ => {}
-    }
-    let number =
-        text.strip_suffix('x').filter(|n| n.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
-    let speed = number.and_then(|number| number.parse::<f64>().ok());
-    speed.filter(|speed| SPEEDS.contains(speed)).map(|speed| Pace::Recorded { speed }).ok_or_else(
-        || {
-            let reason =
-                format!("expected instant, recorded or a multiple, found {}", quoted(text));
-            Fault::new("can't use `--pace`", reason)
-                .with_hint("2x is twice as fast as recorded, 0.5x half as fast")
-        },
-    )
+    Pace::parse(text).ok_or_else(|| {
+        let reason = format!("expected {PACES}, found {}", quoted(text));
+        Fault::new("can't use `--pace`", reason).with_hint(PACE_HINT)
+    })
 }
 
 fn level(shared: &Shared) -> Level {

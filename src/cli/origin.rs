@@ -93,11 +93,13 @@ impl<'a> Parts<'a> {
         shown.chars().flat_map(char::escape_debug).collect()
     }
 
-    /// What it would be without user, path and query.
+    /// What it would be without user, path and query, and in HTTP where it names WebSocket.
     fn root(&self) -> String {
         let port = self.port.filter(|port| parse_port(port).is_some());
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://{}{port}", self.scheme.unwrap_or("http"), self.host)
+        let scheme = self.scheme.unwrap_or("http");
+        let scheme = Scheme::of_websocket(scheme).map_or(scheme, Scheme::as_str);
+        format!("{scheme}://{}{port}", self.host)
     }
 }
 
@@ -112,12 +114,13 @@ fn scheme(parts: &Parts<'_>) -> Result<Scheme, (String, String)> {
     let known = Scheme::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(scheme));
     known.ok_or_else(|| {
         let hint = match scheme.to_ascii_lowercase().as_str() {
-            "ws" => "this version relays no WebSocket; for HTTP write http://",
-            "wss" => "this version relays no WebSocket; for HTTP write https://",
-            "h2" | "grpc" | "grpcs" => "write https://, or h2c:// for HTTP/2 without TLS",
-            _ => "write http:// or https://, or h2c:// for HTTP/2 without TLS",
+            "ws" | "wss" => {
+                format!("write {}; WebSocket conversations begin over HTTP", parts.root())
+            }
+            "h2" | "grpc" | "grpcs" => "write https://, or h2c:// for HTTP/2 without TLS".into(),
+            _ => "write http:// or https://, or h2c:// for HTTP/2 without TLS".into(),
         };
-        (format!("unknown scheme {}", quoted(scheme)), hint.into())
+        (format!("unknown scheme {}", quoted(scheme)), hint)
     })
 }
 

@@ -214,6 +214,7 @@ fn a_bad_origin_says_what_to_write() {
         "record http://user:password@localhost:0/x",
         "record ftp://files.example.com",
         "record ws://localhost:3000",
+        "record wss://api.example.com/v1/live?model=small",
         "record http://",
         "record http://localhost:99999",
         "record http://localhost:",
@@ -265,7 +266,15 @@ fn a_bad_origin_says_what_to_write() {
     $ ouli record ws://localhost:3000
     error: can't use ORIGIN `ws://localhost:3000`
       caused by: unknown scheme "ws"
-    hint: this version relays no WebSocket; for HTTP write http://
+    hint: write http://localhost:3000; WebSocket conversations begin over HTTP
+
+    $ ouli record wss://api.example.com/v1/live?model=small
+    error: can't use ORIGIN `wss://api.example.com/v1/live?REDACTED`
+      caused by: unknown scheme "wss"
+    hint: write https://api.example.com; WebSocket conversations begin over HTTP
+    error: can't use ORIGIN `wss://api.example.com/v1/live?REDACTED`
+      caused by: it holds a path, and an origin is a host and port
+    hint: write https://api.example.com; the path and query of each request are kept
 
     $ ouli record http://
     error: can't use ORIGIN `http://`

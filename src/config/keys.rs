@@ -45,6 +45,7 @@ pub(crate) const ENDPOINT: Known = Known {
         "response_header_replacements",
         "grpc_descriptors",
         "rewrite_location",
+        "pace",
         "source_cert",
         "source_key",
         "target_ca",

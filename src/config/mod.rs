@@ -8,6 +8,7 @@ mod file;
 mod host;
 pub(crate) mod keys;
 pub mod limits;
+mod pace;
 mod pem;
 #[cfg(any(test, fuzzing))]
 pub mod property;
@@ -35,6 +36,7 @@ pub use fault::{Fault, Faults, Place};
 pub use file::{Checked, Need, check, load, parse_bytes};
 pub(crate) use host::{parse_address, parse_host};
 pub use limits::Limits;
+pub use pace::{PACE_HINT, PACES, Pace};
 pub use pem::{Identity, server_name};
 
 /// Where Ouli listens unless told otherwise: loopback, so that nobody else reaches a proxy that
@@ -67,16 +69,6 @@ impl Mode {
     pub fn forwards(self) -> bool {
         self != Mode::Replay
     }
-}
-
-/// How fast a replay answers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pace {
-    /// As fast as the client reads.
-    Instant,
-    /// Each piece after the gap it was recorded with, divided by this: 1.0 for `recorded`, 2.0
-    /// for `2x`.
-    Recorded { speed: f64 },
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +142,8 @@ pub struct Endpoint {
     pub redact_request_headers: Vec<String>,
     pub response_header_replacements: Vec<Replacement>,
     pub rewrite_location: bool,
+    /// How fast its replays answer; none for what the command line says.
+    pub pace: Option<Pace>,
     /// Who the listener is under TLS; none where the local authority issues what is asked for.
     pub source_identity: Option<Identity>,
     pub target_tls: TargetTls,
@@ -170,6 +164,7 @@ impl Endpoint {
             redact_request_headers: Vec::new(),
             response_header_replacements: Vec::new(),
             rewrite_location: true,
+            pace: None,
             source_identity: None,
             target_tls: TargetTls::default(),
             grpc_descriptors: None,
@@ -254,6 +249,15 @@ impl Scheme {
         match self {
             Scheme::Http | Scheme::H2c => 80,
             Scheme::Https => 443,
+        }
+    }
+
+    /// What conversations begin in whose URL has this scheme, in any case (RFC 6455 section 3).
+    pub fn of_websocket(scheme: &str) -> Option<Scheme> {
+        match scheme.to_ascii_lowercase().as_str() {
+            "ws" => Some(Scheme::Http),
+            "wss" => Some(Scheme::Https),
+            _ => None,
         }
     }
 }

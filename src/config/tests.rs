@@ -93,6 +93,7 @@ target_port = 8443
 health = "/healthz"
 redact_request_headers = ["X-Secret"]
 rewrite_location = false
+pace = "2x"
 
 [[endpoints.response_header_replacements]]
 header = "X-Url"
@@ -154,6 +155,7 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(endpoint.health.as_deref(), Some("/healthz"));
     assert_eq!(endpoint.redact_request_headers, ["X-Secret"]);
     assert!(!endpoint.rewrite_location);
+    assert_eq!(endpoint.pace, Some(Pace::Recorded { speed: 2.0 }));
     let [replacement] = endpoint.response_header_replacements.as_slice() else { panic!() };
     let replaced = replacement.regex.replace_all(b"http://h/x", replacement.replacement.as_bytes());
     assert_eq!(

@@ -15,7 +15,8 @@ use super::fault::{Fault, Problem, Whose};
 use super::forward::{self, Upload};
 use super::line::{ExchangeLine, Source};
 use super::{auto, own, serve, target};
-use crate::config::{Endpoint, Mode};
+use crate::config::fault::quoted;
+use crate::config::{Endpoint, Mode, PACE_HINT, PACES, Pace};
 use crate::exchange::{RequestHead, ResetCode, Seq, Version};
 use crate::http1::framing::Framing;
 use crate::http1::halves::{Unread, Unsent};
@@ -144,6 +145,7 @@ pub async fn travel(here: &Here, incoming: Incoming<'_, '_>) -> Travelled {
             is_handshake,
             started,
             session: "",
+            pace: here.endpoint.pace.unwrap_or(here.shared().pace),
             seq: None,
         };
         let ended = request.serve(arena, &mut client).await;
@@ -163,6 +165,20 @@ fn session_of<'a>(head: &'a RequestHead, shared: &'a Shared) -> Result<&'a str, 
     Ok(name)
 }
 
+/// The field by which a request says how fast its replay is to be. Never forwarded or recorded.
+pub const PACE: &str = "ouli-pace";
+
+fn asked_pace(head: &RequestHead) -> Result<Option<Pace>, Problem> {
+    let Some(value) = head.fields.get(PACE) else { return Ok(None) };
+    let text = String::from_utf8_lossy(value);
+    let refused = || {
+        let found = quoted(&text);
+        let detail = format!("the field `{PACE}`: expected {PACES}, found {found}");
+        Problem::new(Fault::BadRequest, detail).hint(PACE_HINT)
+    };
+    Pace::parse(&text).map(Some).ok_or_else(refused)
+}
+
 /// One request on its road, with all that its steps ask for.
 pub struct Request<'a> {
     pub here: &'a Here,
@@ -173,6 +189,8 @@ pub struct Request<'a> {
     /// When its head was complete.
     pub started: Instant,
     pub session: &'a str,
+    /// How fast a replay of it is.
+    pub pace: Pace,
     /// Its place among all requests of a recording run.
     pub seq: Option<Seq>,
 }
@@ -194,6 +212,9 @@ impl<'a> Request<'a> {
         let shared = here.shared();
         self.session = session_of(self.head, shared)
             .map_err(|error| Problem::new(Fault::BadSession, error.to_string()))?;
+        if let Some(pace) = asked_pace(self.head)? {
+            self.pace = pace;
+        }
         if let Some(problem) = self.refused_by_drain() {
             return Err(problem.into());
         }

@@ -19,9 +19,12 @@ pub(super) enum Rule {
     Links,
     /// `5; url=URL`: the same.
     Refresh,
+    /// `chat, token, abc`: what browsers say instead of a header, which they can't set on a
+    /// WebSocket.
+    Subprotocols,
 }
 
-const RULES: [(&str, Rule); 12] = [
+const RULES: [(&str, Rule); 13] = [
     ("authorization", Rule::Credentials),
     ("proxy-authorization", Rule::Credentials),
     ("cookie", Rule::Cookie),
@@ -35,6 +38,7 @@ const RULES: [(&str, Rule); 12] = [
     ("link", Rule::Links),
     ("referer", Rule::Url),
     ("refresh", Rule::Refresh),
+    ("sec-websocket-protocol", Rule::Subprotocols),
 ];
 
 /// The lengths that names in `RULES` have, as bits: most fields are done with one test.
@@ -70,6 +74,7 @@ impl Rule {
             Rule::Url => return url::redact_one(value, out),
             Rule::Links => return url::redact_links(value, out),
             Rule::Refresh => return url::redact_refresh(value, out),
+            Rule::Subprotocols => subprotocols(value, out),
         }
         out != value
     }
@@ -109,6 +114,39 @@ const SCHEMES: [&str; 30] = [
     "bot",
     "ssws",
 ];
+
+/// Subprotocols that a secret follows as the next one.
+const BEFORE_SECRETS: [&str; 7] =
+    ["token", "bearer", "authorization", "apikey", "api-key", "access_token", "jwt"];
+
+/// What subprotocols begin with whose rest is a secret.
+const SECRET_PREFIXES: [&[u8]; 2] =
+    [b"openai-insecure-api-key.", b"base64url.bearer.authorization.k8s.io."];
+
+fn subprotocols(value: &[u8], out: &mut Vec<u8>) {
+    let mut is_secret = false;
+    for (n, member) in value.split(|byte| *byte == b',').enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        let name = member.trim_ascii();
+        let blank = member.len() - member.trim_ascii_start().len();
+        out.extend_from_slice(&member[..blank]);
+        let prefix = SECRET_PREFIXES.into_iter().find(|prefix| name.starts_with(prefix));
+        match prefix {
+            _ if is_secret && !name.is_empty() => out.extend_from_slice(MARK.as_bytes()),
+            Some(prefix) => {
+                out.extend_from_slice(prefix);
+                out.extend_from_slice(MARK.as_bytes());
+            }
+            None => out.extend_from_slice(&member[blank..]),
+        }
+        if name.is_empty() {
+            continue;
+        }
+        is_secret = BEFORE_SECRETS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
+    }
+}
 
 fn credentials(value: &[u8], out: &mut Vec<u8>) {
     let scheme_len = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());

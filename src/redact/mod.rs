@@ -140,8 +140,8 @@ impl Redactor {
 
         let named = |extra: &str| extra.as_bytes().eq_ignore_ascii_case(name);
         match field::built_in(name) {
-            // A URL is secret in parts, unless the configuration says that all of it is.
-            Some(Rule::Url | Rule::Links | Rule::Refresh) | None
+            // These are secret in parts, unless the configuration says that all of it is.
+            Some(Rule::Url | Rule::Links | Rule::Refresh | Rule::Subprotocols) | None
                 if self.headers.iter().any(|extra| named(extra)) =>
             {
                 Some(Rule::Whole)

@@ -55,6 +55,26 @@ fn a_second_cookie_joined_by_a_comma_does_not_slip_through() {
 }
 
 #[test]
+fn secrets_among_subprotocols_are_replaced_and_the_others_stay() {
+    for (value, redacted) in [
+        ("chat, superchat", "chat, superchat"),
+        ("token, sk-1", "token, REDACTED"),
+        ("chat,Bearer,sk-1, other", "chat,Bearer,REDACTED, other"),
+        (
+            "realtime, openai-insecure-api-key.sk-1, openai-beta.realtime-v1",
+            "realtime, openai-insecure-api-key.REDACTED, openai-beta.realtime-v1",
+        ),
+        (
+            "base64url.bearer.authorization.k8s.io.c2VjcmV0",
+            "base64url.bearer.authorization.k8s.io.REDACTED",
+        ),
+        ("token", "token"),
+    ] {
+        assert_eq!(field("sec-websocket-protocol", value), redacted);
+    }
+}
+
+#[test]
 fn secret_query_values_are_replaced_where_they_stand() {
     let redactor = Redactor::default();
     for (target, redacted) in [
@@ -195,6 +215,7 @@ fn any_field() -> impl Strategy<Value = (&'static str, String)> {
         "location",
         "link",
         "refresh",
+        "sec-websocket-protocol",
         "referer",
         "accept",
     ]);
@@ -241,6 +262,7 @@ proptest! {
             ("location", format!("https://{before}:{}@h/", url_secret.replace('?', ""))),
             ("link", format!("</p?sig={url_secret}>; rel=next")),
             ("refresh", format!("3; url=/p?key={url_secret}")),
+            ("sec-websocket-protocol", format!("chat, token, {}", secret.replace(',', "-"))),
         ] {
             prop_assert!(!field(name, &value).contains("S3CR3T"), "{}: {}", name, value);
         }

@@ -2,9 +2,9 @@
 //!
 //! `library` holds a recording folder's sessions and loads each at first use, `source` says where
 //! they are read from, `session` answers for one of them, `index` finds a key's occurrences,
-//! `choose` gives out each occurrence once, `call` follows a gRPC call message by message, `near`
-//! finds what a missed request may have meant, and `pace` says how long to wait between the pieces of
-//! an answer. Sends nothing and makes no answers: `answer` holds them once the road has made them.
+//! `choose` gives out each occurrence once, `call` follows a gRPC call or a WebSocket conversation
+//! message by message, `near` finds what a missed request may have meant, and `pace` says how long to
+//! wait between the pieces of an answer. Sends nothing and makes no answers: `answer` holds them once the road has made them.
 
 pub mod answer;
 mod bodies;

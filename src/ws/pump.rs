@@ -66,6 +66,8 @@ struct Pump {
     /// Ouli's own frames, which go behind that.
     to_client: Vec<u8>,
     to_origin: Vec<u8>,
+    /// A side that takes no more. What it said before may still be there to be read.
+    deaf: Option<Side>,
     pulses: Pulses,
     drain: Waiter,
 }
@@ -107,6 +109,7 @@ impl Pump {
             from_origin: None,
             to_client: Vec::new(),
             to_origin: Vec::new(),
+            deaf: None,
         }
     }
 
@@ -144,7 +147,10 @@ impl Pump {
     fn flow(&mut self, cx: &mut Context<'_>, from: Side) -> Result<(), Ended> {
         let to = other(from);
         loop {
-            if self.give(cx, from)?.is_pending() || self.give_own(cx, to)?.is_pending() {
+            if self.give(cx, from).is_pending() || self.give_own(cx, to).is_pending() {
+                return Ok(());
+            }
+            if self.deaf == Some(to) {
                 return Ok(());
             }
             // Told to stop, it is read again once the other has ended its message too.
@@ -159,8 +165,8 @@ impl Pump {
     }
 
     /// Writes what was read of `from`. Ready when all of it has been taken.
-    fn give(&mut self, cx: &mut Context<'_>, from: Side) -> Result<Poll<()>, Ended> {
-        let Some(mut load) = self.load(from).take() else { return Ok(Poll::Ready(())) };
+    fn give(&mut self, cx: &mut Context<'_>, from: Side) -> Poll<()> {
+        let Some(mut load) = self.load(from).take() else { return Poll::Ready(()) };
         let to = other(from);
         let (given, count) = write_all(self.wire(to), cx, load.rest());
         load.taken += count;
@@ -172,18 +178,14 @@ impl Pump {
         if to == Side::Request {
             self.here.worker.counters.sent_bytes.add(count as u64);
         }
-        match given {
-            Poll::Ready(Err(lost)) => Err(Ended::Lost(to, lost)),
-            Poll::Ready(Ok(())) if is_done => Ok(Poll::Ready(())),
-            _ => Ok(Poll::Pending),
-        }
+        self.given(to, given, is_done)
     }
 
     /// Writes Ouli's own frames. Ready when there are none left.
-    fn give_own(&mut self, cx: &mut Context<'_>, to: Side) -> Result<Poll<()>, Ended> {
+    fn give_own(&mut self, cx: &mut Context<'_>, to: Side) -> Poll<()> {
         let mut own = std::mem::take(self.own(to));
         if own.is_empty() {
-            return Ok(Poll::Ready(()));
+            return Poll::Ready(());
         }
         let (given, count) = write_all(self.wire(to), cx, &own);
         own.drain(..count);
@@ -191,10 +193,19 @@ impl Pump {
         if !is_done {
             *self.own(to) = own;
         }
+        self.given(to, given, is_done)
+    }
+
+    fn given(&mut self, to: Side, given: Poll<Result<(), Lost>>, is_done: bool) -> Poll<()> {
         match given {
-            Poll::Ready(Err(lost)) => Err(Ended::Lost(to, lost)),
-            Poll::Ready(Ok(())) if is_done => Ok(Poll::Ready(())),
-            _ => Ok(Poll::Pending),
+            Poll::Ready(Err(_)) => {
+                self.deaf = Some(to);
+                *self.load(other(to)) = None;
+                self.own(to).clear();
+                Poll::Ready(())
+            }
+            Poll::Ready(Ok(())) if is_done => Poll::Ready(()),
+            _ => Poll::Pending,
         }
     }
 

@@ -67,7 +67,7 @@ fn the_demo_compares_every_answer_and_leaves_nothing_behind() {
         assert!(titles.contains(title), "the table has no `{title}`: {ended:?}");
     }
     let rows: Vec<&str> = lines.collect();
-    assert!(rows.len() >= 14 && rows.iter().all(|row| row.ends_with("yes")), "{ended:?}");
+    assert!(rows.len() >= 16 && rows.iter().all(|row| row.ends_with("yes")), "{ended:?}");
     assert!(ended.stdout.lines().all(|line| line.len() <= 100), "{ended:?}");
     for kind in ["JSON", "gzip", "SSE", "POST", "3rd answer"] {
         assert!(rows.iter().any(|row| row.contains(kind)), "no row shows {kind}: {ended:?}");
@@ -78,6 +78,8 @@ fn the_demo_compares_every_answer_and_leaves_nothing_behind() {
         ("demo.Chat/Ask ", " gRPC, unary "),
         ("demo.Chat/Tell ", " gRPC, server stream "),
         ("demo.Chat/Talk ", " gRPC, both ways "),
+        ("GET /v1/chat ", " WebSocket, compressed "),
+        ("GET /v1/chat ", " WebSocket over HTTP/2 "),
     ] {
         let shows = |row: &&str| row.starts_with(request) && row.contains(what);
         assert!(rows.iter().any(shows), "no row shows{what}of {request}: {ended:?}");

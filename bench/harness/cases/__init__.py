@@ -9,6 +9,7 @@ from .protocols import h2c, handshakes, h2tls, record_h2c, tls
 from .runtimes import runtimes
 from .speed import active, connections, library, noise, record, replay
 from .startup import start
+from .websocket import websocket, websocket_idle, websocket_many
 
 CASES = {
     "noise": noise,
@@ -27,4 +28,7 @@ CASES = {
     "start": start,
     "library": library,
     "runtimes": runtimes,
+    "websocket": websocket,
+    "websocket_many": websocket_many,
+    "websocket_idle": websocket_idle,
 }

@@ -26,15 +26,7 @@ def idle_on(bench, protocol, target_kib):
 
     def measure(server):
         bench.load.check(server)
-        time.sleep(1)
-        before = server.process.anonymous_bytes()
-        sample = {"before_mib": before / MIB}
-        for key, at_once in (("one_kib", "no"), ("all_kib", "yes")):
-            holder = hold(bench, server, count, at_once)
-            time.sleep(SETTLE_SECONDS)
-            sample[key] = (server.process.anonymous_bytes() - before) / count / KIB
-            release(holder)
-        return sample
+        return held_kib(server, count, lambda at_once: hold(bench, server, count, at_once))
 
     return bench.compare(
         f"Memory of an idle connection, {protocol.name}, 4,096 held",
@@ -54,10 +46,23 @@ def idle_on(bench, protocol, target_kib):
     )
 
 
-def hold(bench, server, count, at_once="no"):
+def held_kib(server, count, hold):
+    """What each of those costs that are held by `hold(at_once)`."""
+    time.sleep(1)
+    before = server.process.anonymous_bytes()
+    sample = {"before_mib": before / MIB}
+    for key, at_once in (("one_kib", "no"), ("all_kib", "yes")):
+        holder = hold(at_once)
+        time.sleep(SETTLE_SECONDS)
+        sample[key] = (server.process.anonymous_bytes() - before) / count / KIB
+        release(holder)
+    return sample
+
+
+def hold(bench, server, count, at_once="no", command="idle"):
     """Connections that each made a request and are kept; `release` ends them."""
     argv = [
-        bench.load.program, "idle", *bench.load.to(server), "--connections", count,
+        bench.load.program, command, *bench.load.to(server), "--connections", count,
         "--at-once", at_once, "--body", bench.setup.body_file(),
     ]
     log = bench.setup.scratch / "idle.stderr"

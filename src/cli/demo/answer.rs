@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::conversation::Message;
 use super::http1::Content;
 use crate::coding;
 use crate::exchange::{Fields, ResponseHead};
+use crate::ws::{close, handshake};
 
 /// Decoded bytes of an answer at most.
 const DECODED_MAX: u64 = 1 << 20;
@@ -28,6 +30,8 @@ pub(super) enum Body {
     Whole(Vec<u8>),
     /// Of a gRPC call, their prefixes taken off.
     Messages(Vec<Vec<u8>>),
+    /// What was heard in a WebSocket conversation.
+    Conversation { messages: Vec<Message>, closed: close::Said },
 }
 
 pub(super) struct Played {
@@ -56,19 +60,49 @@ impl Answer {
         Answer { status, fields, body: Body::Messages(messages), trailers }
     }
 
-    /// The origin did what it was asked for.
-    pub(super) fn is_fine(&self) -> bool {
-        let is_fine = match self.body {
-            Body::Whole(_) => true,
-            Body::Messages(_) => self.trailers.get("grpc-status") == Some(b"0"),
-        };
-        is_fine && self.status == 200 && !self.is_fault()
+    pub(super) fn of_conversation(
+        head: &ResponseHead,
+        messages: Vec<Message>,
+        closed: close::Said,
+    ) -> Answer {
+        let body = Body::Conversation { messages, closed };
+        Answer {
+            status: head.status,
+            fields: unframed(&head.fields),
+            body,
+            trailers: Fields::new(),
+        }
     }
 
-    /// Ouli made this answer itself, because of a fault.
+    /// The origin did what it was asked for.
+    pub(super) fn is_fine(&self) -> bool {
+        let is_fine = match &self.body {
+            Body::Whole(_) => self.status == 200,
+            Body::Messages(_) => {
+                self.status == 200 && self.trailers.get("grpc-status") == Some(b"0")
+            }
+            // Over HTTP/2 it is granted with 200 (RFC 8441 section 5).
+            Body::Conversation { closed, .. } => {
+                matches!(self.status, 101 | 200) && closed.code == Some(close::NORMAL)
+            }
+        };
+        is_fine && !self.is_fault()
+    }
+
+    /// Ouli made this answer itself, or the end of it, because of a fault.
     pub(super) fn is_fault(&self) -> bool {
-        // That of a call may come after messages.
-        self.fields.contains("ouli-fault") || self.trailers.contains("ouli-fault")
+        // A call's or a conversation's may come after messages.
+        self.fields.contains("ouli-fault")
+            || self.trailers.contains("ouli-fault")
+            || self.is_closed_by_policy()
+    }
+
+    /// So Ouli closes what goes on otherwise than recorded; the origin never does.
+    fn is_closed_by_policy(&self) -> bool {
+        match &self.body {
+            Body::Conversation { closed, .. } => closed.code == Some(close::POLICY_VIOLATION),
+            Body::Whole(_) | Body::Messages(_) => false,
+        }
     }
 
     /// What it says of a fault.
@@ -79,6 +113,7 @@ impl Answer {
                 let told = [&self.trailers, &self.fields].map(|fields| fields.get("grpc-message"));
                 told.into_iter().flatten().next().unwrap_or_default()
             }
+            Body::Conversation { closed, .. } => closed.reason.as_bytes(),
         };
         String::from_utf8_lossy(text.trim_ascii_end())
     }
@@ -90,13 +125,18 @@ impl Body {
         match self {
             Body::Whole(bytes) => bytes.len(),
             Body::Messages(messages) => messages.iter().map(Vec::len).sum(),
+            Body::Conversation { messages, .. } => {
+                messages.iter().map(|message| message.payload.len()).sum()
+            }
         }
     }
 }
 
 fn unframed(fields: &Fields) -> Fields {
-    /// These say how bytes are cut on one connection; a recoded body may have another length.
-    const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
+    /// These say how bytes are cut on one connection; a recoded body may have another length, and
+    /// a handshake has another key each time.
+    const FRAMING: [&str; 5] =
+        ["content-length", "transfer-encoding", "connection", "upgrade", handshake::ACCEPT];
     let kept = fields.iter().filter(|field| !FRAMING.iter().any(|name| field.is(name)));
     kept.map(|field| (field.name, field.value)).collect()
 }

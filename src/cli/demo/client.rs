@@ -16,19 +16,25 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::answer::{Answer, Played};
+use super::conversation::{Heard, Party, Role, Way};
 use super::http1::{Content, Wire};
 use super::http2;
 use super::messages::{Messages, framed};
-use super::script::{Call, Over, Request, Row, Talk};
+use super::script::{Call, Conversation, Line, Over, Request, Row, Talk};
 use crate::config::{Scheme, Target, TargetTls};
-use crate::exchange::{Fields, RequestHead, ResponseHead, Version};
+use crate::exchange::{Fields, Kind, RequestHead, ResponseHead, Version};
 use crate::http1::writer;
 use crate::http2::heads;
 use crate::net::stream::Stream;
 use crate::net::tls::{Connector, Protocol};
+use crate::ws::deflate::{Granted, Terms};
+use crate::ws::handshake;
 
 /// For one answer: enough for a debug build on a loaded machine. Only a failing demo takes it.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a pong must repeat (RFC 6455 section 5.5.3).
+const PING: &[u8] = b"there?";
 
 /// Whom the program calls.
 pub(super) struct Server {
@@ -45,6 +51,7 @@ pub(super) async fn play(server: &Server, rows: &[Row]) -> Result<Vec<Played>> {
     let mut secure = connect_secure(server, &[Protocol::Http1]).await?;
     let http2 = connect_secure(server, &[Protocol::Http2]).await?;
     let mut program = Program {
+        server,
         http1: Http1::new(&mut plain, server.plain),
         http1_tls: Http1::new(&mut secure, server.secure),
         http2_tls: Http2::start(http2, server.secure).await?,
@@ -86,6 +93,7 @@ async fn connect_secure(server: &Server, protocols: &'static [Protocol]) -> Resu
 }
 
 struct Program<'c> {
+    server: &'c Server,
     http1: Http1<'c>,
     http1_tls: Http1<'c>,
     http2_tls: Http2,
@@ -102,9 +110,24 @@ impl Program<'_> {
                 let answer = self.http2_tls.call(call).await?;
                 return Ok(Played { answer, took: begun.elapsed() });
             }
+            Talk::Conversation(over, conversation) => {
+                let answer = self.converse(*over, conversation).await?;
+                return Ok(Played { answer, took: begun.elapsed() });
+            }
         };
         let took = begun.elapsed();
         Ok(Played { answer: Answer::of_request(&head, content)?, took })
+    }
+
+    async fn converse(&mut self, over: Over, conversation: &Conversation) -> Result<Answer> {
+        let (mut stream, address) = match over {
+            Over::Http1 => (connect(self.server.plain).await?, self.server.plain),
+            Over::Http1Tls => {
+                (connect_secure(self.server, &[Protocol::Http1]).await?, self.server.secure)
+            }
+            Over::Http2Tls => return self.http2_tls.converse(conversation).await,
+        };
+        Http1::new(&mut stream, address).converse(conversation).await
     }
 }
 
@@ -126,6 +149,24 @@ impl<'c> Http1<'c> {
         out.extend_from_slice(request.body.as_bytes());
         self.wire.send(&out).await?;
         self.wire.response(request.method).await
+    }
+
+    async fn converse(&mut self, conversation: &Conversation) -> Result<Answer> {
+        let mut out = Vec::new();
+        let fields = conversation.fields(&self.host);
+        writer::request_head(&mut out, "GET", conversation.target, &fields);
+        self.wire.send(&out).await?;
+        let (head, content) = self.wire.response("GET").await?;
+        if !handshake::is_granted_by(&head) {
+            return Answer::of_request(&head, content);
+        }
+        let key = fields.get(handshake::KEY).unwrap_or_default();
+        let accept = handshake::accept(key);
+        ensure!(
+            head.fields.get(handshake::ACCEPT) == Some(accept.as_bytes()),
+            "the answer is to another key"
+        );
+        converse(conversation, &head, Way::Switched(&mut self.wire)).await
     }
 }
 
@@ -181,6 +222,16 @@ impl Http2 {
         Ok(Answer::of_call(&head, got, answers.trailers().await?))
     }
 
+    async fn converse(&mut self, conversation: &Conversation) -> Result<Answer> {
+        let fields = conversation.fields(&self.host);
+        let (response, out) = self.send("GET", conversation.target, fields, false).await?;
+        let (head, came) = answered(response).await?;
+        if head.status != 200 {
+            return Answer::of_request(&head, http2::content(came).await?);
+        }
+        converse(conversation, &head, Way::Stream { came, out }).await
+    }
+
     async fn send(
         &mut self,
         method: &str,
@@ -201,4 +252,36 @@ async fn answered(response: ResponseFuture) -> Result<(ResponseHead, RecvStream)
     let mut head = ResponseHead::default();
     heads::read_response(parts.status, &parts.headers, &mut head);
     Ok((head, body))
+}
+
+/// Says the lines of a conversation that `head` has granted, each when the one before was answered.
+async fn converse(
+    conversation: &Conversation,
+    head: &ResponseHead,
+    way: Way<'_, '_>,
+) -> Result<Answer> {
+    let terms = match Terms::granted(&head.fields) {
+        Granted::Deflate(terms) => Some(terms),
+        Granted::None => None,
+        Granted::Unknown => bail!("an extension was granted that nobody asked for"),
+    };
+    let mut party = Party::new(way, Role::Client, terms);
+    let (mut lines, mut got) = (conversation.lines.iter(), Vec::new());
+    loop {
+        match party.hear().await? {
+            Heard::Message(message) => got.push(message),
+            Heard::Pong(payload) => ensure!(payload == PING, "a ping was answered with another's"),
+            Heard::Closed(said) => {
+                party.close(said.code, "").await?;
+                party.end().await?;
+                return Ok(Answer::of_conversation(head, got, said));
+            }
+        }
+        match lines.next() {
+            Some(Line::Text(text)) => party.say(Kind::Text, text.as_bytes()).await?,
+            Some(Line::Binary(bytes)) => party.say(Kind::Binary, bytes).await?,
+            Some(Line::Ping) => party.ping(PING).await?,
+            None => {}
+        }
+    }
 }

@@ -4,8 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::answer::{Answer, Body, Played};
+use super::conversation::Message;
 use super::script::Row;
 use crate::exchange::Fields;
+use crate::ws::close::Said;
 
 /// Bytes of a body that are shown around a difference.
 const SHOWN_BYTES: usize = 40;
@@ -86,14 +88,42 @@ fn body_difference(recorded: &Body, replayed: &Body) -> Option<String> {
         (Body::Messages(recorded), Body::Messages(replayed)) => {
             message_difference(recorded, replayed)
         }
-        _ => Some("one is a call's answer, the other isn't".to_owned()),
+        (
+            Body::Conversation { messages: recorded, closed },
+            Body::Conversation { messages: replayed, closed: closed_then },
+        ) => message_difference(recorded, replayed)
+            .or_else(|| kind_difference(recorded, replayed))
+            .or_else(|| close_difference(closed, closed_then)),
+        _ => Some("they are answers of different kinds".to_owned()),
     }
 }
 
-fn message_difference(recorded: &[Vec<u8>], replayed: &[Vec<u8>]) -> Option<String> {
+fn kind_difference(recorded: &[Message], replayed: &[Message]) -> Option<String> {
+    let pairs = (1..).zip(recorded.iter().zip(replayed));
+    let mut other_kinds = pairs.filter(|(_, (recorded, replayed))| recorded.kind != replayed.kind);
+    other_kinds.next().map(|(number, (recorded, replayed))| {
+        format!("message {number}: recorded {:?}, replayed {:?}", recorded.kind, replayed.kind)
+    })
+}
+
+fn close_difference(recorded: &Said, replayed: &Said) -> Option<String> {
+    let shown = |said: &Said| match said.code {
+        Some(code) => format!("{code} {:?}", said.reason),
+        None => "nothing".to_owned(),
+    };
+    (recorded != replayed).then(|| {
+        format!(
+            "the close frame says {} in the recording, {} in the replay",
+            shown(recorded),
+            shown(replayed)
+        )
+    })
+}
+
+fn message_difference<M: AsRef<[u8]>>(recorded: &[M], replayed: &[M]) -> Option<String> {
     let pairs = (1..).zip(recorded.iter().zip(replayed));
     let mut differences = pairs.filter_map(|(number, (recorded, replayed))| {
-        byte_difference(&format!("message {number}"), recorded, replayed)
+        byte_difference(&format!("message {number}"), recorded.as_ref(), replayed.as_ref())
     });
     differences.next().or_else(|| {
         let counts = (recorded.len(), replayed.len());
@@ -166,6 +196,7 @@ fn millis(time: Duration) -> String {
 mod tests {
     use super::super::script::ROWS;
     use super::*;
+    use crate::exchange::Kind;
 
     fn answer(status: u16, fields: &[(&str, &str)], body: &str) -> Answer {
         let fields = fields.iter().copied().collect();
@@ -228,7 +259,45 @@ mod tests {
                 Some("recorded `grpc-status: 0`, replayed `grpc-status: 2`"),
             ),
             (called(&["one"], &missed), Some("Ouli has no answer to it: no such recording")),
-            (answer(200, &[], ""), Some("one is a call's answer, the other isn't")),
+            (answer(200, &[], ""), Some("they are answers of different kinds")),
+        ];
+        for (replayed, told) in cases {
+            assert_eq!(difference(&recorded, &replayed).as_deref(), told);
+        }
+    }
+
+    fn conversed(messages: &[(Kind, &str)], code: u16, reason: &str) -> Answer {
+        let message =
+            |(kind, text): &(Kind, &str)| Message { kind: *kind, payload: (*text).into() };
+        let messages = messages.iter().map(message).collect();
+        let closed = Said { code: Some(code), reason: reason.to_owned() };
+        Answer { body: Body::Conversation { messages, closed }, ..answer(101, &[], "") }
+    }
+
+    #[test]
+    fn the_first_difference_of_conversations_is_told() {
+        use Kind::{Binary, Text};
+        let recorded = conversed(&[(Text, "one"), (Binary, "two")], 1000, "bye");
+        let missed = "no recorded conversation agrees";
+        let cases = [
+            (conversed(&[(Text, "one"), (Binary, "two")], 1000, "bye"), None),
+            (
+                conversed(&[(Text, "one"), (Binary, "txo")], 1000, "bye"),
+                Some("message 2 differs from byte 1 on: recorded `wo`, replayed `xo`"),
+            ),
+            (
+                conversed(&[(Text, "one"), (Text, "two")], 1000, "bye"),
+                Some("message 2: recorded Binary, replayed Text"),
+            ),
+            (conversed(&[(Text, "one")], 1000, "bye"), Some("recorded 2 messages, replayed 1")),
+            (
+                conversed(&[(Text, "one"), (Binary, "two")], 1001, ""),
+                Some("the close frame says 1000 \"bye\" in the recording, 1001 \"\" in the replay"),
+            ),
+            (
+                conversed(&[(Text, "one")], 1008, missed),
+                Some("Ouli has no answer to it: no recorded conversation agrees"),
+            ),
         ];
         for (replayed, told) in cases {
             assert_eq!(difference(&recorded, &replayed).as_deref(), told);

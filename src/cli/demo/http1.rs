@@ -53,6 +53,17 @@ impl<'c> Wire<'c> {
         Ok(Some((head, content)))
     }
 
+    /// What comes next after a switch to another protocol; none at the end.
+    pub(super) async fn bytes(&mut self) -> io::Result<Option<Vec<u8>>> {
+        if self.receiver.input.is_empty() && self.receiver.fill().await? == 0 {
+            return Ok(None);
+        }
+        let input = &mut self.receiver.input;
+        let bytes = input.data().to_vec();
+        input.consume(bytes.len());
+        Ok(Some(bytes))
+    }
+
     /// The answer to a request with `method`, interim ones left out.
     pub(super) async fn response(&mut self, method: &str) -> Result<(ResponseHead, Content)> {
         loop {
@@ -60,8 +71,9 @@ impl<'c> Wire<'c> {
             let bytes = bytes.context("the connection was closed without an answer")?;
             let mut head = ResponseHead::default();
             head::parse_response(&bytes, &self.limits, &mut head)?;
-            // Interim answers go before the one that counts (RFC 9110 section 15.2).
-            if head.status >= 200 {
+            // Interim answers go before the one that counts (RFC 9110 section 15.2). 101 is none:
+            // nothing more comes in HTTP/1.1.
+            if head.status >= 200 || head.status == 101 {
                 let content = self.content(framing::response_framing(&head, method)?).await?;
                 return Ok((head, content));
             }

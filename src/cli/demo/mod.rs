@@ -12,6 +12,7 @@ mod answer;
 pub(super) mod child;
 mod client;
 mod compare;
+mod conversation;
 mod folder;
 mod http1;
 mod http2;
@@ -84,7 +85,7 @@ async fn story() -> Result<()> {
     let origin = Origin::start(&folder.origin_authority()).await?;
     let (plain, secure) = (origin.plain(), origin.secure());
     tell(&format!(
-        "1. An origin is up: http://{plain} speaks HTTP/1.1 and streams events,\n   \
+        "1. An origin is up: http://{plain} speaks HTTP/1.1 with event streams and WebSocket,\n   \
          https://{secure} HTTP/2 and gRPC as well."
     ));
 
@@ -203,9 +204,10 @@ mod tests {
         assert!(compared.iter().all(|row| row.explained().is_some()), "{}", Table(&compared));
         assert!(first.iter().all(|played| played.answer.is_fine()), "{}", Table(&compared));
         let failure = conclude(&compared, &first, &second).unwrap_err().to_string();
-        assert!(failure.starts_with("14 replayed answers are not as recorded:"), "{failure}");
+        assert!(failure.starts_with("16 replayed answers are not as recorded:"), "{failure}");
         assert!(failure.contains("GET /v1/visits: recorded `X-Request-Id: req-7`"), "{failure}");
         assert!(failure.contains("demo.Chat/Talk: recorded `x-request-id: req-14`"), "{failure}");
+        assert!(failure.contains("GET /v1/chat: recorded `x-request-id: req-16`"), "{failure}");
         origin.stop().await;
         assert!(client::play(&server, &ROWS).await.is_err(), "stopped means gone");
     }

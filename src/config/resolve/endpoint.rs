@@ -11,7 +11,8 @@ use crate::config::host::{parse_address, parse_host};
 use crate::config::keys;
 use crate::config::read::{At, Reading, Table};
 use crate::config::{
-    Endpoint, Replacement, SOURCE_ADDRESS, SOURCE_PORT, Scheme, SourceType, Target,
+    Endpoint, PACE_HINT, PACES, Pace, Replacement, SOURCE_ADDRESS, SOURCE_PORT, Scheme, SourceType,
+    Target,
 };
 use crate::spelling;
 
@@ -86,6 +87,7 @@ fn rewriting(reading: &mut Reading, table: &Table<'_>, endpoint: &mut Endpoint) 
     if let Some(value) = table.get("rewrite_location").and_then(|at| reading.boolean(&at)) {
         endpoint.rewrite_location = value;
     }
+    endpoint.pace = table.get("pace").and_then(|at| pace(reading, &at));
     if let Some(at) = table.get("shutdown_timeout_seconds") {
         reading.warn(
             &at,
@@ -93,6 +95,15 @@ fn rewriting(reading: &mut Reading, table: &Table<'_>, endpoint: &mut Endpoint) 
             "use `drain_timeout` in [limits]",
         );
     }
+}
+
+fn pace(reading: &mut Reading, at: &At<'_>) -> Option<Pace> {
+    let text = reading.text(at)?;
+    let pace = Pace::parse(text);
+    if pace.is_none() {
+        reading.refuse(at, format!("expected {PACES}, found {}", quoted(text)), PACE_HINT);
+    }
+    pace
 }
 
 fn host(reading: &mut Reading, table: &Table<'_>) -> Option<String> {
@@ -157,9 +168,12 @@ fn choice<T: Copy, const N: usize>(
         return Some(*value);
     }
     let names = choices.map(|(name, _)| name);
-    let hint = match spelling::nearest(text, &names) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "in lower case, as here".to_owned(),
+    let hint = match (Scheme::of_websocket(text), spelling::nearest(text, &names)) {
+        (Some(scheme), _) => {
+            format!("write `{}`; WebSocket conversations begin over HTTP", scheme.as_str())
+        }
+        (None, Some(near)) => format!("did you mean `{near}`?"),
+        (None, None) => "in lower case, as here".to_owned(),
     };
     reading.mistaken(at, &one_of(&names), hint);
     None

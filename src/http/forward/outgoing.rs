@@ -1,7 +1,7 @@
 //! The head that an origin is sent.
 
 use crate::exchange::{Field, Fields, RequestHead, Version};
-use crate::http::hop;
+use crate::http::{hop, road};
 use crate::http1::framing::Framing;
 use crate::session;
 use crate::ws::{frame, handshake};
@@ -113,10 +113,11 @@ impl Head<'_> {
     }
 }
 
-/// Fields that aren't for the origin: those that pick the session, and `Expect` where nobody waits
+/// Fields that aren't for the origin: those that pick the session and the pace, and `Expect` where nobody waits
 /// for what it asks.
 fn is_dropped(field: &Field<'_>, expectation: Expectation) -> bool {
     session::is_session_field(field.name)
+        || field.is(road::PACE)
         || (expectation == Expectation::Dropped && field.is("expect"))
 }
 
@@ -163,6 +164,7 @@ mod tests {
             ("Content-LENGTH", "3"),
             ("ouli-session", "s"),
             ("Test-Name", "s"),
+            ("Ouli-Pace", "2x"),
             ("Connection", "x-hop"),
             ("X-Hop", "1"),
             ("a", "2"),

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use super::send::{self, pause};
 use super::{miss, prepared, stored};
-use crate::config::Pace;
 use crate::exchange::{Compression, Kind, Message, Payload, Response};
 use crate::grpc::{self, Event, Splitter};
 use crate::http::answer;
@@ -21,7 +20,7 @@ use crate::http::line::Source;
 use crate::http::road::{Outcome, Request, Stop, Then};
 use crate::matching::{MessageKey, MessagePrint};
 use crate::replay::answer::Content;
-use crate::replay::call::{Awaited, Call, CallMiss, Due, Next, Part};
+use crate::replay::call::{Awaited, Call, CallMiss, Due, Next, Part, Stake};
 use crate::replay::{Recorded, pace};
 
 /// How long a client may take to say what tells recordings apart, before the earliest of them is
@@ -113,7 +112,7 @@ impl<'a> Replaying<'a> {
         client.invite(self.request.head).await?;
         loop {
             let next = match self.call.proceed() {
-                Next::Choose(_) => self.choose(client).await?,
+                Next::Choose(stake) => self.choose(stake, client).await?,
                 next => Some(next),
             };
             let missed = match next {
@@ -158,9 +157,17 @@ impl<'a> Replaying<'a> {
     }
 
     /// Gives the client a moment to say which recording it means; none once it has.
-    async fn choose(&mut self, client: &mut Client<'_, '_>) -> Result<Option<Next<'a>>, Stop> {
+    async fn choose(
+        &mut self,
+        stake: Stake,
+        client: &mut Client<'_, '_>,
+    ) -> Result<Option<Next<'a>>, Stop> {
+        let wait = match stake {
+            Stake::Part => CHOICE_WAIT,
+            Stake::Silence => self.request.here.limits().replay_wait,
+        };
         if !self.messages.is_ended
-            && let Some(said) = self.said_within(CHOICE_WAIT, client).await?
+            && let Some(said) = self.said_within(wait, client).await?
         {
             self.hear(said);
             return Ok(None);
@@ -219,7 +226,7 @@ impl<'a> Replaying<'a> {
         let Due { part, recorded, before, at, .. } = due;
         let Client { rx, tx, .. } = client;
         // What was waited for the client is part of the recorded gap.
-        let gap = pace::wait(self.pace(), before, at).saturating_sub(self.last.elapsed());
+        let gap = pace::wait(self.request.pace, before, at).saturating_sub(self.last.elapsed());
         pause(gap, rx, tx).await?;
         match part {
             Part::Head(response) => self.send_head(recorded, response, client)?,
@@ -229,10 +236,6 @@ impl<'a> Replaying<'a> {
         }
         self.last = Instant::now();
         Ok(None)
-    }
-
-    fn pace(&self) -> Pace {
-        self.request.here.shared().pace
     }
 
     fn send_head(

@@ -159,7 +159,7 @@ async fn give_built(
     answer: &Answer,
     client: &mut Client<'_, '_>,
 ) -> Result<Option<Then>, Stop> {
-    if !is_ordinary(asked) || request.here.shared().pace != Pace::Instant {
+    if !is_ordinary(asked) || request.pace != Pace::Instant {
         return Ok(None);
     }
     let (exchange, endpoint) = (&recorded.exchange, &request.here.endpoint);

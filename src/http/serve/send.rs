@@ -27,7 +27,7 @@ pub(super) async fn send(
     }
     let Client { rx, tx, .. } = client;
     let here = request.here;
-    let pace = here.shared().pace;
+    let pace = request.pace;
     let framing = framing_of(response, &answer.content, &asked);
     let asked = asked.kept_if(framing != Framing::Close);
     // The request's own time is part of the recorded one.
@@ -81,7 +81,7 @@ pub(super) async fn send_body(
         Content::None | Content::Unusable(_) => Ok(()),
         Content::Whole(bytes) => Ok(tx.shared(bytes).await?),
         Content::Pieces(pieces) => {
-            let pace = request.here.shared().pace;
+            let pace = request.pace;
             let mut before = response.at;
             for piece in pieces {
                 pause(pace::wait(pace, before, piece.at), rx, tx).await?;

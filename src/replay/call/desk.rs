@@ -65,7 +65,8 @@ impl Desk {
     pub(super) fn heard(&mut self, session: &Session, call: Ticket, course: &Course) {
         let Some(hold) = self.holds.iter_mut().find(|hold| hold.call == call) else { return };
         hold.course = course.clone();
-        if course.includes(session, hold.recording) {
+        let is_past = course.heard.is_past(session, hold.recording);
+        if course.includes(session, hold.recording) && !is_past {
             return;
         }
         self.give_back(session, call);
@@ -88,17 +89,18 @@ impl Desk {
         patience: Patience,
     ) -> Turn {
         let mine = self.holds.iter().find(|hold| hold.call == call).map(|hold| hold.recording);
-        let is_due = |one: &u32| course.is_due(session, *one);
-        let due = mine.filter(is_due).or_else(|| course.left(session, |one| is_due(&one)));
+        let first = |fits: &dyn Fn(u32) -> bool| {
+            mine.filter(|one| fits(*one)).or_else(|| course.left(session, fits))
+        };
+        let due = first(&|one| course.is_due(session, one));
         let Some(due) = due else { return self.turn_of_others(session, call, course, patience) };
-        let next = course.with_part_of(session, due);
-        let is_settled = course.heard.is_settled(session) || next.is_common(session);
-        if patience == Patience::Left && !is_settled {
-            let differs = |one: u32| !next.has_said(session, one);
-            if mine.is_some_and(differs) || course.left(session, differs).is_some() {
-                return Turn::Choose(due);
-            }
+        // A client that isn't gone after a moment isn't met with silence by one that has a word.
+        let due_word = first(&|one| course.is_due(session, one) && !course.is_silent(session, one));
+        if patience == Patience::Left && self.may_be_told(session, course, due, mine) {
+            return Turn::Choose(due_word.unwrap_or(due));
         }
+        let due = due_word.filter(|_| patience == Patience::Spent).unwrap_or(due);
+        let next = course.with_part_of(session, due);
         match mine {
             Some(mine) if next.has_said(session, mine) => self.send(session, call, mine, next),
             _ => {
@@ -108,6 +110,19 @@ impl Desk {
                 self.send(session, call, recording, next)
             }
         }
+    }
+
+    /// Whether the client may tell this recording, which is due, from another that it may have.
+    fn may_be_told(&self, session: &Session, course: &Course, due: u32, mine: Option<u32>) -> bool {
+        let Some(differs) = course.telling(session, due) else { return false };
+        let is_held = || {
+            let mut others = self.holds.iter().map(|hold| hold.recording);
+            others.any(|one| differs(one) && course.includes(session, one))
+        };
+        mine.is_some_and(&differs)
+            || course.left(session, &differs).is_some()
+            // Whoever holds it may do with another, and silence can wait for that.
+            || course.is_silent(session, due) && is_held()
     }
 
     /// Nothing that is left is due. Perhaps something is that another call could do without.
@@ -127,7 +142,7 @@ impl Desk {
             .collect();
         let mut due: Vec<u32> =
             others.iter().copied().filter(|one| course.is_due(session, *one)).collect();
-        due.sort_unstable();
+        due.sort_unstable_by_key(|one| (course.heard.is_past(session, *one), *one));
         for one in &due {
             let next = course.with_part_of(session, *one);
             if let Some(recording) = self.fit(session, &next, &mut Vec::new()) {
@@ -162,14 +177,27 @@ impl Desk {
     /// Takes a recording for a call on this course: one that is left, or one whose holder can have
     /// another. `seen` are those that were tried on the way here.
     fn fit(&mut self, session: &Session, course: &Course, seen: &mut Vec<u32>) -> Option<u32> {
-        let left = course.left(session, |_| true);
+        let goes_on = |one| !course.heard.is_past(session, one);
+        self.fit_among(session, course, seen, &goes_on)
+            .or_else(|| self.fit_among(session, course, seen, &|one| !goes_on(one)))
+    }
+
+    fn fit_among(
+        &mut self,
+        session: &Session,
+        course: &Course,
+        seen: &mut Vec<u32>,
+        fits: &dyn Fn(u32) -> bool,
+    ) -> Option<u32> {
+        let left = course.left(session, fits);
         if let Some(recording) = left.filter(|one| session.ledger.take(*one)) {
             return Some(recording);
         }
         for at in 0..self.holds.len() {
             let hold = &self.holds[at];
             let recording = hold.recording;
-            if seen.contains(&recording) || !course.includes(session, recording) {
+            let agrees = fits(recording) && course.includes(session, recording);
+            if seen.contains(&recording) || !agrees {
                 continue;
             }
             seen.push(recording);
@@ -194,12 +222,11 @@ impl Desk {
 /// never say another word.
 fn turn_after_last(session: &Session, course: &Course, patience: Patience) -> Turn {
     let last = course.latest(session, |one| course.is_due(session, one));
-    let differs = |last: &u32| {
-        let next = course.with_part_of(session, *last);
-        let is_settled = course.heard.is_settled(session) || next.is_common(session);
-        !is_settled && course.earliest(session, |one| !next.has_said(session, one)).is_some()
+    let may_be_told = |last: &u32| {
+        let differs = course.telling(session, *last);
+        differs.is_some_and(|differs| course.earliest(session, differs).is_some())
     };
-    match last.filter(|last| patience == Patience::Left && differs(last)) {
+    match last.filter(|last| patience == Patience::Left && may_be_told(last)) {
         Some(last) => Turn::Choose(last),
         None => Turn::AllTaken,
     }

@@ -125,13 +125,35 @@ impl Heard {
         })
     }
 
+    /// Whether a recording that agrees would be silent from here on, and the client has said more
+    /// than its own did. What it says is answered better by any that knows it.
+    pub(super) fn is_past(&self, session: &Session, recording: u32) -> bool {
+        let leaf = || session.tree.leaf(recording);
+        !self.passed.is_empty()
+            && leaf().is_some_and(|leaf| leaf.is_silent && self.passed.contains(&leaf.node))
+    }
+
+    /// What is found among those that it isn't past, else among all.
+    fn preferring(
+        &self,
+        session: &Session,
+        find: impl Fn(&dyn Fn(u32) -> bool) -> Option<u32>,
+    ) -> Option<u32> {
+        if self.passed.is_empty() {
+            return find(&|_| true);
+        }
+        find(&|one| !self.is_past(session, one)).or_else(|| find(&|_| true))
+    }
+
     /// The earliest that agrees, is left and fits.
     pub(super) fn left(&self, session: &Session, fits: impl Fn(u32) -> bool) -> Option<u32> {
-        let earliest = |source: Source<'_>| {
-            let mut left = session.ledger.left(source.all, source.cursor);
-            left.find(|one| source.which.has(session, *one) && fits(*one))
-        };
-        self.sources(session).filter_map(earliest).min()
+        self.preferring(session, |preferred| {
+            let earliest = |source: Source<'_>| {
+                let mut left = session.ledger.left(source.all, source.cursor);
+                left.find(|one| source.which.has(session, *one) && preferred(*one) && fits(*one))
+            };
+            self.sources(session).filter_map(earliest).min()
+        })
     }
 }
 
@@ -180,6 +202,27 @@ impl Course {
         self.sent == 0 || session.tree.said(recording, self.sent) == self.said
     }
 
+    /// Whether the next part of a recording is silence.
+    pub(super) fn is_silent(&self, session: &Session, recording: u32) -> bool {
+        let part = session.part(recording, self.sent);
+        matches!(part, Some((Part::End(response), _)) if part::is_silence(response))
+    }
+
+    /// Which recordings the client's next words may mean instead of this one, whose next part is
+    /// due: those that differ in it. None where its words tell nothing any more.
+    pub(super) fn telling<'s>(
+        &'s self,
+        session: &'s Session,
+        due: u32,
+    ) -> Option<impl Fn(u32) -> bool + 's> {
+        let next = self.with_part_of(session, due);
+        let is_past = |one| self.heard.is_past(session, one);
+        let is_settled = self.heard.is_settled(session) || next.is_common(session);
+        let is_last_choice = is_past(due);
+        (is_last_choice || !is_settled)
+            .then_some(move |one| !next.has_said(session, one) && (is_last_choice || !is_past(one)))
+    }
+
     /// The earliest that agrees, is left and fits.
     pub(super) fn left(&self, session: &Session, fits: impl Fn(u32) -> bool) -> Option<u32> {
         self.heard.left(session, |one| self.has_said(session, one) && fits(one))
@@ -202,22 +245,32 @@ impl Course {
 
     /// The earliest that agrees and fits, taken or not.
     pub(super) fn earliest(&self, session: &Session, fits: impl Fn(u32) -> bool) -> Option<u32> {
-        let fits = |source: &Source<'_>, one: u32| {
-            source.which.has(session, one) && self.has_said(session, one) && fits(one)
-        };
-        let earliest =
-            |source: Source<'_>| source.all.iter().copied().find(|one| fits(&source, *one));
-        self.heard.sources(session).filter_map(earliest).min()
+        self.heard.preferring(session, |preferred| {
+            let fits = |source: &Source<'_>, one: u32| {
+                source.which.has(session, one)
+                    && self.has_said(session, one)
+                    && preferred(one)
+                    && fits(one)
+            };
+            let earliest =
+                |source: Source<'_>| source.all.iter().copied().find(|one| fits(&source, *one));
+            self.heard.sources(session).filter_map(earliest).min()
+        })
     }
 
     /// The latest that agrees and fits, taken or not.
     pub(super) fn latest(&self, session: &Session, fits: impl Fn(u32) -> bool) -> Option<u32> {
-        let fits = |source: &Source<'_>, one: u32| {
-            source.which.has(session, one) && self.has_said(session, one) && fits(one)
-        };
-        let latest =
-            |source: Source<'_>| source.all.iter().copied().rfind(|one| fits(&source, *one));
-        self.heard.sources(session).filter_map(latest).max()
+        self.heard.preferring(session, |preferred| {
+            let fits = |source: &Source<'_>, one: u32| {
+                source.which.has(session, one)
+                    && self.has_said(session, one)
+                    && preferred(one)
+                    && fits(one)
+            };
+            let latest =
+                |source: Source<'_>| source.all.iter().copied().rfind(|one| fits(&source, *one));
+            self.heard.sources(session).filter_map(latest).max()
+        })
     }
 
     /// All that agree.

@@ -63,12 +63,13 @@ pub enum Next<'s> {
     /// Send this and ask again.
     Send(Due<'s>),
     /// Nothing is due before this has come of the request. If it doesn't come in time, the call is
-    /// [`overdue`](Call::overdue), unless it [`may_rest`](Call::may_rest).
+    /// [`overdue`](Call::overdue). A conversation may [rest](Call::may_rest), or has an
+    /// [`allowance`](Call::allowance).
     Await(Awaited),
     /// Something is due, but to send it is to choose among recordings that the client may tell
     /// apart with its next words. Give it a moment to say them, then
     /// [`choose`](Call::choose).
-    Choose(Awaited),
+    Choose(Stake),
     /// No recording answers, or none any further.
     Miss(CallMiss),
     /// All was sent.
@@ -88,6 +89,16 @@ pub struct Due<'s> {
     pub before: Duration,
     /// When it came itself.
     pub at: Duration,
+}
+
+/// What there is to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stake {
+    /// A part to be sent.
+    Part,
+    /// Silence, because the recorded client left here, or the recorder died. There is no hurry for
+    /// that: the client may take as long as for anything that is awaited.
+    Silence,
 }
 
 /// What a call waits for.
@@ -112,7 +123,7 @@ impl Session {
         Conversation::begin(self.clone(), key)
     }
 
-    /// Takes the messages of a conversation, decompressed. `buffer` gives it memory.
+    /// Takes the messages of a conversation, which come decompressed. `buffer` gives it memory.
     pub fn message_key_of_conversation(&self, buffer: Vec<u8>) -> MessageKey<'static> {
         MessageKey::of_conversation(self.bodies.bounds, buffer)
     }
@@ -161,7 +172,8 @@ impl<'s> Call<'s> {
         self.advance(Patience::Left)
     }
 
-    /// As `proceed`, but goes on with the earliest recording that is due where that says `Choose`.
+    /// As `proceed`, but goes on with the earliest recording that is due where that says `Choose`;
+    /// one that has something to send goes before silence.
     pub fn choose(&mut self) -> Next<'s> {
         self.advance(Patience::Spent)
     }
@@ -171,23 +183,35 @@ impl<'s> Call<'s> {
         self.miss(Why::Overdue(awaited), None)
     }
 
-    /// Whether the client may take its time: nothing but the end is left to send, and that waits for
-    /// the client's close. It is enough that this is so of a recording that agrees. Only
-    /// conversations rest.
+    /// Whether the client of a conversation may take its time: nothing but the end is left to send,
+    /// and that waits for the client's close. It is enough that this is so of a recording that
+    /// agrees.
     pub fn may_rest(&self) -> bool {
-        let (session, sent) = (self.session, self.progress.course.sent);
+        let (session, course) = (self.session, &self.progress.course);
         let rests = |recording: u32| {
-            let part = session.part(recording, sent).map(|(part, _)| part);
+            let part = session.part(recording, course.sent).map(|(part, _)| part);
             matches!(part, Some(Part::End(response)) if response.end_after == After::End)
         };
         self.progress.protocol == Protocol::WebSocket
             && match self.progress.state {
-                State::Open(_) => {
-                    self.progress.course.all(session).take(RESTING_LOOKED_AT_MAX).any(rests)
-                }
+                State::Open(_) => course.all(session).take(RESTING_LOOKED_AT_MAX).any(rests),
                 State::Bound(recording) => rests(recording),
                 State::Missed(_) => false,
             }
+    }
+
+    /// How long the recorded client took for what is awaited, after its message before. A live one
+    /// may take as much longer: its heartbeats have a pace of their own, whatever a replay's.
+    pub fn allowance(&self, awaited: Awaited) -> Duration {
+        let course = &self.progress.course;
+        let recording = match self.progress.state {
+            State::Bound(recording) => Some(recording),
+            _ => course.earliest(self.session, |_| true),
+        };
+        let recorded = recording.and_then(|one| self.session.recorded.get(one as usize));
+        recorded.map_or(Duration::ZERO, |recorded| {
+            part::client_gap(&recorded.exchange, course.heard.messages, awaited)
+        })
     }
 
     /// Whether it doesn't matter any more what the client does.
@@ -246,7 +270,7 @@ impl<'s> Call<'s> {
             State::Missed(miss) => Next::Miss((**miss).clone()),
             State::Bound(recording) => self.send_if_due(*recording),
             State::Open(_) if self.progress.competes => self.advance_at_desk(patience),
-            State::Open(_) => self.advance_alone(),
+            State::Open(_) => self.advance_alone(patience),
         }
     }
 
@@ -262,7 +286,7 @@ impl<'s> Call<'s> {
     }
 
     /// Where no calls compete: the first part takes its recording.
-    fn advance_alone(&mut self) -> Next<'s> {
+    fn advance_alone(&mut self, patience: Patience) -> Next<'s> {
         let (session, heard) = (self.session, &self.progress.course.heard);
         if !self.progress.course.may_be_due(session) {
             return self.wait_for_any();
@@ -274,7 +298,7 @@ impl<'s> Call<'s> {
         }
         match heard.left(session, |_| true) {
             Some(recording) => self.wait_for(recording),
-            None => self.advance_after_last(),
+            None => self.advance_after_last(patience),
         }
     }
 
@@ -294,20 +318,30 @@ impl<'s> Call<'s> {
         match turn {
             Turn::Send { recording, is_owned: true } => self.bind(recording),
             Turn::Send { recording, is_owned: false } => self.send(recording),
-            Turn::Choose(recording) => Next::Choose(self.awaited(recording)),
+            Turn::Choose(recording) => Next::Choose(self.stake(recording)),
             Turn::Await(recording) => self.wait_for(recording),
-            Turn::AllTaken => self.advance_after_last(),
+            Turn::AllTaken => self.advance_after_last(patience),
         }
     }
 
     /// All that agree were given out.
-    fn advance_after_last(&mut self) -> Next<'s> {
+    fn advance_after_last(&mut self, patience: Patience) -> Next<'s> {
         let (session, course) = (self.session, &self.progress.course);
-        let Some(last) = course.latest(session, |one| course.is_due(session, one)) else {
+        let is_due = |one: u32| course.is_due(session, one);
+        let has_word = |one: u32| is_due(one) && !course.is_silent(session, one);
+        let last = course.latest(session, has_word).or_else(|| course.latest(session, is_due));
+        let Some(last) = last else {
             return self.wait_for_any();
         };
         if session.after_last == AfterLast::Refuse {
             return Next::Miss(self.miss(Why::Exhausted, None));
+        }
+        if patience == Patience::Left
+            && course.is_silent(session, last)
+            && let Some(differs) = course.telling(session, last)
+            && course.earliest(session, differs).is_some()
+        {
+            return Next::Choose(Stake::Silence);
         }
         match course.with_part_of(session, last).is_decided(session, last) {
             true => self.bind(last),
@@ -338,6 +372,13 @@ impl<'s> Call<'s> {
     fn wait_for_any(&self) -> Next<'s> {
         let first = self.progress.course.earliest(self.session, |_| true);
         Next::Await(first.map_or(Awaited::End, |first| self.awaited(first)))
+    }
+
+    fn stake(&self, recording: u32) -> Stake {
+        match self.progress.course.is_silent(self.session, recording) {
+            true => Stake::Silence,
+            false => Stake::Part,
+        }
     }
 
     /// What comes next of the request, if it goes on like this recording's.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::Awaited;
 use crate::exchange::{
-    After, Body, Close, Compression, End, Fields, Kind, Message, Party, Payload, Response,
+    After, Body, Close, Compression, End, Exchange, Fields, Kind, Message, Party, Payload, Response,
 };
 use crate::ws::handshake;
 
@@ -25,7 +26,7 @@ pub enum Part<'s> {
 /// The `n`th part, counted from 0.
 pub(super) fn nth(response: &Response, n: u32) -> Option<Part<'_>> {
     let Some(behind_head) = n.checked_sub(1) else { return Some(Part::Head(response)) };
-    let messages = messages(response);
+    let messages = messages(&response.body);
     if let Some(message) = messages.get(behind_head as usize) {
         return Some(Part::Message(message));
     }
@@ -49,7 +50,7 @@ pub(super) fn after(response: &Response, n: u32) -> After {
 /// When the `n`th part came, counted from the request's head. Of an end that isn't known, unless it
 /// is a close: it counts as having come with what was before it.
 pub(super) fn at(response: &Response, n: u32) -> Duration {
-    let last = || messages(response).last().map_or(response.at, |message| message.at);
+    let last = || messages(&response.body).last().map_or(response.at, |message| message.at);
     match nth(response, n) {
         Some(Part::Head(response)) => response.at,
         Some(Part::Message(message)) => message.at,
@@ -58,8 +59,30 @@ pub(super) fn at(response: &Response, n: u32) -> Duration {
     }
 }
 
-fn messages(response: &Response) -> &[Message] {
-    match &response.body {
+/// Whether an answer stops without anything to show for it.
+pub(super) fn is_silence(response: &Response) -> bool {
+    let is_lost = matches!(response.end, End::LeftByClient | End::RecorderKilled);
+    is_lost && response.close.is_none()
+}
+
+/// How long after its message `came`, counted from 1, or else the handshake, a recorded client did
+/// what is awaited; zero where that isn't known.
+pub(super) fn client_gap(exchange: &Exchange, came: u32, awaited: Awaited) -> Duration {
+    let said = |number: u32| {
+        let nth = number.checked_sub(1)? as usize;
+        Some(messages(&exchange.request.body).get(nth)?.at)
+    };
+    let before = if came == 0 { Some(exchange.response.at) } else { said(came) };
+    let at = match awaited {
+        Awaited::Message(number) => said(number),
+        Awaited::End => exchange.response.close.as_ref().map(|close| close.at),
+    };
+    let gap = |(at, before): (Duration, Duration)| at.saturating_sub(before);
+    at.zip(before).map(gap).unwrap_or_default()
+}
+
+fn messages(body: &Body) -> &[Message] {
+    match body {
         Body::Messages(messages) => messages,
         _ => &[],
     }

@@ -51,6 +51,10 @@ impl Conversation {
         Conversation { session, progress }
     }
 
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
     /// Goes on with it.
     pub fn resume(&mut self) -> Call<'_> {
         Call { session: &self.session, progress: Kept::Elsewhere(&mut self.progress) }

@@ -82,6 +82,16 @@ pub(super) struct Leaf {
     pub(super) node: u32,
     pub(super) messages: u32,
     pub(super) is_open: bool,
+    /// Its answer stops without anything to show for it, so that whoever knows what a client says
+    /// behind this place answers it better.
+    pub(super) is_silent: bool,
+}
+
+impl Leaf {
+    /// Whether nothing that a client says tells the two apart.
+    fn is_like(&self, other: &Leaf) -> bool {
+        (self.node, self.is_open) == (other.node, other.is_open)
+    }
 }
 
 impl Tree {
@@ -175,15 +185,19 @@ impl Builder {
         key: &[u8],
         prints: impl Iterator<Item = Result<MessagePrint, E>>,
     ) -> Result<(), E> {
-        let mut leaf = Leaf { node: index.put(key, recording), messages: 0, is_open: false };
+        let mut leaf = Leaf {
+            node: index.put(key, recording),
+            messages: 0,
+            is_open: is_open(exchange),
+            is_silent: part::is_silence(&exchange.response),
+        };
         for print in prints {
             let parent = leaf.node;
             leaf.node = index.put(&child_key(parent, print?), recording);
             leaf.messages += 1;
             set(&mut self.parents, leaf.node, parent, NONE);
         }
-        leaf.is_open = is_open(exchange);
-        let none = Leaf { node: NONE, messages: 0, is_open: false };
+        let none = Leaf { node: NONE, messages: 0, is_open: false, is_silent: false };
         set(&mut self.leaves, recording, leaf, none);
         Ok(())
     }
@@ -231,7 +245,7 @@ impl Builder {
             for node in path(&self.parents, leaf.node) {
                 let (node, only) = (&mut nodes[node as usize], &mut only[node as usize]);
                 node.earliest = node.earliest.min(response.after);
-                node.is_settled &= *only.get_or_insert(*leaf) == *leaf;
+                node.is_settled &= only.get_or_insert(*leaf).is_like(leaf);
             }
             let node = &mut nodes[leaf.node as usize];
             node.ends |= !leaf.is_open;

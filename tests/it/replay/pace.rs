@@ -40,3 +40,53 @@ fn an_ordinary_answer_takes_as_long_as_it_took() {
         assert!(begun.elapsed() > Duration::from_millis(190), "{:?}", begun.elapsed());
     }
 }
+
+fn slow() -> Origin {
+    Origin::http1().script("/", |talk| {
+        std::thread::sleep(Duration::from_millis(300));
+        talk.reply("slow");
+    })
+}
+
+/// Less than the recording took, and more than an answer takes at once.
+const SLOW: Duration = Duration::from_millis(280);
+
+fn took(ouli: &Ouli, ask: &Ask) -> Duration {
+    let begun = Instant::now();
+    assert_eq!(ouli.client().ask(ask).text(), "slow");
+    begun.elapsed()
+}
+
+#[test]
+fn a_request_says_how_fast_it_is_answered_whatever_the_command_line_says() {
+    let recordings = record(&slow(), |client| drop(client.get("/")));
+    let instant = Ouli::replay(recordings.clone()).start();
+    assert!(took(&instant, &Ask::get("/").header("ouli-pace", "recorded")) > SLOW);
+    let recorded = Ouli::replay(recordings).options(["--pace", "recorded"]).start();
+    assert!(took(&recorded, &Ask::get("/").header("Ouli-Pace", "instant")) < SLOW);
+    assert!(took(&recorded, &Ask::get("/")) > SLOW);
+    let refused = recorded.client().ask(&Ask::get("/").header("ouli-pace", "fast"));
+    let expected = "the field `ouli-pace`: expected instant, recorded or a multiple, found ";
+    assert!(refused.problem(400, "bad-request").contains(expected), "{refused:?}");
+}
+
+#[test]
+fn an_endpoint_has_a_pace_of_its_own() {
+    let origin = slow();
+    let config = one_endpoint(&origin, "pace = \"recorded\"");
+    let recorder = Ouli::command("record").config(&config).start();
+    assert_eq!(recorder.client().get("/").text(), "slow");
+    recorder.terminate().expect_code(0);
+    let ouli = Ouli::command("replay").config(&config).recordings(&recorder.recordings()).start();
+    assert!(took(&ouli, &Ask::get("/")) > SLOW);
+    assert!(took(&ouli, &Ask::get("/").header("ouli-pace", "instant")) < SLOW);
+}
+
+#[test]
+fn what_a_request_says_of_its_pace_is_neither_forwarded_nor_recorded() {
+    let origin = Origin::http1().route("/", |_| "fine");
+    let ask = Ask::get("/").header("ouli-pace", "2x");
+    let recordings = record(&origin, |client| drop(client.ask(&ask)));
+    assert!(!origin.request("/").headers.has("ouli-pace"));
+    assert!(!recordings.cassette_text("default").contains("ouli-pace"));
+}

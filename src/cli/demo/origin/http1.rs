@@ -3,19 +3,38 @@
 use anyhow::Result;
 use tokio::time::sleep;
 
+use super::chat;
 use super::service::{Answer, Body, PAUSE, Service, events};
+use crate::cli::demo::conversation::{Party, Role, Way};
 use crate::cli::demo::http1::Wire;
-use crate::exchange::{Fields, Version};
+use crate::exchange::{Fields, RequestHead, Version};
 use crate::http1::writer;
 use crate::net::stream::Stream;
+use crate::ws::handshake;
 
 pub(super) async fn serve(mut stream: Stream, service: &Service) -> Result<()> {
     let mut wire = Wire::new(&mut stream);
     while let Some((head, content)) = wire.request().await? {
+        if head.target == chat::TARGET && handshake::is_asked_by(&head) {
+            return converse(&mut wire, &head, service).await;
+        }
         let answer = service.answer(&head.method, &head.target, &content.body)?;
         send(&mut wire, &answer).await?;
     }
     Ok(())
+}
+
+async fn converse(wire: &mut Wire<'_>, asked: &RequestHead, service: &Service) -> Result<()> {
+    let (fields, terms) = chat::grant(&asked.fields, service);
+    let mut out = Vec::new();
+    writer::status_line(&mut out, Version::Http11, 101, b"Switching Protocols");
+    for field in fields.iter() {
+        writer::field(&mut out, field.name, field.value);
+    }
+    writer::end_of_head(&mut out);
+    wire.send(&out).await?;
+    let party = Party::new(Way::Switched(wire), Role::Server, terms);
+    chat::converse(party, service).await
 }
 
 async fn send(wire: &mut Wire<'_>, answer: &Answer) -> Result<()> {

@@ -1,10 +1,11 @@
 //! The demo's origin: a small API of the kind that programs under test call, without TLS in
-//! HTTP/1.1, and with it in HTTP/2 as well, gRPC included.
+//! HTTP/1.1, and with it in HTTP/2 as well, gRPC included. It converses over WebSocket in either.
 //!
 //! Knows nothing of Ouli. No two of its answers are equal, since each carries a request id of its
 //! own: an answer that comes again byte for byte comes from a recording.
 
 mod calls;
+mod chat;
 mod http1;
 mod http2;
 mod service;

@@ -20,6 +20,7 @@ pub(super) const WORDS: [&str; 7] =
 pub(super) struct Service {
     requests: Cell<u64>,
     visits: Cell<u64>,
+    chats: Cell<u64>,
 }
 
 pub(super) struct Answer {
@@ -59,8 +60,18 @@ impl Service {
     pub(super) fn fields(&self, content_type: &str) -> Fields {
         let mut fields = Fields::new();
         fields.push("Content-Type", content_type);
-        fields.push("X-Request-Id", format!("req-{}", next(&self.requests)));
+        fields.push("X-Request-Id", self.request_id());
         fields
+    }
+
+    /// Tells an answer from all others.
+    pub(super) fn request_id(&self) -> String {
+        format!("req-{}", next(&self.requests))
+    }
+
+    /// The number of a conversation that begins.
+    pub(super) fn chat(&self) -> u64 {
+        next(&self.chats)
     }
 
     fn message(&self, body: &[u8]) -> Answer {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::send::pause;
-use super::{answer_with, asked, miss};
+use super::{answer_with, asked, body_key, miss};
 use crate::exchange::{Fields, RequestHead, ResponseHead, Version};
 use crate::http::answer;
 use crate::http::client::Client;
@@ -19,7 +19,8 @@ use crate::http::line::Source;
 use crate::http::road::{Outcome, Request, Stop};
 use crate::matching::{BodyPrint, handshake as offer, key};
 use crate::net::arena::Arena;
-use crate::replay::call::{CallMiss, Next};
+use crate::redact::Redactor;
+use crate::replay::call::{CallMiss, Next, Why};
 use crate::replay::{Session, pace};
 use crate::ws::deflate::{Granted, Terms};
 use crate::ws::handshake;
@@ -43,6 +44,9 @@ pub(super) async fn replay(
 ) -> Result<Outcome, Stop> {
     match answer(request, path, &session, arena, client).await? {
         Answered::As(outcome) => Ok(outcome),
+        Answered::Missed(missed) if missed.why == Why::Head => {
+            Err(miss::unknown(request, path, session, &arena.key, body_key(request)).await)
+        }
         Answered::Missed(missed) => {
             Err(miss::call(request, path, session, &arena.key, missed, None).await)
         }
@@ -93,9 +97,9 @@ async fn grant(
     check(request.head)?;
     let Client { rx, tx, .. } = client;
     let here = request.here;
-    let gap = pace::wait(here.shared().pace, Duration::ZERO, at);
+    let gap = pace::wait(request.pace, Duration::ZERO, at);
     pause(gap.saturating_sub(request.elapsed()), rx, tx).await?;
-    let (head, terms) = agreed(recorded, &request.head.fields);
+    let (head, terms) = agreed(recorded, &request.head.fields, &here.redactor);
     let accept = request.head.fields.get(handshake::KEY).map(handshake::accept);
     answer::warn_of_lost_cookies(&head, &here.endpoint, &here.warned_of_cookies);
     tx.switch(&head, &here.endpoint, &request.asked(), accept.as_deref()).await?;
@@ -118,15 +122,24 @@ fn check(head: &RequestHead) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The recorded answer with the compression that the client offers, if it was granted then.
-fn agreed(recorded: &ResponseHead, asked: &Fields) -> (ResponseHead, Option<Terms>) {
+/// The recorded answer with the compression that the client offers, if it was granted then, and the
+/// subprotocol as the client offers it: it may hold a secret, which no recording has.
+fn agreed(
+    recorded: &ResponseHead,
+    asked: &Fields,
+    redactor: &Redactor,
+) -> (ResponseHead, Option<Terms>) {
     let agreement = match Terms::granted(&recorded.fields) {
         Granted::Deflate(terms) => terms.offered_by(asked),
         Granted::None | Granted::Unknown => None,
     };
     let mut head = ResponseHead { fields: Fields::new(), ..recorded.clone() };
     for field in recorded.fields.iter() {
-        if !field.is(handshake::EXTENSIONS) {
+        if field.is(handshake::SUBPROTOCOL) {
+            let is_it = |offered: &&[u8]| *redactor.value(field.name, offered) == *field.value;
+            let offered = handshake::subprotocols(asked).find(is_it);
+            head.fields.push(field.name, offered.unwrap_or(field.value));
+        } else if !field.is(handshake::EXTENSIONS) {
             head.fields.push(field.name, field.value);
         } else if let Some(agreement) = &agreement
             && !head.fields.contains(handshake::EXTENSIONS)
@@ -146,7 +159,8 @@ mod tests {
             fields: [("Sec-WebSocket-Extensions", recorded), ("x", "1")].into_iter().collect(),
             ..ResponseHead::default()
         };
-        let (head, _) = agreed(&head, &offered.iter().copied().collect());
+        let asked = offered.iter().copied().collect();
+        let (head, _) = agreed(&head, &asked, &Redactor::default());
         assert_eq!(head.fields.get("x"), Some(&b"1"[..]));
         let value = head.fields.get(handshake::EXTENSIONS)?;
         Some(String::from_utf8(value.to_vec()).unwrap())
@@ -159,6 +173,22 @@ mod tests {
         assert_eq!(extensions(recorded, &offer).as_deref(), Some(recorded));
         assert_eq!(extensions(recorded, &[]), None);
         assert_eq!(extensions("x-unknown", &offer), None);
+    }
+
+    #[test]
+    fn a_subprotocol_with_a_secret_is_granted_as_it_is_offered() {
+        let name = "sec-websocket-protocol";
+        let head = |value| ResponseHead {
+            fields: [(name, value)].into_iter().collect(),
+            ..ResponseHead::default()
+        };
+        let offered = [(name, "realtime, openai-insecure-api-key.sk-1")].into_iter().collect();
+        let granted = |recorded| {
+            let (head, _) = agreed(&head(recorded), &offered, &Redactor::default());
+            String::from_utf8(head.fields.get(name).unwrap().to_vec()).unwrap()
+        };
+        assert_eq!(granted("openai-insecure-api-key.REDACTED"), "openai-insecure-api-key.sk-1");
+        assert_eq!(granted("realtime"), "realtime");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::voice::{self, Speech, Unsayable};
+use crate::config::Pace;
 use crate::exchange::{Close, End, Message, Party, ResetCode, Response};
 use crate::http::context::Here;
 use crate::http::fault::{Fault, Problem};
@@ -40,6 +41,7 @@ pub struct Replaying {
     session: Arc<Session>,
     conversation: Conversation,
     terms: Option<Terms>,
+    pace: Pace,
     /// When the handshake's head was complete.
     started: Instant,
     label: miss::Label,
@@ -53,8 +55,9 @@ impl Replaying {
         conversation: Conversation,
         terms: Option<Terms>,
     ) -> Self {
-        let (started, label) = (request.started, miss::Label::of(request, path));
-        Replaying { session, conversation, terms, started, label }
+        let Request { started, pace, .. } = *request;
+        let label = miss::Label::of(request, path);
+        Replaying { session, conversation, terms, pace, started, label }
     }
 
     /// Goes on with it until it is over.
@@ -91,6 +94,7 @@ struct Player {
     receiver: Receiver,
     key: MessageKey<'static>,
     terms: Option<Terms>,
+    pace: Pace,
     step: Step,
     /// What goes to the client: `out[given..]`.
     out: Vec<u8>,
@@ -142,7 +146,7 @@ const KEPT_MAX: usize = 4 << 10;
 
 impl Player {
     fn new(here: Rc<Here>, client: Wire, replaying: Replaying) -> Self {
-        let Replaying { session, conversation, terms, started, label } = replaying;
+        let Replaying { session, conversation, terms, pace, started, label } = replaying;
         let limits = here.limits();
         let bounds = receiver::Limits {
             message_bytes_max: limits.max_ws_message,
@@ -159,6 +163,7 @@ impl Player {
             session,
             conversation,
             terms,
+            pace,
             step: Step::Ask,
             out: Vec::new(),
             given: 0,
@@ -269,7 +274,7 @@ impl Player {
 
     /// Asks for the next part, or for what it waits.
     fn ask(&mut self, choose: bool) -> Result<Step, Ended> {
-        let pace = self.here.shared().pace;
+        let pace = self.pace;
         let mut call = self.conversation.resume();
         let next = if choose { call.choose() } else { call.proceed() };
         let step = match next {
@@ -432,21 +437,22 @@ impl Player {
             Ended::Violated(violation) => {
                 self.here.notes().faults.count(Fault::BadRequest);
                 tracing::warn!("{}: the client breaks the protocol: {violation}", self.label);
-                (violation.to_string(), told(violation.code(), violation.to_string()))
+                let how = format!("failed, because {violation}");
+                (how, told(violation.code(), violation.to_string()))
             }
             Ended::Missed(missed, content) => {
                 let reason = missed.to_string();
                 miss::conversation(&self.here, &self.label, &self.session, *missed, content).await;
-                ("miss".to_owned(), told(close::POLICY_VIOLATION, reason))
+                ("a miss".to_owned(), told(close::POLICY_VIOLATION, reason))
             }
             Ended::Unsayable(Unsayable::Unkept(why)) => {
                 miss::unkept(&self.here, &self.label, why);
-                ("miss".to_owned(), told(close::POLICY_VIOLATION, why.to_owned()))
+                ("a miss".to_owned(), told(close::POLICY_VIOLATION, why.to_owned()))
             }
             Ended::Unsayable(Unsayable::Broken(problem)) => {
                 self.here.notes().faults.count(problem.fault);
                 let Problem { detail, .. } = problem;
-                (detail.clone(), told(close::INTERNAL_ERROR, detail))
+                (format!("failed, because {detail}"), told(close::INTERNAL_ERROR, detail))
             }
         };
         if self.here.shared().exchange_log {

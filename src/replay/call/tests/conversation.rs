@@ -218,6 +218,61 @@ fn a_lost_connection_is_lost_again() {
 }
 
 #[test]
+fn nobody_hurries_to_be_silent_where_the_client_may_go_on() {
+    let scripts = ["<* >a <1 <?", "<* >a <1 >b <2 <?"];
+    let session = strict(&scripts);
+    assert_eq!(converse(&session, ">a >b"), "go <* (1) >a <1 silence? >b <2 <? over");
+    assert_eq!(converse(&session, ">a"), "go <* (1) >a <1 <? over", "one is left");
+    let session = strict(&scripts);
+    assert_eq!(converse(&session, ">a choose >b"), {
+        "go <* (1) >a <1 silence? choose <? over >b over"
+    });
+    // The same where both have been given out before.
+    let session = conversations(&scripts, AfterLast::Repeat);
+    for _ in 0..2 {
+        assert_eq!(converse(&session, ">a >b"), "go <* (1) >a <1 silence? >b <2 <? over");
+        assert!(converse(&session, ">a choose").contains(" <? over"));
+    }
+}
+
+#[test]
+fn a_client_that_goes_on_is_not_met_with_silence_where_others_have_a_word() {
+    let scripts = ["<* >a <1 <?", "<* >a <1 <2 >b <3 <?"];
+    // In their order: the first leaves within a moment, and the second finds its own.
+    let session = strict(&scripts);
+    assert_eq!(converse(&session, ">a"), "go <* (1) >a <1 choose?");
+    assert_eq!(converse(&session, ">a >b"), "go <* (1) >a <1 <2 (2) >b <3 <? over");
+    assert_eq!(session.unused().count(), 0);
+    // Out of their order.
+    let session = strict(&scripts);
+    assert_eq!(converse(&session, ">a choose >b"), {
+        "go <* (1) >a <1 choose? choose <2 (2) >b <3 <? over"
+    });
+    assert_eq!(converse(&session, ">a"), "go <* (1) >a <1 <? over");
+}
+
+#[test]
+fn whoever_is_silent_changes_with_one_that_may_be_so() {
+    let session = strict(&["<* >a <1 <?", "<* >a <1 >b <2 <?"]);
+    let mut open: Vec<_> = (0..2).map(|_| conversation(&session)).collect();
+    let mut play = |n: usize, script| Live::on(&session, open[n].resume()).play(script);
+    assert_eq!([play(0, "go"), play(1, "go")], ["go <* (1)", "go <* (1)"]);
+    assert_eq!(play(0, ">a"), ">a <1 silence?");
+    assert_eq!(play(0, ">b"), ">b <2 <? over");
+    assert_eq!(play(1, ">a"), ">a <1 <? over");
+}
+
+#[test]
+fn who_says_more_than_a_lost_client_did_gets_silence_only_where_nobody_knows_it() {
+    let session = strict(&["<* >a <1 <?", "<* >a <1 >b >c <3 >| <."]);
+    assert_eq!(converse(&session, ">a >b >c >|"), {
+        "go <* (1) >a <1 silence? >b silence? >c <3 (|)~ >| <. over"
+    });
+    let session = strict(&["<* >a <1 <?", "<* >a <1 >b >c <3 >| <."]);
+    assert_eq!(converse(&session, ">a >x"), "go <* (1) >a <1 silence? >x <? over");
+}
+
+#[test]
 fn only_who_waits_for_nothing_but_the_close_may_take_his_time() {
     let session = session(&["<* >a >b >| <."]);
     assert_eq!(converse(&session, ">a >b >|"), "go <* (1)~ >a (2)~ >b (|)~ >| <. over");
@@ -227,6 +282,25 @@ fn only_who_waits_for_nothing_but_the_close_may_take_his_time() {
     let both = || strict(&["<* >a <1 >b <2 >| <.", "<* >a <1 >| <."]);
     assert_eq!(converse(&both(), ">a >|"), "go <* (1) >a <1 (2)~ >| <. over");
     assert_eq!(converse(&both(), ">a >b"), "go <* (1) >a <1 (2)~ >b <2 (|)~");
+}
+
+#[test]
+fn a_heartbeat_may_come_as_late_as_it_was_recorded() {
+    let mut one = conversed(0, "<* >join <joined <news >beat <beaten >| <last <.");
+    messages(&mut one.request.body)[1].at = Duration::from_secs(30);
+    one.response.close.as_mut().unwrap().at = Duration::from_secs(50);
+    let session = built([one].into_iter(), AfterLast::Repeat);
+    let mut open = conversation(&session);
+    let mut live = Live::on(&session, open.resume());
+    let mut allowed = |script: &str| {
+        live.play(script);
+        let Next::Await(awaited) = live.call.proceed() else { panic!("nothing is awaited") };
+        live.call.allowance(awaited)
+    };
+    assert_eq!(allowed("go"), STEP);
+    // Whatever was said in between is said at once in a replay.
+    assert_eq!(allowed(">join"), Duration::from_secs(30) - STEP);
+    assert_eq!(allowed(">beat"), Duration::from_secs(20));
 }
 
 #[test]

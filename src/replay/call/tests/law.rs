@@ -71,6 +71,8 @@ struct Client<'s> {
     to_do: Vec<String>,
     done: usize,
     got: Vec<String>,
+    /// It lets the moment pass that it is given to say more.
+    waits: bool,
 }
 
 impl Client<'_> {
@@ -92,7 +94,12 @@ impl Client<'_> {
             }
             _ => {
                 while self.got.len() <= self.answer_words() {
-                    match self.live.call.proceed() {
+                    let next = match self.live.call.proceed() {
+                        // It has nothing to say before it got this.
+                        Next::Choose(_) if self.waits => self.live.call.choose(),
+                        next => next,
+                    };
+                    match next {
                         Next::Send(due) => self.got.push(part(&due.part)),
                         other => prop_assert!(false, "{}: {other:?}", self.told()),
                     }
@@ -149,6 +156,7 @@ impl Plan {
                 to_do: script.split_whitespace().map(str::to_owned).collect(),
                 done: 0,
                 got: Vec::new(),
+                waits: false,
             })
             .collect();
         let mut steps = self.steps.iter();
@@ -203,5 +211,42 @@ proptest! {
         drop(open);
         prop_assert_eq!((session.hits(), session.misses()), (plan.said.len() as u64, 0));
         prop_assert_eq!(session.unused().count(), 0);
+    }
+    #[test]
+    fn in_the_recorded_order_each_gets_its_own_wherever_clients_were_lost(
+        plan in plan(),
+        kept in prop::collection::vec(1..12usize, 8),
+    ) {
+        let lost = |(script, kept): (String, &usize)| {
+            let behind_head = script.split_whitespace().filter(|word| *word != "<*");
+            let words: Vec<&str> = std::iter::once("<*").chain(behind_head).collect();
+            match words.get(..*kept) {
+                Some(begun) if *kept < words.len() => format!("{} <?", begun.join(" ")),
+                _ => words.join(" "),
+            }
+        };
+        let scripts: Vec<String> = plan.scripts().into_iter().zip(&kept).map(lost).collect();
+        let session = conversations(
+            &scripts.iter().map(String::as_str).collect::<Vec<_>>(),
+            AfterLast::Refuse,
+        );
+        for script in &scripts {
+            let mut open = conversation(&session);
+            let to_do: Vec<String> =
+                script.split_whitespace().filter(|word| *word != "<?").map(str::to_owned).collect();
+            let mut client = Client {
+                live: Live::on(&session, open.resume()),
+                said: String::new(),
+                to_do,
+                done: 0,
+                got: Vec::new(),
+                waits: true,
+            };
+            while !client.is_done() {
+                client.step()?;
+            }
+            let answer = client.to_do.iter().filter(|word| word.starts_with('<'));
+            prop_assert_eq!(answer.collect::<Vec<_>>(), client.got.iter().collect::<Vec<_>>());
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! with a field that says x), `<x` a message, `<.` the end, `<!` a cut by the origin, `<?` the
 //! client's leaving. In a replay `(2)` means that message 2 of the request is awaited, `(|)` its
 //! end; `~` behind it that the client may take its time; `choose?` that the client may say more
-//! first, and `choose` goes on without that.
+//! first, `silence?` that it may take longer for it, and `choose` goes on without that.
 //!
 //! Conversations as well: their messages are text, `>|` is the client's close and `<.` the origin's
 //! where the client hasn't closed, `<*x` takes subprotocol x, and `<=` is a refusal, all of it.
@@ -255,12 +255,13 @@ impl<'s> Live<'s> {
 }
 
 pub(super) fn told(next: &Next<'_>) -> String {
-    use crate::replay::call::Awaited;
+    use crate::replay::call::{Awaited, Stake};
     match next {
         Next::Send(due) => part(&due.part),
         Next::Await(Awaited::Message(n)) => format!("({n})"),
         Next::Await(Awaited::End) => "(|)".to_owned(),
-        Next::Choose(_) => "choose?".to_owned(),
+        Next::Choose(Stake::Part) => "choose?".to_owned(),
+        Next::Choose(Stake::Silence) => "silence?".to_owned(),
         Next::Miss(miss) => format!("miss: {miss}"),
         Next::Over => "over".to_owned(),
     }

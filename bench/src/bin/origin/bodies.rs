@@ -1,20 +1,14 @@
-//! An origin that streams bodies of any size: `GET /bytes/N` with a length, `GET /chunked/N` without.
-//! Small fixed answers come from nginx; this program is for what nginx would need a file for.
+//! `origin serve`: bodies of any size, `GET /bytes/N` with a length, `GET /chunked/N` without.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 
-use ouli_bench::args::{Args, fail};
 use ouli_bench::pattern;
 
 /// Bytes written at once.
 const PIECE: usize = 64 * 1024;
 
-fn main() {
-    let args = Args::from_env();
-    let listener = TcpListener::bind(args.need::<String>("listen")).unwrap_or_else(|e| fail(e));
-    println!("listening http://{}", listener.local_addr().unwrap_or_else(|e| fail(e)));
-    println!("ready");
+pub(crate) fn main(listener: &TcpListener) {
     for client in listener.incoming().flatten() {
         // A client that leaves in the middle is the bench's to notice, not the origin's.
         std::thread::spawn(move || drop(serve(client)));
