@@ -5,6 +5,7 @@ Arguments are cases such as `6.*`; without one, all. Ends with 1 where a case di
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,7 @@ def compare(table):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of every `finally`
     cases = sys.argv[1:] or ["*"]
     with tempfile.TemporaryDirectory() as folder:
         with server() as origin, recorder(origin, folder) as ouli:
