@@ -98,7 +98,10 @@ impl<'a> Parts<'a> {
         let port = self.port.filter(|port| parse_port(port).is_some());
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
         let scheme = self.scheme.unwrap_or("http");
-        let scheme = Scheme::of_websocket(scheme).map_or(scheme, Scheme::as_str);
+        let scheme = match Scheme::of_websocket(scheme) {
+            Some(scheme) => scheme.as_str(),
+            None => scheme,
+        };
         format!("{scheme}://{}{port}", self.host)
     }
 }

@@ -25,7 +25,7 @@ use crate::matching::MessageKey;
 use crate::net::deadline::{Deadline, within};
 use crate::net::drain::Waiter;
 use crate::net::stream::LINGER_MAX;
-use crate::replay::call::{Awaited, CallMiss, Conversation, Next, Part};
+use crate::replay::call::{Awaited, CallMiss, Conversation, Next, Part, Stake};
 use crate::replay::{Session, pace};
 use crate::tape::Side;
 use crate::ws::close::{self, Said};
@@ -102,6 +102,8 @@ struct Player {
     speech: Option<Speech>,
     /// What the client closed with.
     closed: Option<Said>,
+    /// Nothing agrees with what it said last, which the miss is to show: it is heard no further.
+    is_missed: bool,
     /// When the last part was sent; at first, when the handshake was.
     last: Instant,
     due: Deadline,
@@ -169,6 +171,7 @@ impl Player {
             given: 0,
             speech: None,
             closed: None,
+            is_missed: false,
             last: Instant::now(),
             due: Deadline::new(),
             label,
@@ -285,14 +288,18 @@ impl Player {
                 Step::Send(Ready::of(&due.part))
             }
             Next::Await(awaited) => {
+                let wait = self.here.limits().replay_wait.saturating_add(call.allowance(awaited));
                 match call.may_rest() {
                     true => self.due.clear(),
-                    false => self.due.set_after(self.here.limits().replay_wait),
+                    false => self.due.set_after(wait),
                 }
                 Step::Await(awaited)
             }
-            Next::Choose(_) => {
-                self.due.set_after(CHOICE_WAIT);
+            Next::Choose(stake) => {
+                self.due.set_after(match stake {
+                    Stake::Part => CHOICE_WAIT,
+                    Stake::Silence => self.here.limits().replay_wait,
+                });
                 Step::Choose
             }
             Next::Miss(miss) => {
@@ -343,8 +350,8 @@ impl Player {
 
     /// Reads once, if anything is there, and takes what it says.
     fn listen(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
-        if self.out.len() - self.given > OUT_MAX {
-            // It pings more than it takes.
+        let pings_more_than_it_takes = self.out.len() - self.given > OUT_MAX;
+        if pings_more_than_it_takes || self.is_missed {
             return Ok(false);
         }
         match self.client.poll_readable(cx) {
@@ -382,9 +389,11 @@ impl Player {
                     let print = self.key.finish();
                     let agrees = self.conversation.resume().message_received(print);
                     heard(&mut self.step, agrees);
-                    if agrees {
-                        self.forget_message();
+                    if !agrees {
+                        self.is_missed = true;
+                        return Ok(());
                     }
+                    self.forget_message();
                 }
                 Event::Ping(payload) => {
                     frame::write(&mut self.out, &Header::new(Opcode::Pong, 0), payload);
