@@ -298,7 +298,10 @@ impl From<&Refused> for Problem {
         let fault = match refused {
             Refused::TargetTooLong(_) => Fault::UriTooLong,
             Refused::TooLarge(_) | Refused::TooManyFields(_) => Fault::HeadTooLarge,
-            Refused::HostDisagrees | Refused::SeveralHosts | Refused::BadHost => Fault::BadRequest,
+            Refused::UnknownProtocol
+            | Refused::HostDisagrees
+            | Refused::SeveralHosts
+            | Refused::BadHost => Fault::BadRequest,
         };
         Problem::new(fault, refused.to_string())
     }

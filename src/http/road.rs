@@ -338,6 +338,21 @@ impl<'a> Request<'a> {
         self.is_handshake
     }
 
+    /// What refuses a handshake in HTTP/1.1 may grant it in HTTP/2 (RFC 8441 section 5), so a client
+    /// of that can't be told.
+    pub fn check_refusal(&self, status: u16, fault: Fault) -> Result<(), Problem> {
+        let would_grant = self.is_handshake
+            && self.head.version == Version::Http2
+            && (200..300).contains(&status);
+        if !would_grant {
+            return Ok(());
+        }
+        let detail = format!(
+            "the handshake was answered {status} and not 101; over HTTP/2 that would grant it"
+        );
+        Err(Problem::new(fault, detail))
+    }
+
     /// `GET /chat [session]`, redacted, for lines of the log after its own.
     pub fn label(&self) -> String {
         let target = self.here.redactor.target(&self.head.target);

@@ -18,6 +18,8 @@ use crate::ws::handshake;
 /// Why a request head is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
+    #[error("CONNECT is extended to another protocol than websocket (RFC 8441)")]
+    UnknownProtocol,
     /// Names and values together, the request line's parts included.
     #[error("the request head has more than {0} bytes")]
     TooLarge(usize),
@@ -77,6 +79,12 @@ pub fn read_request(
         out.fields.push(name.as_str(), value.as_bytes());
     }
     host?;
+    if parts.method == Method::CONNECT
+        && !is_handshake
+        && parts.extensions.get::<Protocol>().is_some()
+    {
+        return Err(Refused::UnknownProtocol);
+    }
     if out.target.len() > limits.target_max {
         return Err(Refused::TargetTooLong(limits.target_max));
     }
@@ -367,9 +375,8 @@ mod tests {
         asked.method = Method::CONNECT;
         asked.extensions.insert(Protocol::from_static("connect-udp"));
         let mut head = RequestHead::default();
-        read_request(&asked, &LIMITS, &mut head).unwrap();
-        assert_eq!(head.method, "CONNECT");
-        assert!(!handshake::is_asked_by(&head));
+        let refused = read_request(&asked, &LIMITS, &mut head);
+        assert_eq!(refused, Err(Refused::UnknownProtocol));
     }
 
     #[test]

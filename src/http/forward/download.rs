@@ -48,6 +48,7 @@ impl Flow<'_> {
         if request.is_handshake() && self.grants(answering, head) {
             return self.grant(head, tx).await;
         }
+        request.check_refusal(head.status, Fault::OriginBrokeOff)?;
         let framing =
             answering.begin_body(head, self.method()).map_err(|broken| self.broke_off(&broken))?;
         self.answered.set(true);

@@ -69,11 +69,14 @@ async fn open(request: &Request<'_>) -> Result<Lane, Problem> {
     let here = request.here;
     let target = &here.endpoint.target;
     match (target.scheme, request.is_handshake()) {
+        (Scheme::Http, _) => return Ok(Lane::H1(dial(request, Speak::Http1).await?)),
         // Whether an origin takes WebSocket over HTTP/2 isn't known before it is asked something
-        // else, so it is asked over HTTP/1.1.
-        (Scheme::Http, _) | (Scheme::Https, true) => {
-            return Ok(Lane::H1(dial(request, Speak::Http1).await?));
-        }
+        // else, so it is asked over HTTP/1.1, unless it speaks HTTP/2 alone.
+        (Scheme::Https, true) => match here.worker.dialer.dial(&here.origin, Speak::Http1).await {
+            Ok(connection) => return Ok(Lane::H1(connection)),
+            Err(DialError::Tls { why: OriginFailure::NoProtocol, .. }) => {}
+            Err(error) => return Err(undialled(&error)),
+        },
         (Scheme::Https | Scheme::H2c, _) => {}
     }
     let lane = match here.worker.links.way(&here.origin).await {
@@ -125,13 +128,15 @@ async fn by_protocol(
 
 async fn dial(request: &Request<'_>, speak: Speak) -> Result<Connection, Problem> {
     let here = request.here;
-    here.worker.dialer.dial(&here.origin, speak).await.map_err(|error| {
-        let fault = match error {
-            DialError::TimedOut { .. } => Fault::OriginTimeout,
-            _ => Fault::OriginUnreachable,
-        };
-        Problem::new(fault, error.to_string()).hint_if(error.hint())
-    })
+    here.worker.dialer.dial(&here.origin, speak).await.map_err(|error| undialled(&error))
+}
+
+fn undialled(error: &DialError) -> Problem {
+    let fault = match error {
+        DialError::TimedOut { .. } => Fault::OriginTimeout,
+        _ => Fault::OriginUnreachable,
+    };
+    Problem::new(fault, error.to_string()).hint_if(error.hint())
 }
 
 /// TLS has told that the origin wants nothing of Ouli.

@@ -73,6 +73,7 @@ pub(in crate::http) async fn answer(
     };
     let recorded = session.recorded().get(place).ok_or_else(unanswered)?;
     if !recorded.exchange.is_conversation() {
+        request.check_refusal(recorded.exchange.response.head.status, Fault::Miss)?;
         // All of a refusal is due at once.
         while let Next::Send(_) = conversation.resume().proceed() {}
         return answer_with(request, recorded, client).await.map(Answered::As);

@@ -342,10 +342,10 @@ impl Player {
         }
     }
 
-    /// The client has closed, and is answered with its own code (RFC 6455 section 5.5.1).
+    /// The client has closed, and is answered with its own words, as most servers do (RFC 6455
+    /// section 5.5.1).
     fn echo(&self) -> Ended {
-        let code = self.closed.as_ref().and_then(|said| said.code);
-        Ended::Closed(Said { code, reason: String::new() })
+        Ended::Closed(self.closed.clone().unwrap_or_default())
     }
 
     /// Reads once, if anything is there, and takes what it says.
