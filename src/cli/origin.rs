@@ -93,12 +93,13 @@ impl<'a> Parts<'a> {
         shown.chars().flat_map(char::escape_debug).collect()
     }
 
-    /// What it would be without user, path and query, and with a scheme that begins in HTTP.
+    /// What it would be without user, path and query, and in HTTP where it names WebSocket.
     fn root(&self) -> String {
         let port = self.port.filter(|port| parse_port(port).is_some());
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
         let scheme = self.scheme.unwrap_or("http");
-        format!("{}://{}{port}", handshake_scheme(scheme).unwrap_or(scheme), self.host)
+        let scheme = Scheme::of_websocket(scheme).map_or(scheme, |http| http.as_str());
+        format!("{scheme}://{}{port}", self.host)
     }
 }
 
@@ -121,15 +122,6 @@ fn scheme(parts: &Parts<'_>) -> Result<Scheme, (String, String)> {
         };
         (format!("unknown scheme {}", quoted(scheme)), hint)
     })
-}
-
-/// What a WebSocket conversation begins in (RFC 6455 section 3).
-fn handshake_scheme(scheme: &str) -> Option<&'static str> {
-    match scheme.to_ascii_lowercase().as_str() {
-        "ws" => Some("http"),
-        "wss" => Some("https"),
-        _ => None,
-    }
 }
 
 fn port(parts: &Parts<'_>, scheme: Scheme) -> Result<u16, String> {

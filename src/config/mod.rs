@@ -256,6 +256,15 @@ impl Scheme {
             Scheme::Https => 443,
         }
     }
+
+    /// What conversations begin in whose URL has this scheme, in any case (RFC 6455 section 3).
+    pub fn of_websocket(scheme: &str) -> Option<Scheme> {
+        match scheme.to_ascii_lowercase().as_str() {
+            "ws" => Some(Scheme::Http),
+            "wss" => Some(Scheme::Https),
+            _ => None,
+        }
+    }
 }
 
 /// Rewrites the values of one response header on their way to the client.

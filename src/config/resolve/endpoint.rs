@@ -157,9 +157,12 @@ fn choice<T: Copy, const N: usize>(
         return Some(*value);
     }
     let names = choices.map(|(name, _)| name);
-    let hint = match spelling::nearest(text, &names) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "in lower case, as here".to_owned(),
+    let hint = match (Scheme::of_websocket(text), spelling::nearest(text, &names)) {
+        (Some(scheme), _) => {
+            format!("write `{}`; WebSocket conversations begin over HTTP", scheme.as_str())
+        }
+        (None, Some(near)) => format!("did you mean `{near}`?"),
+        (None, None) => "in lower case, as here".to_owned(),
     };
     reading.mistaken(at, &one_of(&names), hint);
     None

@@ -126,6 +126,7 @@ endpoints:
 - target_host: h
   targetport: 80
   source_type: tcp
+  target_type: wss
 - just a word
 ";
     insta::assert_snapshot!(refused("ouli.yaml", text), @r#"
@@ -147,8 +148,11 @@ endpoints:
     error: invalid `endpoints[1].source_type` in `ouli.yaml`
       caused by: line 9, column 16: expected `http` or `https`, found "tcp"
     hint: in lower case, as here
+    error: invalid `endpoints[1].target_type` in `ouli.yaml`
+      caused by: line 10, column 16: expected `http`, `https` or `h2c`, found "wss"
+    hint: write `https`; WebSocket conversations begin over HTTP
     error: invalid `endpoints[2]` in `ouli.yaml`
-      caused by: line 10, column 3: expected a table of keys and values, found "just a word"
+      caused by: line 11, column 3: expected a table of keys and values, found "just a word"
     hint: it holds name, source_address, source_port, source_type, target_type, target_host, target_port, health, redact_request_headers, response_header_replacements, grpc_descriptors, rewrite_location, source_cert, source_key, target_ca, target_client_cert, target_client_key, target_server_name, danger_accept_invalid_target_cert, shutdown_timeout_seconds
     "#);
 }
