@@ -98,10 +98,7 @@ impl<'a> Parts<'a> {
         let port = self.port.filter(|port| parse_port(port).is_some());
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
         let scheme = self.scheme.unwrap_or("http");
-        let scheme = match Scheme::of_websocket(scheme) {
-            Some(scheme) => scheme.as_str(),
-            None => scheme,
-        };
+        let scheme = Scheme::of_websocket(scheme).map_or(scheme, |http| http.as_str());
         format!("{scheme}://{}{port}", self.host)
     }
 }
