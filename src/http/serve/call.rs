@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
+use super::beat::Beat;
 use super::send::{self, pause};
 use super::{miss, prepared, stored};
 use crate::exchange::{Compression, Kind, Message, Payload, Response};
@@ -19,9 +20,9 @@ use crate::http::forward::Spool;
 use crate::http::line::Source;
 use crate::http::road::{Outcome, Request, Stop, Then};
 use crate::matching::{MessageKey, MessagePrint};
+use crate::replay::Recorded;
 use crate::replay::answer::Content;
 use crate::replay::call::{Awaited, Call, CallMiss, Due, Next, Part, Stake};
-use crate::replay::{Recorded, pace};
 
 /// How long a client may take to say what tells recordings apart, before the earliest of them is
 /// taken: longer than a message that is on its way, shorter than anybody waits on purpose.
@@ -44,8 +45,8 @@ pub(in crate::http) struct Replaying<'a> {
     aside: Option<Spool>,
     /// Of the answer, once its head was sent.
     status: u16,
-    /// When the last part of it was sent; at first, when the call began.
-    last: Instant,
+    /// When the parts of it leave. What is waited for the client is part of the recorded gap.
+    beat: Beat,
 }
 
 /// The client's side, message by message.
@@ -96,7 +97,8 @@ impl<'a> Replaying<'a> {
     ) -> Self {
         let (splitter, input) = (Splitter::new(), Bytes::new());
         let messages = Messages { key, splitter, input, is_ended: false };
-        Replaying { request, call, messages, aside, status: 0, last: Instant::now() }
+        let beat = Beat::from(Instant::now(), request.pace);
+        Replaying { request, call, messages, aside, status: 0, beat }
     }
 
     /// What was set aside of the request.
@@ -225,16 +227,15 @@ impl<'a> Replaying<'a> {
     ) -> Result<Option<Then>, Stop> {
         let Due { part, recorded, before, at, .. } = due;
         let Client { rx, tx, .. } = client;
-        // What was waited for the client is part of the recorded gap.
-        let gap = pace::wait(self.request.pace, before, at).saturating_sub(self.last.elapsed());
-        pause(gap, rx, tx).await?;
+        let due = self.beat.due(before, at);
+        pause(due, rx, tx).await?;
         match part {
             Part::Head(response) => self.send_head(recorded, response, client)?,
             Part::Message(message) => self.send_message(recorded, message, client).await?,
             Part::Body(response) => self.send_body(recorded, response, client).await?,
             Part::End(response) => return self.send_end(response, client).await.map(Some),
         }
-        self.last = Instant::now();
+        self.beat.sent(due);
         Ok(None)
     }
 
@@ -297,13 +298,13 @@ impl<'a> Replaying<'a> {
     }
 
     async fn send_body(
-        &self,
+        &mut self,
         recorded: &Recorded,
         response: &Response,
         client: &mut Client<'_, '_>,
     ) -> Result<(), Stop> {
         let Client { rx, tx, .. } = client;
-        send::send_body(self.request, response, prepared(recorded), rx, tx).await
+        send::send_body(self.request, response, prepared(recorded), &mut self.beat, rx, tx).await
     }
 
     async fn send_end(

@@ -3,6 +3,7 @@
 //! What can be built ahead is built at the first use of a recorded answer and kept with it, so
 //! that an ordinary hit is one lookup and one write.
 
+mod beat;
 mod call;
 pub(super) mod conversation;
 pub(super) mod miss;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::beat::Beat;
 use super::prepare::framing_of;
 use super::{miss, stored};
 use crate::exchange::{End, ResetCode, Response};
@@ -13,7 +14,6 @@ use crate::http::hop;
 use crate::http::road::{Request, Stop, Then};
 use crate::http1::framing::Framing;
 use crate::replay::answer::{Answer, Content};
-use crate::replay::pace;
 
 pub(super) async fn send(
     request: &Request<'_>,
@@ -27,19 +27,20 @@ pub(super) async fn send(
     }
     let Client { rx, tx, .. } = client;
     let here = request.here;
-    let pace = request.pace;
     let framing = framing_of(response, &answer.content, &asked);
     let asked = asked.kept_if(framing != Framing::Close);
     // The request's own time is part of the recorded one.
-    let gap = pace::wait(pace, Duration::ZERO, response.at).saturating_sub(request.elapsed());
-    pause(gap, rx, tx).await?;
+    let mut beat = Beat::from(request.started, request.pace);
+    let due = beat.due(Duration::ZERO, response.at);
+    pause(due, rx, tx).await?;
     for interim in &response.interim {
         tx.interim(interim, &here.endpoint, &asked)?;
     }
     tx.begin(&response.head, &here.endpoint, &asked, framing);
     answer::warn_of_lost_cookies(&response.head, &here.endpoint, &here.warned_of_cookies);
+    beat.sent(due);
     if framing != Framing::None {
-        send_body(request, response, answer, rx, tx).await?;
+        send_body(request, response, answer, &mut beat, rx, tx).await?;
     }
     end(request, &asked, response, rx, tx).await
 }
@@ -74,6 +75,7 @@ pub(super) async fn send_body(
     request: &Request<'_>,
     response: &Response,
     answer: &Answer,
+    beat: &mut Beat,
     rx: &mut Rx<'_, '_>,
     tx: &mut Tx<'_, '_>,
 ) -> Result<(), Stop> {
@@ -81,12 +83,13 @@ pub(super) async fn send_body(
         Content::None | Content::Unusable(_) => Ok(()),
         Content::Whole(bytes) => Ok(tx.shared(bytes).await?),
         Content::Pieces(pieces) => {
-            let pace = request.pace;
             let mut before = response.at;
             for piece in pieces {
-                pause(pace::wait(pace, before, piece.at), rx, tx).await?;
+                let due = beat.due(before, piece.at);
+                pause(due, rx, tx).await?;
                 before = before.max(piece.at);
                 tx.shared(&piece.bytes).await?;
+                beat.sent(due);
             }
             Ok(())
         }
@@ -97,18 +100,16 @@ pub(super) async fn send_body(
     }
 }
 
-/// Waits for as long as the pace says, or until the client leaves. What was to be sent before
-/// doesn't wait as well.
+/// Waits until then, or until the client leaves. What was to be sent before doesn't wait as well.
 pub(super) async fn pause(
-    delay: Duration,
+    due: Instant,
     rx: &mut Rx<'_, '_>,
     tx: &mut Tx<'_, '_>,
 ) -> Result<(), Stop> {
-    if delay.is_zero() {
+    if due <= Instant::now() {
         return Ok(());
     }
     tx.flush().await?;
-    let due = Instant::now() + delay;
     tokio::select! {
         biased;
         () = tokio::time::sleep_until(due) => Ok(()),

@@ -8,6 +8,7 @@ mod voice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::beat::Beat;
 use super::send::pause;
 use super::{answer_with, asked, body_key, miss};
 use crate::exchange::{Fields, RequestHead, ResponseHead, Version};
@@ -20,8 +21,8 @@ use crate::http::road::{Outcome, Request, Stop};
 use crate::matching::{BodyPrint, handshake as offer, key};
 use crate::net::arena::Arena;
 use crate::redact::Redactor;
+use crate::replay::Session;
 use crate::replay::call::{CallMiss, Next, Why};
-use crate::replay::{Session, pace};
 use crate::ws::deflate::{Granted, Terms};
 use crate::ws::handshake;
 pub use player::Replaying;
@@ -98,8 +99,7 @@ async fn grant(
     check(request.head)?;
     let Client { rx, tx, .. } = client;
     let here = request.here;
-    let gap = pace::wait(request.pace, Duration::ZERO, at);
-    pause(gap.saturating_sub(request.elapsed()), rx, tx).await?;
+    pause(Beat::from(request.started, request.pace).due(Duration::ZERO, at), rx, tx).await?;
     let (head, terms) = agreed(recorded, &request.head.fields, &here.redactor);
     let accept = request.head.fields.get(handshake::KEY).map(handshake::accept);
     answer::warn_of_lost_cookies(&head, &here.endpoint, &here.warned_of_cookies);

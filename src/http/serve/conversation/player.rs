@@ -19,14 +19,15 @@ use crate::exchange::{Close, End, Message, Party, ResetCode, Response};
 use crate::http::context::Here;
 use crate::http::fault::{Fault, Problem};
 use crate::http::road::Request;
+use crate::http::serve::beat::Beat;
 use crate::http::serve::call::CHOICE_WAIT;
 use crate::http::serve::miss;
 use crate::matching::MessageKey;
 use crate::net::deadline::{Deadline, within};
 use crate::net::drain::Waiter;
 use crate::net::stream::LINGER_MAX;
+use crate::replay::Session;
 use crate::replay::call::{Awaited, CallMiss, Conversation, Next, Part, Stake};
-use crate::replay::{Session, pace};
 use crate::tape::Side;
 use crate::ws::close::{self, Said};
 use crate::ws::deflate::Terms;
@@ -94,7 +95,6 @@ struct Player {
     receiver: Receiver,
     key: MessageKey<'static>,
     terms: Option<Terms>,
-    pace: Pace,
     step: Step,
     /// What goes to the client: `out[given..]`.
     out: Vec<u8>,
@@ -104,8 +104,8 @@ struct Player {
     closed: Option<Said>,
     /// Nothing agrees with what it said last, which the miss is to show: it is heard no further.
     is_missed: bool,
-    /// When the last part was sent; at first, when the handshake was.
-    last: Instant,
+    /// When the parts leave. What is waited for the client is part of the recorded gap.
+    beat: Beat,
     due: Deadline,
     pulses: Pulses,
     drain: Waiter,
@@ -165,14 +165,13 @@ impl Player {
             session,
             conversation,
             terms,
-            pace,
             step: Step::Ask,
             out: Vec::new(),
             given: 0,
             speech: None,
             closed: None,
             is_missed: false,
-            last: Instant::now(),
+            beat: Beat::from(Instant::now(), pace),
             due: Deadline::new(),
             label,
             started,
@@ -277,14 +276,11 @@ impl Player {
 
     /// Asks for the next part, or for what it waits.
     fn ask(&mut self, choose: bool) -> Result<Step, Ended> {
-        let pace = self.pace;
         let mut call = self.conversation.resume();
         let next = if choose { call.choose() } else { call.proceed() };
         let step = match next {
             Next::Send(due) => {
-                // What was waited for the client is part of the recorded gap.
-                let gap = pace::wait(pace, due.before, due.at);
-                self.due.set(self.last + gap);
+                self.due.set(self.beat.due(due.before, due.at));
                 Step::Send(Ready::of(&due.part))
             }
             Next::Await(awaited) => {
@@ -312,7 +308,7 @@ impl Player {
     }
 
     fn send(&mut self, ready: Ready) -> Result<(), Ended> {
-        self.last = Instant::now();
+        self.beat.sent(self.due.at().unwrap_or_else(Instant::now));
         match ready {
             Ready::Message(message) => {
                 let library = &self.here.shared().library;
