@@ -262,11 +262,12 @@ impl<'a> Talker<'a> {
         self.expect_text(hear);
     }
 
-    /// Closes, hears the same close, and the end.
+    /// Closes, hears the same close and the end, and leaves.
     #[track_caller]
     pub fn part(&mut self, code: u16, reason: &str) {
         self.close(code, reason);
         self.expect(Said::close(code, reason));
         self.expect_end();
+        self.finish();
     }
 }
