@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use super::bodies::{Bodies, BodyError};
 use super::call::{self, KeptMessage};
-use crate::coding;
-use crate::exchange::{Body, Coding, Digest, Fields, Payload, Piece, Request, Response};
+use crate::coding::{self, Extent};
+use crate::exchange::{Body, Coding, Digest, End, Fields, Payload, Piece, Request, Response};
 use crate::grpc::MessageType;
 
 /// Text up to this many bytes stands in the cassette: as much as a person would scroll through.
@@ -47,6 +47,8 @@ const BOUND_PREFIX: &[u8] = b"x-amz-checksum-";
 /// A body as a cassette holds it.
 pub(crate) struct Kept<'a> {
     pub(crate) coding: Option<Coding>,
+    /// The coding that the headers name and that it doesn't decode by.
+    pub(crate) undecoded: Option<Coding>,
     pub(crate) content: Content<'a>,
 }
 
@@ -81,8 +83,9 @@ pub(crate) struct Message<'a> {
     pub(crate) coding: Option<Coding>,
     /// What a gRPC call's messages are, by the endpoint's descriptors.
     kind: Option<MessageType>,
-    /// All of the content is here: neither part of it (206) nor cut short.
-    complete: bool,
+    /// How much of the content is here; none where it is a part out of the middle (206), or stops
+    /// where its origin cut it, and must again.
+    extent: Option<Extent>,
 }
 
 impl<'a> Message<'a> {
@@ -93,7 +96,7 @@ impl<'a> Message<'a> {
             body: &request.body,
             coding: request.coding,
             kind,
-            complete: true,
+            extent: Some(if request.is_whole { Extent::Whole } else { Extent::Begun }),
         }
     }
 
@@ -104,18 +107,23 @@ impl<'a> Message<'a> {
             body: &response.body,
             coding: response.coding,
             kind,
-            complete: response.head.status != 206 && !response.end.is_by_origin(),
+            extent: match response.end {
+                _ if response.head.status == 206 => None,
+                End::Whole => Some(Extent::Whole),
+                End::LeftByClient | End::RecorderKilled => Some(Extent::Begun),
+                End::CutByOrigin | End::ResetByOrigin(_) => None,
+            },
         }
     }
 
-    /// The coding that may be taken off, if the body decodes.
-    fn coding_to_take_off(&self) -> Option<Coding> {
+    /// The coding that may be taken off, if so much of the body decodes.
+    fn coding_to_take_off(&self) -> Option<(Coding, Extent)> {
         let bound = self.fields.iter().chain(self.trailers.iter()).any(|field| {
             let name = field.name.to_ascii_lowercase();
             BOUND_TO_CODED.iter().any(|bound| field.is(bound)) || name.starts_with(BOUND_PREFIX)
         });
-        let free = self.complete && !bound && self.coding.is_none();
-        if free { coding::of(self.fields) } else { None }
+        let extent = self.extent.filter(|_| !bound && self.coding.is_none())?;
+        Some((coding::of(self.fields)?, extent))
     }
 }
 
@@ -130,35 +138,36 @@ pub(crate) fn keep<'a>(
     incoming: &dyn Fn(Digest) -> Option<PathBuf>,
 ) -> Result<Kept<'a>, BodyError> {
     let coding = message.coding_to_take_off();
-    let as_it_is = |content| Kept { coding: message.coding, content };
+    let is_empty = matches!(message.body, Body::Absent);
+    let undecoded = coding.filter(|_| !is_empty).map(|(coding, _)| coding);
+    let as_it_is = |content| Kept { coding: message.coding, undecoded, content };
+    let decoded = |coding, content| Kept { coding: Some(coding), undecoded: None, content };
     match message.body {
         Body::Absent => Ok(as_it_is(Content::Absent)),
         Body::Whole(bytes) => {
-            let plain = coding.and_then(|coding| {
-                Some((coding, coding::decode(coding, bytes, DECODED_BYTES_MAX).ok()?))
+            let plain = coding.and_then(|(coding, extent)| {
+                Some((coding, coding::decode(coding, bytes, extent, DECODED_BYTES_MAX).ok()?))
             });
             match plain {
                 Some((coding, plain)) => {
-                    let content = inline_or_file(Cow::Owned(plain), bodies)?;
-                    Ok(Kept { coding: Some(coding), content })
+                    Ok(decoded(coding, inline_or_file(Cow::Owned(plain), bodies)?))
                 }
                 None => Ok(as_it_is(inline_or_file(Cow::Borrowed(bytes), bodies)?)),
             }
         }
         Body::Pieces(pieces) => {
-            let plain = coding.and_then(|coding| {
-                Some((coding, coding::decode_pieces(coding, pieces, DECODED_BYTES_MAX).ok()?))
+            let plain = coding.and_then(|(coding, extent)| {
+                let plain = coding::decode_pieces(coding, pieces, extent, DECODED_BYTES_MAX);
+                Some((coding, plain.ok()?))
             });
             Ok(match plain {
-                Some((coding, plain)) => {
-                    Kept { coding: Some(coding), content: Content::Stream(Cow::Owned(plain)) }
-                }
+                Some((coding, plain)) => decoded(coding, Content::Stream(Cow::Owned(plain))),
                 None => as_it_is(Content::Stream(Cow::Borrowed(pieces))),
             })
         }
         &Body::File { digest, len } => {
             let arrived = incoming(digest).filter(|path| path.exists());
-            if let Some(coding) = coding {
+            if let Some((coding, _)) = coding {
                 let source = arrived.clone().unwrap_or_else(|| bodies.path_of(digest));
                 let out_max = len
                     .saturating_mul(DECODED_RATIO_MAX)
@@ -169,8 +178,7 @@ pub(crate) fn keep<'a>(
                     stored => stored?,
                 };
                 if let Some((digest, len)) = stored {
-                    let content = Content::File { digest, len };
-                    return Ok(Kept { coding: Some(coding), content });
+                    return Ok(decoded(coding, Content::File { digest, len }));
                 }
             }
             if let Some(path) = arrived {

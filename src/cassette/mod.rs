@@ -30,7 +30,7 @@ pub use bodies::{Bodies, BodyError, open_file};
 pub use call::keep_message;
 pub use fault::{Finding, Place, ReadError};
 pub use read::{check, read, read_bytes, read_endpoints};
-pub use write::{WriteError, Writer};
+pub use write::{Undecoded, WriteError, Writer};
 
 #[cfg(test)]
 mod tests;

@@ -63,15 +63,30 @@ pub fn of(fields: &Fields) -> Option<Coding> {
     Coding::from_name(only.trim_ascii())
 }
 
+/// How much of a body there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    /// Its beginning: its reader left, and its coding has no end.
+    Begun,
+}
+
 /// All of `coded` at once.
 ///
 /// # Errors
 /// Whatever doesn't decode from its first byte to its last, or comes to more than `out_max` bytes.
-pub fn decode(coding: Coding, coded: &[u8], out_max: u64) -> Result<Vec<u8>, DecodeError> {
+pub fn decode(
+    coding: Coding,
+    coded: &[u8],
+    extent: Extent,
+    out_max: u64,
+) -> Result<Vec<u8>, DecodeError> {
     let mut decoder = Decoder::new(coding, out_max)?;
     let mut out = Vec::new();
     decoder.push(coded, &mut out)?;
-    decoder.finish()?;
+    if extent == Extent::Whole {
+        decoder.finish()?;
+    }
     Ok(out)
 }
 
@@ -80,10 +95,17 @@ pub fn decode(coding: Coding, coded: &[u8], out_max: u64) -> Result<Vec<u8>, Dec
 /// # Errors
 /// Only when memory for the encoder can't be had.
 pub fn encode(coding: Coding, plain: &[u8]) -> Result<Vec<u8>, EncodeError> {
+    encode_extent(coding, plain, Extent::Whole)
+}
+
+fn encode_extent(coding: Coding, plain: &[u8], extent: Extent) -> Result<Vec<u8>, EncodeError> {
     let mut encoder = Encoder::new(coding)?;
     let mut out = Vec::new();
     encoder.push(plain, &mut out)?;
-    encoder.finish(&mut out)?;
+    match extent {
+        Extent::Whole => encoder.finish(&mut out)?,
+        Extent::Begun => encoder.flush(&mut out)?,
+    }
     Ok(out)
 }
 
@@ -95,6 +117,7 @@ pub fn encode(coding: Coding, plain: &[u8]) -> Result<Vec<u8>, EncodeError> {
 pub fn decode_pieces(
     coding: Coding,
     pieces: &[Piece],
+    extent: Extent,
     out_max: u64,
 ) -> Result<Vec<Piece>, DecodeError> {
     let mut decoder = Decoder::new(coding, out_max)?;
@@ -104,16 +127,22 @@ pub fn decode_pieces(
         decoder.push(&piece.bytes, &mut out)?;
         plain.push(Piece { at: piece.at, bytes: Bytes::from(out) });
     }
-    decoder.finish()?;
+    if extent == Extent::Whole {
+        decoder.finish()?;
+    }
     Ok(plain)
 }
 
-/// Codes a stream so that each piece can be decoded as soon as it has come; the coding's end goes
-/// with the last piece.
+/// Codes a stream so that each piece can be decoded as soon as it has come; the coding's end, where
+/// it has one, goes with the last piece.
 ///
 /// # Errors
 /// As `encode`.
-pub fn encode_pieces(coding: Coding, pieces: &[Piece]) -> Result<Vec<Piece>, EncodeError> {
+pub fn encode_pieces(
+    coding: Coding,
+    pieces: &[Piece],
+    extent: Extent,
+) -> Result<Vec<Piece>, EncodeError> {
     let mut encoder = Encoder::new(coding)?;
     let mut coded = Vec::with_capacity(pieces.len());
     for piece in pieces {
@@ -123,6 +152,7 @@ pub fn encode_pieces(coding: Coding, pieces: &[Piece]) -> Result<Vec<Piece>, Enc
         coded.push((piece.at, out));
     }
     match coded.last_mut() {
+        _ if extent == Extent::Begun => {}
         Some((_, out)) => encoder.finish(out)?,
         None => {
             let mut out = Vec::new();
@@ -138,10 +168,14 @@ pub fn encode_pieces(coding: Coding, pieces: &[Piece]) -> Result<Vec<Piece>, Enc
 ///
 /// # Errors
 /// As `encode`.
-pub fn recode(body: &Body, coding: Option<Coding>) -> Result<Body, EncodeError> {
+pub fn recode(body: &Body, coding: Option<Coding>, extent: Extent) -> Result<Body, EncodeError> {
     Ok(match (body, coding) {
-        (Body::Whole(plain), Some(coding)) => Body::Whole(encode(coding, plain)?.into()),
-        (Body::Pieces(pieces), Some(coding)) => Body::Pieces(encode_pieces(coding, pieces)?),
+        (Body::Whole(plain), Some(coding)) => {
+            Body::Whole(encode_extent(coding, plain, extent)?.into())
+        }
+        (Body::Pieces(pieces), Some(coding)) => {
+            Body::Pieces(encode_pieces(coding, pieces, extent)?)
+        }
         _ => body.clone(),
     })
 }

@@ -1,6 +1,6 @@
 //! Laws of decoding that must hold for any input: for fuzzing.
 
-use super::{Decoder, STEP_BYTES, decode};
+use super::{Decoder, Extent, STEP_BYTES, decode};
 use crate::exchange::Coding;
 
 const OUT_MAX: u64 = 1 << 20;
@@ -18,7 +18,7 @@ pub fn decoding(data: &[u8]) {
         2 => Coding::Brotli,
         _ => Coding::Zstd,
     };
-    let at_once = decode(coding, coded, OUT_MAX);
+    let at_once = decode(coding, coded, Extent::Whole, OUT_MAX);
     let mut out = Vec::new();
     let mut decoder = Decoder::new(coding, OUT_MAX).expect("memory for a decoder");
     let mut pieces = coded.chunks(usize::from(*len).max(1));

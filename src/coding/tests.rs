@@ -39,7 +39,11 @@ fn every_length_comes_back() {
         for len in [0, 1, 2, 100, STEP_BYTES - 1, STEP_BYTES, STEP_BYTES + 1, 300_000] {
             let plain = text(len);
             let coded = encode(coding, &plain).unwrap();
-            assert_eq!(decode(coding, &coded, u64::MAX).unwrap(), plain, "{coding:?} {len}");
+            assert_eq!(
+                decode(coding, &coded, Extent::Whole, u64::MAX).unwrap(),
+                plain,
+                "{coding:?} {len}"
+            );
         }
     }
 }
@@ -54,7 +58,7 @@ fn coding_twice_gives_the_same_bytes() {
 #[test]
 fn nothing_at_all_is_no_coded_data() {
     for coding in ALL {
-        assert_eq!(decode(coding, b"", 100), Err(DecodeError::Truncated(coding)));
+        assert_eq!(decode(coding, b"", Extent::Whole, 100), Err(DecodeError::Truncated(coding)));
     }
 }
 
@@ -63,7 +67,7 @@ fn every_truncation_is_noticed() {
     for coding in ALL {
         let coded = encode(coding, &text(500)).unwrap();
         for len in 0..coded.len() {
-            let result = decode(coding, &coded[..len], u64::MAX);
+            let result = decode(coding, &coded[..len], Extent::Whole, u64::MAX);
             assert_eq!(result, Err(DecodeError::Truncated(coding)), "{coding:?} at {len}");
         }
     }
@@ -74,7 +78,7 @@ fn bytes_after_the_end_are_refused() {
     for coding in ALL {
         let mut coded = encode(coding, b"whole").unwrap();
         coded.extend_from_slice(b"\0\0trailing");
-        let error = decode(coding, &coded, 100).unwrap_err();
+        let error = decode(coding, &coded, Extent::Whole, 100).unwrap_err();
         let expected = match coding {
             Coding::Deflate | Coding::Brotli => DecodeError::Trailing(coding),
             Coding::Gzip | Coding::Zstd => DecodeError::Damaged(coding), // as a second member
@@ -88,7 +92,7 @@ fn members_one_after_the_other_are_one_content() {
     for coding in [Coding::Gzip, Coding::Zstd] {
         let mut coded = encode(coding, b"first, ").unwrap();
         coded.extend(encode(coding, b"second").unwrap());
-        assert_eq!(decode(coding, &coded, 100).unwrap(), b"first, second");
+        assert_eq!(decode(coding, &coded, Extent::Whole, 100).unwrap(), b"first, second");
     }
 }
 
@@ -97,7 +101,7 @@ fn deflate_without_its_zlib_frame_is_damaged() {
     // RFC 9110 section 8.4.1.2: deflate means the zlib format.
     let zlib = encode(Coding::Deflate, &text(100)).unwrap();
     assert_eq!(
-        decode(Coding::Deflate, &zlib[2..], 1000),
+        decode(Coding::Deflate, &zlib[2..], Extent::Whole, 1000),
         Err(DecodeError::Damaged(Coding::Deflate))
     );
 }
@@ -120,8 +124,8 @@ fn a_content_of_exactly_the_bound_passes() {
     for coding in ALL {
         let plain = text(2 * STEP_BYTES);
         let coded = encode(coding, &plain).unwrap();
-        assert!(decode(coding, &coded, plain.len() as u64).is_ok());
-        assert!(decode(coding, &coded, plain.len() as u64 - 1).is_err());
+        assert!(decode(coding, &coded, Extent::Whole, plain.len() as u64).is_ok());
+        assert!(decode(coding, &coded, Extent::Whole, plain.len() as u64 - 1).is_err());
     }
 }
 
@@ -157,7 +161,7 @@ fn a_zstd_window_over_eight_mebibytes_is_refused() {
     let mut space = zstd::stream::raw::OutBuffer::around(&mut coded[status.bytes_written..]);
     assert_eq!(encoder.finish(&mut space, true).unwrap(), 0);
     let len = status.bytes_written + space.as_slice().len();
-    assert!(decode(Coding::Zstd, &coded[..len], u64::MAX).is_err());
+    assert!(decode(Coding::Zstd, &coded[..len], Extent::Whole, u64::MAX).is_err());
 }
 
 fn pieces(texts: &[&[u8]]) -> Vec<Piece> {
@@ -172,25 +176,29 @@ fn pieces(texts: &[&[u8]]) -> Vec<Piece> {
 fn a_coded_stream_keeps_its_pieces_where_they_were() {
     let plain = pieces(&[b"data: one\n\n", b"", b"data: two\n\n", b"data: three\n\n"]);
     for coding in ALL {
-        let coded = encode_pieces(coding, &plain).unwrap();
-        assert_eq!(decode_pieces(coding, &coded, 1000).unwrap(), plain, "{coding:?}");
+        let coded = encode_pieces(coding, &plain, Extent::Whole).unwrap();
+        assert_eq!(
+            decode_pieces(coding, &coded, Extent::Whole, 1000).unwrap(),
+            plain,
+            "{coding:?}"
+        );
     }
 }
 
 #[test]
 fn a_stream_without_pieces_is_still_valid_coded_data() {
     for coding in ALL {
-        let coded = encode_pieces(coding, &[]).unwrap();
+        let coded = encode_pieces(coding, &[], Extent::Whole).unwrap();
         let all: Vec<u8> = coded.iter().flat_map(|piece| piece.bytes.to_vec()).collect();
-        assert_eq!(decode(coding, &all, 10).unwrap(), b"");
+        assert_eq!(decode(coding, &all, Extent::Whole, 10).unwrap(), b"");
     }
 }
 
 #[test]
 fn recoding_leaves_uncoded_and_absent_bodies_alone() {
     let body = Body::Whole(Bytes::from_static(b"plain"));
-    assert_eq!(recode(&body, None).unwrap(), body);
-    assert_eq!(recode(&Body::Absent, Some(Coding::Gzip)).unwrap(), Body::Absent);
+    assert_eq!(recode(&body, None, Extent::Whole).unwrap(), body);
+    assert_eq!(recode(&Body::Absent, Some(Coding::Gzip), Extent::Whole).unwrap(), Body::Absent);
 }
 
 proptest! {
@@ -222,8 +230,8 @@ proptest! {
     ) {
         let plain = pieces(&texts.iter().map(Vec::as_slice).collect::<Vec<_>>());
         prop_assume!(!plain.is_empty());
-        let coded = encode_pieces(ALL[which], &plain).unwrap();
-        prop_assert_eq!(decode_pieces(ALL[which], &coded, u64::MAX).unwrap(), plain);
+        let coded = encode_pieces(ALL[which], &plain, Extent::Whole).unwrap();
+        prop_assert_eq!(decode_pieces(ALL[which], &coded, Extent::Whole, u64::MAX).unwrap(), plain);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::PREFIX_BYTES;
-use crate::coding::{self, EncodeError};
+use crate::coding::{self, EncodeError, Extent};
 use crate::exchange::{Coding, Compression, Fields};
 
 /// How many times what came a message may be, decompressed, beyond `DECODED_BYTES_MIN`: more is a
@@ -36,7 +36,7 @@ pub fn of(fields: &Fields) -> Option<Coding> {
 pub fn take_off(coding: Coding, coded: &[u8], out_max: u64) -> Option<Vec<u8>> {
     let out_max =
         (coded.len() as u64).saturating_mul(RATIO_MAX).max(DECODED_BYTES_MIN).min(out_max);
-    coding::decode(coding, coded, out_max).ok()
+    coding::decode(coding, coded, Extent::Whole, out_max).ok()
 }
 
 /// A message's bytes as they go over the wire, its prefix in front. `coding` is the one that the

@@ -7,7 +7,7 @@ use super::manifest::{Manifest, Move, is_cassette};
 use super::recovery::{free_recovered_name, newest_recovered};
 use super::site::Site;
 use super::{Error, SealedSession, crash};
-use crate::cassette::{self, Bodies, Cassette, EndpointNote, Writer};
+use crate::cassette::{self, Bodies, Cassette, EndpointNote, Undecoded, Writer};
 use crate::exchange::{Coding, Digest, Message};
 use crate::grpc::Catalog;
 use crate::tape::{ReadError, TapeRun};
@@ -137,7 +137,10 @@ fn write(
     };
     for exchange in tapes.exchanges_with(session, &keep) {
         match exchange {
-            Ok(exchange) => writer.push_with(&exchange, &incoming).map_err(failed)?,
+            Ok(exchange) => {
+                writer.push_with(&exchange, &incoming).map_err(failed)?;
+                writer.take_undecoded().iter().for_each(|undecoded| warn(session, undecoded));
+            }
             Err(gone @ ReadError::BodyLost { .. }) => {
                 lost.push(gone);
                 continue;
@@ -148,6 +151,15 @@ fn write(
     }
     writer.finish().map_err(failed)?.sync()?;
     Ok(kept)
+}
+
+fn warn(session: &str, undecoded: &Undecoded) {
+    let Undecoded { whose, coding } = undecoded;
+    tracing::warn!(
+        "{session}: the body of {whose} doesn't decode as {}, which its headers name; it is kept \
+         as it came",
+        coding.name()
+    );
 }
 
 /// The run's endpoints, then those of the old cassette that the run doesn't name.

@@ -191,7 +191,7 @@ fn a_coded_body_is_kept_readable_and_says_its_coding() {
 #[test]
 fn a_coded_stream_is_decoded_piece_by_piece() {
     let plain = vec![piece(1, "data: 1\n\n"), piece(2, ""), piece(30, "data: 2\n\n")];
-    let coded = coding::encode_pieces(Coding::Gzip, &plain).unwrap();
+    let coded = coding::encode_pieces(Coding::Gzip, &plain, coding::Extent::Whole).unwrap();
     let given = answer(Body::Pieces(coded), &[("content-encoding", "x-gzip")]);
     let kept = Folder::new().keep(&given);
     assert_eq!(kept.response.body, Body::Pieces(plain));

@@ -24,7 +24,8 @@ use super::keep::{Kept, Message, keep};
 use super::{EndpointNote, FORMAT, layout, time};
 use crate::config::SourceType;
 use crate::exchange::{
-    After, Digest, End, Exchange, Fields, Request, Response, ResponseHead, Version,
+    After, Coding, Digest, End, Exchange, Fields, Request, RequestHead, Response, ResponseHead,
+    Version,
 };
 use crate::grpc::{Catalog, Descriptors};
 
@@ -51,6 +52,15 @@ pub struct Writer<'b, W> {
     exchange_count: u64,
     /// Whether a body went to a file, whose name must be made durable.
     stored: bool,
+    undecoded: Vec<Undecoded>,
+}
+
+/// A body that is kept as it came, because it doesn't decode by the coding that its headers name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecoded {
+    /// `the answer to GET /a`, or `the request GET /a`.
+    pub whose: String,
+    pub coding: Coding,
 }
 
 impl<'b, W: Write> Writer<'b, W> {
@@ -90,6 +100,7 @@ impl<'b, W: Write> Writer<'b, W> {
             page: String::new(),
             exchange_count: 0,
             stored: !descriptors.is_empty(),
+            undecoded: Vec::new(),
             descriptors,
         };
         push_head(&mut writer.page, endpoints, &writer.descriptors);
@@ -141,11 +152,28 @@ impl<'b, W: Write> Writer<'b, W> {
             ),
         };
         self.stored |= contents.is_stored();
+        if let Contents::Bodies(request, response) = &contents {
+            self.note_undecoded(exchange, "the request", request);
+            self.note_undecoded(exchange, "the answer to", response);
+        }
         self.page.push_str(if self.exchange_count == 0 { "" } else { "," });
         layout::push_line(&mut self.page, 2);
         push_exchange(&mut self.page, exchange, &contents);
         self.exchange_count += 1;
         self.flush_page()
+    }
+
+    fn note_undecoded(&mut self, exchange: &Exchange, whose: &str, kept: &Kept<'_>) {
+        if let Some(coding) = kept.undecoded {
+            let RequestHead { method, target, .. } = &exchange.request.head;
+            let whose = format!("{whose} {method} {target}");
+            self.undecoded.push(Undecoded { whose, coding });
+        }
+    }
+
+    /// Bodies that were kept as they came since this was asked last, because they don't decode.
+    pub fn take_undecoded(&mut self) -> Vec<Undecoded> {
+        std::mem::take(&mut self.undecoded)
     }
 
     /// Writes the end and gives `out` back. The names of all body files are durable then.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::conversation::Message;
 use super::http1::Content;
-use crate::coding;
+use crate::coding::{self, Extent};
 use crate::exchange::{Fields, ResponseHead};
 use crate::ws::{close, handshake};
 
@@ -43,7 +43,7 @@ pub(super) struct Played {
 impl Answer {
     pub(super) fn of_request(head: &ResponseHead, content: Content) -> Result<Answer> {
         let body = match coding::of(&head.fields) {
-            Some(coding) => coding::decode(coding, &content.body, DECODED_MAX)
+            Some(coding) => coding::decode(coding, &content.body, Extent::Whole, DECODED_MAX)
                 .with_context(|| format!("its {} content doesn't decode", coding.name()))?,
             None => content.body,
         };

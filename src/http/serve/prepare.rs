@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use crate::coding::{self, EncodeError};
+use crate::coding::{self, EncodeError, Extent};
 use crate::config::Endpoint;
 use crate::exchange::{Body, End, Exchange, Response, Version};
 use crate::http::answer::{self, Asked};
@@ -92,7 +92,11 @@ pub(super) fn frames(
 
 /// The body as it goes out: with its content coding on again.
 fn coded(response: &Response) -> Result<Content, EncodeError> {
-    Ok(match coding::recode(&response.body, response.coding)? {
+    let extent = match response.end {
+        End::Whole => Extent::Whole,
+        _ => Extent::Begun,
+    };
+    Ok(match coding::recode(&response.body, response.coding, extent)? {
         Body::Absent => Content::None,
         Body::Whole(bytes) => Content::Whole(bytes),
         Body::Pieces(pieces) => Content::Pieces(pieces),

@@ -156,6 +156,21 @@ fn what_depends_on_the_coded_bytes_keeps_them() {
 }
 
 #[test]
+fn a_body_that_does_not_decode_is_kept_as_it_came_with_a_warning() {
+    let origin = Origin::http1().route("/broken", |_| {
+        Reply::new(200).header("content-encoding", "br").body("neither here nor there")
+    });
+    let recorder = Ouli::record(&origin).start();
+    recorder.client().get("/broken?token=secret");
+    let ended = recorder.terminate();
+    ended.expect_code(0);
+    let expected = "default: the body of the answer to GET /broken?token=REDACTED doesn't decode \
+                    as br, which its headers name; it is kept as it came";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+    assert!(recorder.recordings().cassette_text("default").contains("neither here nor there"));
+}
+
+#[test]
 fn a_coded_request_body_matches_by_what_it_says() {
     let origin = Origin::http1().route("/", |n| n.to_string());
     let ask = |level: u32| {

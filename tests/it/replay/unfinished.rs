@@ -1,5 +1,6 @@
 //! Answers that didn't end well while they were recorded.
 
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use crate::support::*;
@@ -103,4 +104,53 @@ fn an_answer_before_the_request_ended_replays_before_the_request_has_ended() {
         let answer = connection.receive();
         assert_eq!((answer.status, answer.text()), (413, "enough"));
     });
+}
+
+#[test]
+fn a_coded_stream_that_its_client_left_is_readable_and_comes_as_far_again() {
+    let mut coder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    coder.write_all(b"data: readable\n\ndata: [DONE]\n\n").unwrap();
+    coder.flush().unwrap();
+    let chunk = coder.get_ref().clone();
+    let gone = Gate::new();
+    let origin = {
+        let gone = gone.clone();
+        Origin::http1().script("/", move |talk| {
+            talk.send(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                 content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n",
+            );
+            talk.send(&[format!("{:x}\r\n", chunk.len()).as_bytes(), &chunk, b"\r\n"].concat());
+            talk.client_leaves_within(Duration::from_secs(10));
+            gone.open_for_all();
+            gone.pass();
+            talk.close();
+        })
+    };
+    let leave_at_done = |ouli: &Ouli| {
+        let mut connection = ouli.client().connect();
+        connection.ask(&Ask::get("/"));
+        assert_eq!(connection.receive_head().0, 200);
+        let mut came = Vec::new();
+        while !inflated(&came).contains("[DONE]\n\n") {
+            came.extend(connection.read_some().unwrap_or_else(|end| panic!("{end:?}: {came:?}")));
+        }
+    };
+    let recorder = Ouli::record(&origin).start();
+    leave_at_done(&recorder);
+    wait_until("the origin has seen it leave", || gone.reached() == 1);
+    recorder.terminate().expect_code(0);
+    assert!(recorder.recordings().cassette_text("default").contains("data: readable"));
+    let replay = Ouli::replay(recorder.recordings()).option("--strict").start();
+    leave_at_done(&replay);
+    replay.terminate().expect_code(0);
+}
+
+/// What the first chunk of a body says, as far as it has come.
+fn inflated(chunk: &[u8]) -> String {
+    let start = chunk.windows(2).position(|pair| pair == b"\r\n").map_or(chunk.len(), |at| at + 2);
+    let mut text = Vec::new();
+    // It has no end, which is an error behind what it says.
+    let _ = flate2::read::GzDecoder::new(&chunk[start..]).read_to_end(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
