@@ -45,6 +45,11 @@ impl Deadline {
     /// `set` to a sooner time it must be polled for the task to be woken then.
     pub fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
+        let is_armed = self.timer.as_ref().is_some_and(|timer| timer.deadline() <= at);
+        // A timer counts in whole milliseconds and rounds up: what is due already needs none.
+        if !is_armed && at <= Instant::now() {
+            return Poll::Ready(());
+        }
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
         if timer.deadline() > at {
             timer.as_mut().reset(at);
@@ -96,6 +101,19 @@ mod tests {
 
     async fn is_expired(deadline: &mut Deadline) -> bool {
         poll_fn(|cx| Poll::Ready(deadline.poll_expired(cx).is_ready())).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_due_already_waits_for_no_timer() {
+        let mut deadline = Deadline::new();
+        deadline.set_after(SECOND);
+        assert!(!is_expired(&mut deadline).await);
+        advance(Duration::from_micros(500)).await;
+        let mut fresh = Deadline::new();
+        for deadline in [&mut deadline, &mut fresh] {
+            deadline.set(Instant::now());
+            assert!(is_expired(deadline).await);
+        }
     }
 
     #[tokio::test(start_paused = true)]

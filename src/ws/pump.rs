@@ -255,6 +255,10 @@ impl Pump {
 
     /// Closes the conversation, once it is time for that because Ouli is stopped.
     fn say_farewell(&mut self) -> Result<bool, Ended> {
+        // Asked at each step, so the clock isn't looked at for nothing.
+        if !self.drain.is_draining() {
+            return Ok(false);
+        }
         let mut keeping = Keeping::new(&mut self.recording, self.started, &self.label);
         let Some([to_client, to_origin]) = self.relay.farewell(&mut keeping) else {
             return Ok(false);
