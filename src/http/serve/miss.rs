@@ -14,6 +14,7 @@ use crate::http::road::{Request, Stop};
 use crate::matching::BodyKey;
 use crate::replay::call::{CallMiss, Why};
 use crate::replay::{Near, Session};
+use crate::ws::close;
 
 const RECORD_IT: &str = "`ouli auto` records what is missing";
 
@@ -91,15 +92,17 @@ impl std::fmt::Display for Label {
     }
 }
 
-/// No recorded conversation agrees with what its client says any further.
+/// No recorded conversation agrees with what its client says any further. Gives the reason that the
+/// client is told.
 pub(super) async fn conversation(
     here: &Here,
     label: &Label,
     session: &Arc<Session>,
     missed: CallMiss,
     content: Option<Vec<u8>>,
-) {
+) -> String {
     here.notes().faults.count(Fault::Miss);
+    let why = missed.to_string();
     let Label { asked, session: name } = label;
     let detail = format!("{asked} in session `{name}`: {missed}");
     let hint = match missed.why {
@@ -109,6 +112,14 @@ pub(super) async fn conversation(
     let session = session.clone();
     let nearest = nearest_call(session, missed, content).await;
     note(here, &Problem::new(Fault::Miss, detail).hint(hint), &nearest);
+    close_reason(why, nearest.lines().nth(1))
+}
+
+/// Why, with the first difference where a close frame has room for that.
+fn close_reason(why: String, difference: Option<&str>) -> String {
+    let Some(difference) = difference else { return why };
+    let both = format!("{why}; {difference}");
+    if both.len() <= close::REASON_BYTES_MAX { both } else { why }
 }
 
 /// A conversation can't go on, because something of it was not kept.
@@ -213,4 +224,18 @@ async fn nearest(session: Arc<Session>, key: Vec<u8>, body: BodyKey) -> Option<N
         tokio::task::spawn_blocking(move || session.nearest(&key, &body).map(Nearest::from));
     // A search that panicked has found nothing; the request is a miss all the same.
     found.await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_tells_the_difference_where_it_has_room_for_it() {
+        let reason = |difference| close_reason("message 2 differs".to_owned(), difference);
+        assert_eq!(reason(None), "message 2 differs");
+        assert_eq!(reason(Some("at /a: asked 5")), "message 2 differs; at /a: asked 5");
+        let long = "x".repeat(close::REASON_BYTES_MAX);
+        assert_eq!(reason(Some(&long)), "message 2 differs");
+    }
 }

@@ -446,8 +446,8 @@ impl Player {
                 (how, told(violation.code(), violation.to_string()))
             }
             Ended::Missed(missed, content) => {
-                let reason = missed.to_string();
-                miss::conversation(&self.here, &self.label, &self.session, *missed, content).await;
+                let Player { here, label, session, .. } = &*self;
+                let reason = miss::conversation(here, label, session, *missed, content).await;
                 ("a miss".to_owned(), told(close::POLICY_VIOLATION, reason))
             }
             Ended::Unsayable(Unsayable::Unkept(why)) => {
