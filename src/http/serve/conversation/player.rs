@@ -100,6 +100,8 @@ struct Player {
     out: Vec<u8>,
     given: usize,
     speech: Option<Speech>,
+    /// Pongs for pings that came in the middle of `speech`, which may be one frame: they go behind.
+    pongs: Vec<u8>,
     /// What the client closed with.
     closed: Option<Said>,
     /// Nothing agrees with what it said last, which the miss is to show: it is heard no further.
@@ -170,6 +172,7 @@ impl Player {
             out: Vec::new(),
             given: 0,
             speech: None,
+            pongs: Vec::new(),
             closed: None,
             is_missed: false,
             last: Instant::now(),
@@ -232,6 +235,7 @@ impl Player {
             let Some(speech) = &mut self.speech else { return Ok(moved) };
             if !speech.go_on(&mut self.out).map_err(Ended::Unsayable)? {
                 self.speech = None;
+                self.out.append(&mut self.pongs);
             }
         }
     }
@@ -350,7 +354,8 @@ impl Player {
 
     /// Reads once, if anything is there, and takes what it says.
     fn listen(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
-        let pings_more_than_it_takes = self.out.len() - self.given > OUT_MAX;
+        let waiting = self.out.len() - self.given + self.pongs.len();
+        let pings_more_than_it_takes = waiting > OUT_MAX;
         if pings_more_than_it_takes || self.is_missed {
             return Ok(false);
         }
@@ -396,7 +401,8 @@ impl Player {
                     self.forget_message();
                 }
                 Event::Ping(payload) => {
-                    frame::write(&mut self.out, &Header::new(Opcode::Pong, 0), payload);
+                    let out = if self.speech.is_some() { &mut self.pongs } else { &mut self.out };
+                    frame::write(out, &Header::new(Opcode::Pong, 0), payload);
                 }
                 Event::Pong => {}
                 Event::Closed(said) => {
