@@ -104,7 +104,8 @@ struct Player {
     pongs: Vec<u8>,
     /// What the client closed with.
     closed: Option<Said>,
-    /// Nothing agrees with what it said last, which the miss is to show: it is heard no further.
+    /// Nothing agrees with what it said last, which the miss is to show, or with its close: it is
+    /// heard no further.
     is_missed: bool,
     /// When the last part was sent; at first, when the handshake was.
     last: Instant,
@@ -187,11 +188,20 @@ impl Player {
         loop {
             let moved = match self.turn(cx) {
                 Ok(moved) => moved,
-                Err(ended) => return Poll::Ready(ended),
+                Err(ended) => return Poll::Ready(self.reason(ended)),
             };
             if !moved {
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// A client that said what nothing agrees with, and was to be told once it had taken the rest,
+    /// is missed however it ends.
+    fn reason(&mut self, ended: Ended) -> Ended {
+        match ended {
+            Ended::Left | Ended::Stopped if self.is_missed => self.ask(false).err().unwrap_or(ended),
+            ended => ended,
         }
     }
 
@@ -409,6 +419,7 @@ impl Player {
                     self.closed = Some(said);
                     let agrees = self.conversation.resume().request_ended();
                     heard(&mut self.step, agrees);
+                    self.is_missed = !agrees;
                 }
                 Event::Violated(violation) => return Err(Ended::Violated(violation)),
             }
