@@ -292,6 +292,8 @@ impl Pump {
                     let mut ping = Vec::new();
                     if self.relay.ping(side, frame::random(), &mut ping) {
                         self.own(side).append(&mut ping);
+                    } else if !self.relay.owes(side) && self.load(other(side)).is_none() {
+                        self.pulses.excuse(side);
                     }
                 }
                 Verdict::Dead => {

@@ -200,7 +200,9 @@ impl Player {
     /// is missed however it ends.
     fn reason(&mut self, ended: Ended) -> Ended {
         match ended {
-            Ended::Left | Ended::Stopped if self.is_missed => self.ask(false).err().unwrap_or(ended),
+            Ended::Left | Ended::Stopped if self.is_missed => {
+                self.ask(false).err().unwrap_or(ended)
+            }
             ended => ended,
         }
     }
