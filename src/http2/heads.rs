@@ -76,6 +76,10 @@ pub fn read_request(
             }
             continue;
         }
+        // RFC 8441 section 5: of no use here, and an origin of HTTP/1.1 gets Ouli's own.
+        if is_handshake && name.as_str() == handshake::KEY {
+            continue;
+        }
         out.fields.push(name.as_str(), value.as_bytes());
     }
     host?;
@@ -353,12 +357,14 @@ mod tests {
 
     #[test]
     fn extended_connect_is_a_handshake_in_http_1s_terms_and_back() {
-        let mut asked = parts("http://h/chat?x", &[("sec-websocket-version", "13")]);
+        let fields = [("sec-websocket-key", "of no use"), ("sec-websocket-version", "13")];
+        let mut asked = parts("http://h/chat?x", &fields);
         asked.method = Method::CONNECT;
         asked.extensions.insert(Protocol::from_static("websocket"));
         let mut head = RequestHead::default();
         read_request(&asked, &LIMITS, &mut head).unwrap();
         assert!(handshake::is_asked_by(&head), "{head:?}");
+        assert!(!head.fields.contains(handshake::KEY), "{head:?}");
         head.fields.push("Sec-WebSocket-Key", "of HTTP/1.1 alone");
         let request = request(&head, "https").unwrap();
         assert_eq!((request.method(), request.uri().path()), (&Method::CONNECT, "/chat"));

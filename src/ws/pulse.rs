@@ -41,9 +41,18 @@ impl Pulses {
     }
 
     pub fn felt(&mut self, side: Side) {
+        self.of(side).is_felt = true;
+    }
+
+    /// It couldn't be asked, and nothing is wrong with its silence.
+    pub fn excuse(&mut self, side: Side) {
+        self.of(side).is_asked = false;
+    }
+
+    fn of(&mut self, side: Side) -> &mut Pulse {
         match side {
-            Side::Request => self.client.is_felt = true,
-            Side::Response => self.origin.is_felt = true,
+            Side::Request => &mut self.client,
+            Side::Response => &mut self.origin,
         }
     }
 

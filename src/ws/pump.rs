@@ -151,7 +151,7 @@ impl Pump {
                 return Ok(());
             }
             if self.deaf == Some(to) {
-                return Ok(());
+                return self.discard(cx, from);
             }
             // Told to stop, it is read again once the other has ended its message too.
             if self.relay.awaits_other(from) {
@@ -233,6 +233,22 @@ impl Pump {
         }
     }
 
+    /// Reads what nobody hears any more: who can't get rid of what it says may not read what the
+    /// other said before.
+    fn discard(&mut self, cx: &mut Context<'_>, from: Side) -> Result<(), Ended> {
+        while self.wire(from).poll_readable(cx).is_ready() {
+            let mut arena = self.here.worker.arenas.lease();
+            match self.wire(from).poll_read(cx, &mut arena.read) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    return Err(self.ended_by(other(from), Lost { reset: None }));
+                }
+                Poll::Ready(Ok(_)) => self.pulses.felt(from),
+            }
+        }
+        Ok(())
+    }
+
     /// Puts on the tape what the bytes mean that were read, and says what of them passes.
     fn keep(&mut self, from: Side, arena: &mut Arena) -> Result<Pass, record::Error> {
         let Arena { read, origin_write: instead, tape, .. } = arena;
@@ -280,6 +296,8 @@ impl Pump {
                     let mut ping = Vec::new();
                     if self.relay.ping(side, frame::random(), &mut ping) {
                         self.own(side).append(&mut ping);
+                    } else if !self.relay.owes(side) && self.load(other(side)).is_none() {
+                        self.pulses.excuse(side);
                     }
                 }
                 Verdict::Dead => {

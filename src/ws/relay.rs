@@ -299,6 +299,13 @@ impl Relay {
         can
     }
 
+    /// Whether a side is expected to say more, though it can't be asked: the rest of a frame, or its
+    /// close. Of one that breaks the protocol nobody knows.
+    pub fn owes(&self, side: Side) -> bool {
+        let talk = self.talk(side);
+        self.is_closed || talk.is_opaque || !talk.frames.is_between()
+    }
+
     /// Ouli is to stop: from here on no message begins.
     pub fn stop(&mut self) {
         if self.stopping == Stopping::No {

@@ -176,6 +176,40 @@ fn a_side_that_answers_no_ping_is_left() {
 }
 
 #[test]
+fn a_client_that_cannot_be_pinged_is_not_blamed_for_an_origin_stuck_in_a_frame() {
+    let origin = Origin::http1().ws("/", |talk| {
+        let mut talker = talk.accept();
+        let frame = Frame::text("only the beginning is sent").to_bytes();
+        talker.send(&frame[..10]);
+        while talker.next_frame().is_ok() {}
+    });
+    let ouli = Ouli::record(&origin).limits("ws_idle_timeout = \"200ms\"").start();
+    let mut talker = ouli.client().converse("/");
+    talker.expect_end();
+    let ended = ouli.terminate();
+    ended.expect_code(0).expect_said(&["the origin answered no ping"]);
+    ended.expect_unsaid(&["the client answered no ping"]);
+    let exchange = exchange(&ouli.recordings(), 0);
+    assert_eq!(exchange["response"]["end"], json!("cut_by_origin"), "{exchange:#}");
+}
+
+#[test]
+fn a_client_that_takes_nothing_amid_a_frame_is_left() {
+    let origin = Origin::http1().ws("/", |talk| {
+        let mut talker = talk.accept();
+        talker.say_bytes(vec![7; 64 << 20]);
+        while talker.next_frame().is_ok() {}
+    });
+    let ouli = Ouli::record(&origin).limits("ws_idle_timeout = \"200ms\"").start();
+    let _unread = ouli.client().converse("/");
+    wait_until("the client is left", || ouli.stderr().contains("the client answered no ping"));
+    origin.conversation(0).wait_end();
+    ouli.terminate().expect_code(0);
+    let exchange = exchange(&ouli.recordings(), 0);
+    assert_eq!(exchange["response"]["end"], json!("left_by_client"), "{exchange:#}");
+}
+
+#[test]
 fn memory_does_not_grow_with_a_message() {
     const MESSAGE: usize = 72 << 20;
     const BOUND_KIB: u64 = 24 << 10;

@@ -1,9 +1,10 @@
 //! A client that says something else than was recorded.
 
+use std::thread;
 use std::time::Duration;
 
 use super::{clients, say_all};
-use crate::support::ws::{Said, Talker};
+use crate::support::ws::{Said, Talker, hold};
 use crate::support::*;
 
 /// What a close frame has room for beside its code.
@@ -157,4 +158,32 @@ fn a_conversation_with_what_was_too_large_to_keep_says_so() {
     };
     assert!(!refused.is_empty());
     replay.terminate().expect_said(&["larger than `max_ws_message`", "1 miss"]);
+}
+
+#[test]
+fn a_client_that_differs_and_leaves_is_a_miss_all_the_same() {
+    const MESSAGE: usize = 16 << 20;
+    let origin = Origin::http1().ws("/", |talk| {
+        let mut talker = talk.accept();
+        talker.say_bytes(vec![7; MESSAGE]);
+        hold(&mut talker);
+        talker.close(1000, "");
+    });
+    let recordings = record(&origin, |client| {
+        let mut talker = client.converse("/");
+        assert!(talker.next_frame().unwrap().payload.len() == MESSAGE);
+        talker.part(1000, "");
+    });
+    for client in [Protocol::Http1, Protocol::H2c] {
+        let replay = Ouli::replay(recordings.clone()).option("--strict").start();
+        let mut talker = replay.client_over(client).converse("/");
+        talker.peek().expect("the message has begun");
+        talker.say("something else");
+        thread::sleep(Duration::from_millis(200)); // In which it is heard, amid what isn't read.
+        talker.reset();
+        drop(talker);
+        wait_until("the client's leaving is noticed", || replay.stderr().contains("message 1"));
+        let ended = replay.terminate();
+        ended.expect_code(3).expect_said(&["0 hits, 1 miss", "sent, 1 miss"]);
+    }
 }

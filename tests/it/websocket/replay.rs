@@ -309,3 +309,30 @@ fn at_the_recorded_pace_messages_keep_their_gaps() {
         assert!(bounds.contains(&took.as_millis()), "{pace}: {took:?}");
     }
 }
+
+#[test]
+fn a_ping_amid_a_large_message_is_answered_behind_it() {
+    let large: Vec<u8> = (0..16_u32 << 20).map(|n| (n % 251) as u8).collect();
+    let said = large.clone();
+    let origin = Origin::http1().ws("/", move |talk| {
+        let mut talker = talk.accept();
+        talker.say_bytes(said.clone());
+        hold(&mut talker);
+        talker.close(1000, "");
+    });
+    let recordings = record(&origin, |client| {
+        let mut talker = client.converse("/");
+        talker.expect(Said::Binary(large.clone()));
+        talker.part(1000, "");
+    });
+    let replay = Ouli::replay(recordings).start();
+    for client in clients(&replay) {
+        let mut talker = client.converse("/");
+        talker.peek().expect("the message has begun");
+        talker.frame(Frame::ping("amid"));
+        assert!(talker.next_frame().unwrap().payload == large, "the message isn't as it was");
+        talker.expect_frame(&Frame::pong("amid"));
+        talker.part(1000, "");
+    }
+    replay.terminate().expect_code(0);
+}

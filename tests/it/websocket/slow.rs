@@ -91,6 +91,23 @@ fn an_origin_that_reads_nothing_slows_the_client() {
 }
 
 #[test]
+fn a_client_that_leaves_everything_unread_holds_nothing_once_it_is_gone() {
+    let origin = Origin::http1().ws_echo("/");
+    let ouli = Ouli::record(&origin).option("-q").start();
+    let before = ouli.open_descriptors();
+    let client = ouli.client();
+    let mut connection = client.connect();
+    connection.ask(&client.handshake("/").upgrade());
+    let message = Frame::binary(vec![7; MESSAGE]).masked([1, 2, 3, 4]).to_bytes();
+    // Each side waits for the other to read.
+    let sent = connection.send_until_stuck(&message.repeat(COUNT), STILL);
+    assert!(sent > 0 && sent < ALL, "{sent} bytes went");
+    drop(connection);
+    wait_until("both connections are closed", || ouli.open_descriptors() <= before);
+    ouli.terminate().expect_code(0);
+}
+
+#[test]
 fn a_slow_conversation_does_not_hold_up_the_others_on_its_connection() {
     let origin = pushing();
     let ouli = Ouli::record(&origin).option("-q").start();

@@ -100,9 +100,12 @@ struct Player {
     out: Vec<u8>,
     given: usize,
     speech: Option<Speech>,
+    /// Pongs for pings that came in the middle of `speech`, which may be one frame: they go behind.
+    pongs: Vec<u8>,
     /// What the client closed with.
     closed: Option<Said>,
-    /// Nothing agrees with what it said last, which the miss is to show: it is heard no further.
+    /// Nothing agrees with what it said last, which the miss is to show, or with its close: it is
+    /// heard no further.
     is_missed: bool,
     /// When the parts leave. What is waited for the client is part of the recorded gap.
     beat: Beat,
@@ -169,6 +172,7 @@ impl Player {
             out: Vec::new(),
             given: 0,
             speech: None,
+            pongs: Vec::new(),
             closed: None,
             is_missed: false,
             beat: Beat::from(Instant::now(), pace),
@@ -183,11 +187,22 @@ impl Player {
         loop {
             let moved = match self.turn(cx) {
                 Ok(moved) => moved,
-                Err(ended) => return Poll::Ready(ended),
+                Err(ended) => return Poll::Ready(self.reason(ended)),
             };
             if !moved {
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// A client that said what nothing agrees with, and was to be told once it had taken the rest,
+    /// is missed however it ends.
+    fn reason(&mut self, ended: Ended) -> Ended {
+        match ended {
+            Ended::Left | Ended::Stopped if self.is_missed => {
+                self.ask(false).err().unwrap_or(ended)
+            }
+            ended => ended,
         }
     }
 
@@ -231,6 +246,7 @@ impl Player {
             let Some(speech) = &mut self.speech else { return Ok(moved) };
             if !speech.go_on(&mut self.out).map_err(Ended::Unsayable)? {
                 self.speech = None;
+                self.out.append(&mut self.pongs);
             }
         }
     }
@@ -346,7 +362,8 @@ impl Player {
 
     /// Reads once, if anything is there, and takes what it says.
     fn listen(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
-        let pings_more_than_it_takes = self.out.len() - self.given > OUT_MAX;
+        let waiting = self.out.len() - self.given + self.pongs.len();
+        let pings_more_than_it_takes = waiting > OUT_MAX;
         if pings_more_than_it_takes || self.is_missed {
             return Ok(false);
         }
@@ -392,13 +409,15 @@ impl Player {
                     self.forget_message();
                 }
                 Event::Ping(payload) => {
-                    frame::write(&mut self.out, &Header::new(Opcode::Pong, 0), payload);
+                    let out = if self.speech.is_some() { &mut self.pongs } else { &mut self.out };
+                    frame::write(out, &Header::new(Opcode::Pong, 0), payload);
                 }
                 Event::Pong => {}
                 Event::Closed(said) => {
                     self.closed = Some(said);
                     let agrees = self.conversation.resume().request_ended();
                     heard(&mut self.step, agrees);
+                    self.is_missed = !agrees;
                 }
                 Event::Violated(violation) => return Err(Ended::Violated(violation)),
             }
