@@ -102,6 +102,8 @@ struct Talk {
     /// It breaks the protocol.
     is_opaque: bool,
     has_closed: bool,
+    /// Something of it was dropped, because Ouli stops: what follows is dropped as well.
+    is_cut: bool,
     /// Ouli pinged it with this, and has had no answer.
     pinged: Option<[u8; PING_BYTES]>,
     /// The beginning of a frame that may be that answer, and waits to be known.
@@ -179,9 +181,11 @@ impl Relay {
                 while self.step(from, bytes, &mut at, notes).is_some() {}
                 return Pass::AsTheyCame;
             }
-            Stopping::No | Stopping::AwaitMessages => self.sift(from, bytes, instead, notes),
             // Only its own close counts.
-            Stopping::Told => self.talk_mut(from).look_for_close(bytes),
+            _ if self.talk(from).is_cut || self.stopping == Stopping::Told => {
+                self.talk_mut(from).look_for_close(bytes);
+            }
+            _ => self.sift(from, bytes, instead, notes),
         }
         Pass::Instead
     }
@@ -201,10 +205,15 @@ impl Relay {
                 Some(_) => pass.append(&mut waiting),
             }
         }
+        let dropped = bytes.get(at..).filter(|rest| self.is_stopped(from) && !rest.is_empty());
         let talk = self.talk_mut(from);
         match talk.pinged.is_some() && talk.may_be_own_pong() {
             true => talk.held = waiting,
             false => pass.append(&mut waiting),
+        }
+        if let Some(dropped) = dropped {
+            talk.is_cut = true;
+            talk.look_for_close(dropped);
         }
     }
 
@@ -289,9 +298,10 @@ impl Relay {
     }
 
     /// A ping for a side that has kept silent, to be sent to it behind what it was sent so far.
-    /// None where it can't be sent between two frames now.
+    /// False where it can't be sent between two frames now.
     pub fn ping(&mut self, to: Side, payload: [u8; PING_BYTES], out: &mut Vec<u8>) -> bool {
-        let can = self.is_between(other(to)) && !self.is_closed && !self.talk(to).is_opaque;
+        let is_framed = self.is_framed(to) && self.is_framed(other(to));
+        let can = self.is_between(other(to)) && !self.is_closed && is_framed;
         if can {
             self.talk_mut(to).pinged = Some(payload);
             own_frame(out, to, Opcode::Ping, &payload);
@@ -306,19 +316,20 @@ impl Relay {
         }
     }
 
-    /// Whether a side has ended its message, because Ouli stops, and the other hasn't yet.
+    /// Whether a side has ended its message, because Ouli stops, and waits for the other's.
     pub fn awaits_other(&self, from: Side) -> bool {
-        self.stopping == Stopping::AwaitMessages && self.is_stopped(from)
+        self.stopping == Stopping::AwaitMessages && !self.is_closed && self.is_stopped(from)
     }
 
     /// Whether no more of a side's bytes pass, because Ouli stops. (Where a side closes the
-    /// conversation itself, its close and all behind it pass.)
+    /// conversation itself, its close and what is behind it pass.)
     pub fn is_stopped(&self, from: Side) -> bool {
         match self.stopping {
             Stopping::No => false,
             Stopping::AwaitMessages => {
                 let talk = self.talk(from);
-                !self.is_closed && talk.open.is_none() && talk.frames.is_between()
+                let is_between = talk.open.is_none() && talk.frames.is_between();
+                talk.is_cut || (is_between && !self.is_closed)
             }
             Stopping::Told => true,
         }
@@ -329,9 +340,7 @@ impl Relay {
     /// closed it itself.
     pub fn farewell(&mut self, notes: &mut impl Notes) -> Option<[Vec<u8>; 2]> {
         let sides = [Side::Request, Side::Response];
-        let is_due = self.stopping == Stopping::AwaitMessages
-            && sides.into_iter().all(|side| self.is_stopped(side));
-        if !is_due {
+        if !sides.into_iter().all(|side| self.awaits_other(side)) {
             return None;
         }
         self.stopping = Stopping::Told;
@@ -346,8 +355,20 @@ impl Relay {
         }))
     }
 
+    /// Whether a side has closed and the other hasn't answered that yet.
+    pub fn owes_close_to(&self, to: Side) -> bool {
+        let is_answered = self.talk(other(to)).has_closed || self.stopping == Stopping::Told;
+        self.talk(to).has_closed && !is_answered
+    }
+
+    /// Whether a side's bytes are frames. An extension that is unknown leaves them so: it has RSV
+    /// bits and the payload (RFC 6455 section 9).
+    fn is_framed(&self, from: Side) -> bool {
+        !self.talk(from).is_opaque || self.extension == Extension::Unknown
+    }
+
     /// Whether nothing of a frame of this side is under way, so that another may stand there.
-    fn is_between(&self, from: Side) -> bool {
+    pub fn is_between(&self, from: Side) -> bool {
         let talk = self.talk(from);
         talk.frames.is_between() && talk.held.is_empty()
     }
