@@ -126,3 +126,14 @@ fn the_close_of_one_version_is_the_close_of_the_other() {
     assert_eq!(talker.expect_end(), Ending::Cut);
     assert_eq!(origin.conversation(0).frames_received().len(), 2);
 }
+
+#[test]
+fn an_answer_to_a_key_that_an_origin_of_http_2_makes_up_goes_no_further() {
+    let origin = Origin::h2c().ws("/", |talk| {
+        echo(&mut talk.grant(&[("sec-websocket-accept", "made up")]));
+    });
+    let ouli = Ouli::record(&origin).start();
+    for protocol in [Protocol::Http1, Protocol::H2c] {
+        ouli.client_over(protocol).converse("/").ask("hello", "hello");
+    }
+}
