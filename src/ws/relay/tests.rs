@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::exchange::Fields;
 use crate::ws::deflate::Terms;
-use crate::ws::frame::write;
+use crate::ws::frame::{Frames, RSV1, write};
 
 const MESSAGE_BYTES_MAX: u64 = 10;
 const KEY: [u8; 4] = [1, 2, 3, 4];
