@@ -5,13 +5,15 @@
 //! negotiates by, `deflate` knows the one extension there is; `relay` is what passes between two
 //! sides and what it means, `receiver` what a client says to Ouli itself, with `violation` where it
 //! breaks a rule and `utf8` where text isn't any: all pure. `wire` is one end of a conversation,
-//! `pulse` whether it shows life, `pump` drives the relay over two of them.
+//! `pulse` whether it shows life, `pump` drives the relay over two of them, and `keeping` takes what
+//! it notes to the tape.
 
 pub mod close;
 pub mod deflate;
 pub mod extensions;
 pub mod frame;
 pub mod handshake;
+mod keeping;
 #[cfg(any(test, fuzzing))]
 pub mod property;
 pub mod pulse;

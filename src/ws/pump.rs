@@ -7,21 +7,20 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::close::Said;
-use super::frame::{self, Mask};
+use super::frame;
+use super::keeping::Keeping;
 use super::pulse::{Pulses, Verdict};
-use super::relay::{Extension, Notes, Pass, Relay, Unkept, other};
+use super::relay::{Extension, Pass, Relay, other};
 use super::wire::{Lost, Wire};
-use crate::exchange::{End, Fields, Party, ResetCode};
+use crate::exchange::{End, Fields, ResetCode};
 use crate::http::context::Here;
 use crate::net::arena::{Arena, Lease};
 use crate::net::drain::Waiter;
 use crate::record::{self, Recording};
-use crate::tape::{Part, Side};
+use crate::tape::Side;
 
 /// A conversation that has been granted and is to be relayed.
 pub struct Relaying {
@@ -68,9 +67,13 @@ struct Pump {
     to_origin: Vec<u8>,
     /// A side that takes no more. What it said before may still be there to be read.
     deaf: Option<Side>,
+    /// The client has closed and sends no more, and may still listen to the origin.
+    is_client_done: bool,
     pulses: Pulses,
     drain: Waiter,
 }
+
+const SIDES: [Side; 2] = [Side::Request, Side::Response];
 
 /// Bytes on their way through.
 struct Load {
@@ -110,6 +113,7 @@ impl Pump {
             to_client: Vec::new(),
             to_origin: Vec::new(),
             deaf: None,
+            is_client_done: false,
         }
     }
 
@@ -135,33 +139,36 @@ impl Pump {
             self.relay.stop();
         }
         loop {
-            self.flow(cx, Side::Request)?;
-            self.flow(cx, Side::Response)?;
-            if !(self.say_farewell()? || self.feel_pulses(cx)?) {
+            // In turns: a side that never pauses leaves the other its share of the task's time, and
+            // what one says may be what the other waited for.
+            let has_moved = self.flow(cx, Side::Request)? | self.flow(cx, Side::Response)?;
+            if self.is_client_done && self.deaf == Some(Side::Request) {
+                return Err(Ended::Closed);
+            }
+            if !(has_moved || self.say_farewell()? || self.feel_pulses(cx)?) {
                 return Ok(());
             }
         }
     }
 
-    /// Moves what one side says as far as it goes now.
-    fn flow(&mut self, cx: &mut Context<'_>, from: Side) -> Result<(), Ended> {
+    /// Moves on what one side says, by one read at most. False when that goes no further now.
+    fn flow(&mut self, cx: &mut Context<'_>, from: Side) -> Result<bool, Ended> {
         let to = other(from);
-        loop {
-            if self.give(cx, from).is_pending() || self.give_own(cx, to).is_pending() {
-                return Ok(());
-            }
-            if self.deaf == Some(to) {
-                return self.discard(cx, from);
-            }
-            // Told to stop, it is read again once the other has ended its message too.
-            if self.relay.awaits_other(from) {
-                *self.load(from) = None;
-                return Ok(());
-            }
-            if self.read(cx, from)?.is_pending() {
-                return Ok(());
-            }
+        if self.give(cx, from).is_pending() || self.give_own(cx, to).is_pending() {
+            return Ok(false);
         }
+        if from == Side::Request && self.is_client_done {
+            return Ok(false);
+        }
+        if self.deaf == Some(to) {
+            return self.discard(cx, from).map(|()| false);
+        }
+        // Told to stop, it is read again once the other has ended its message too.
+        if self.relay.awaits_other(from) {
+            *self.load(from) = None;
+            return Ok(false);
+        }
+        Ok(self.read(cx, from)?.is_ready())
     }
 
     /// Writes what was read of `from`. Ready when all of it has been taken.
@@ -181,12 +188,12 @@ impl Pump {
         self.given(to, given, is_done)
     }
 
-    /// Writes Ouli's own frames. Ready when there are none left.
+    /// Writes Ouli's own frames. Ready when there are none left, and nothing waits to leave.
     fn give_own(&mut self, cx: &mut Context<'_>, to: Side) -> Poll<()> {
-        let mut own = std::mem::take(self.own(to));
-        if own.is_empty() {
+        if self.deaf == Some(to) {
             return Poll::Ready(());
         }
+        let mut own = std::mem::take(self.own(to));
         let (given, count) = write_all(self.wire(to), cx, &own);
         own.drain(..count);
         let is_done = own.is_empty();
@@ -222,7 +229,7 @@ impl Pump {
         arena.read.clear();
         match self.wire(from).poll_read(cx, &mut arena.read) {
             Poll::Pending => Ok(Poll::Pending),
-            Poll::Ready(Ok(0)) => Err(self.ended_by(from, Lost { reset: None })),
+            Poll::Ready(Ok(0)) => self.direction_ended(from).map(|()| Poll::Pending),
             Poll::Ready(Err(lost)) => Err(self.ended_by(from, lost)),
             Poll::Ready(Ok(_)) => {
                 self.pulses.felt(from);
@@ -255,11 +262,21 @@ impl Pump {
         self.recording.swap_buffer(tape);
         let mut keeping = Keeping::new(&mut self.recording, self.started, &self.label);
         let pass = self.relay.received(from, read, instead, &mut keeping);
-        let kept = keeping.kept.and_then(|()| self.recording.flush());
+        let kept = keeping.finish().and_then(|()| self.recording.flush());
         if kept.is_ok() {
             self.recording.swap_buffer(tape);
         }
         kept.map(|()| pass)
+    }
+
+    /// A side sends no more. A client that has closed is still answered: over HTTP/2 it may end its
+    /// direction with its close (RFC 8441 section 5).
+    fn direction_ended(&mut self, from: Side) -> Result<(), Ended> {
+        if from == Side::Request && self.relay.owes_close_to(from) {
+            self.is_client_done = true;
+            return Ok(());
+        }
+        Err(self.ended_by(from, Lost { reset: None }))
     }
 
     fn ended_by(&self, side: Side, lost: Lost) -> Ended {
@@ -279,36 +296,50 @@ impl Pump {
         let Some([to_client, to_origin]) = self.relay.farewell(&mut keeping) else {
             return Ok(false);
         };
-        let kept = keeping.kept.and_then(|()| self.recording.flush());
+        let kept = keeping.finish().and_then(|()| self.recording.flush());
         kept.map_err(Ended::Unkept)?;
         self.to_client.extend_from_slice(&to_client);
         self.to_origin.extend_from_slice(&to_origin);
         Ok(true)
     }
 
-    /// Pings who keeps silent. True when there is something to send.
+    /// Pings who keeps silent. True when there may be something to send.
     fn feel_pulses(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        for side in SIDES {
+            // It isn't read before the other has taken what it said, so its answer wouldn't be.
+            if self.load(side).is_some() {
+                self.pulses.felt(side);
+            }
+        }
         let Poll::Ready(verdicts) = self.pulses.poll(cx) else { return Ok(false) };
-        for (side, verdict) in [Side::Request, Side::Response].into_iter().zip(verdicts) {
-            match verdict {
-                Verdict::Alive => {}
-                Verdict::Silent => {
-                    let mut ping = Vec::new();
-                    if self.relay.ping(side, frame::random(), &mut ping) {
-                        self.own(side).append(&mut ping);
-                    } else if !self.relay.owes(side) && self.load(other(side)).is_none() {
-                        self.pulses.excuse(side);
-                    }
-                }
-                Verdict::Dead => {
-                    let limit = self.here.limits().ws_idle_timeout;
-                    let who = name(side);
-                    tracing::warn!("{}: {who} answered no ping for {limit:?}", self.label);
-                    return Err(self.ended_by(side, Lost { reset: None }));
-                }
+        if let Some(side) = self.dead(verdicts) {
+            let limit = self.here.limits().ws_idle_timeout;
+            tracing::warn!("{}: {} answered no ping for {limit:?}", self.label, name(side));
+            return Err(self.ended_by(side, Lost { reset: None }));
+        }
+        for (side, verdict) in SIDES.into_iter().zip(verdicts) {
+            let mut ping = Vec::new();
+            if verdict != Verdict::Silent {
+                continue;
+            }
+            if self.relay.ping(side, frame::random(), &mut ping) {
+                self.own(side).append(&mut ping);
+            } else if !self.relay.owes(side) && self.load(other(side)).is_none() {
+                self.pulses.excuse(side);
             }
         }
         Ok(true)
+    }
+
+    /// The side that shows no life. Of two the one that stopped inside of a frame, where the other
+    /// couldn't be asked.
+    fn dead(&self, verdicts: [Verdict; 2]) -> Option<Side> {
+        match verdicts.map(|verdict| verdict == Verdict::Dead) {
+            [false, false] => None,
+            [true, true] if !self.relay.is_between(Side::Response) => Some(Side::Response),
+            [true, _] => Some(Side::Request),
+            [false, true] => Some(Side::Response),
+        }
     }
 
     fn wire(&mut self, side: Side) -> &mut Wire {
@@ -371,7 +402,7 @@ impl std::fmt::Display for Ended {
     }
 }
 
-fn name(side: Side) -> &'static str {
+pub(super) fn name(side: Side) -> &'static str {
     match side {
         Side::Request => "the client",
         Side::Response => "the origin",
@@ -393,52 +424,4 @@ fn write_all(
         }
     }
     (wire.poll_flush(cx), count)
-}
-
-/// Notes what passes on the tape.
-struct Keeping<'r> {
-    recording: &'r mut Recording,
-    at: Duration,
-    label: &'r str,
-    kept: Result<(), record::Error>,
-}
-
-impl<'r> Keeping<'r> {
-    fn new(recording: &'r mut Recording, started: Instant, label: &'r str) -> Self {
-        Keeping { recording, at: started.elapsed(), label, kept: Ok(()) }
-    }
-
-    fn note(&mut self, note: impl FnOnce(&mut Recording, Duration) -> Result<(), record::Error>) {
-        if self.kept.is_ok() {
-            self.kept = note(self.recording, self.at);
-        }
-    }
-}
-
-impl Notes for Keeping<'_> {
-    fn said(&mut self, by: Side, part: Part, bytes: &[u8], mask: Option<Mask>) {
-        self.note(|recording, at| recording.said(at, by, part, bytes, mask));
-    }
-
-    fn unkept(&mut self, by: Side, unkept: Unkept) {
-        let Unkept { kind, compressed, len, digest } = unkept;
-        tracing::warn!(
-            "{}: a message of {len} bytes was larger than `max_ws_message` and is kept as length \
-             and SHA-256 {digest} only",
-            self.label
-        );
-        self.note(|recording, at| recording.unkept(at, by, kind, compressed, len, digest));
-    }
-
-    fn closed(&mut self, by: Party, said: &Said) {
-        self.note(|recording, at| recording.closed(at, by, said.code, &said.reason));
-    }
-
-    fn violated(&mut self, by: Side, how: &'static str) {
-        let (label, who) = (self.label, name(by));
-        tracing::warn!(
-            "{label}: {who} breaks the WebSocket protocol: {how}; its bytes pass, and what it says \
-             from here on is not recorded"
-        );
-    }
 }

@@ -161,9 +161,10 @@ impl Flow<'_> {
             recording.converse();
         }
         self.flush_tape()?;
-        let accept = match head.fields.get(handshake::ACCEPT) {
-            Some(_) => None,
-            None => request.head.fields.get(handshake::KEY).map(handshake::accept),
+        // An origin of HTTP/2 was given no key (RFC 8441 section 5), whatever it says.
+        let accept = match head.version {
+            Version::Http2 => request.head.fields.get(handshake::KEY).map(handshake::accept),
+            Version::Http10 | Version::Http11 => None,
         };
         answer::warn_of_lost_cookies(head, &here.endpoint, &here.warned_of_cookies);
         tx.switch(head, &here.endpoint, &request.asked(), accept.as_deref()).await?;

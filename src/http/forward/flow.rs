@@ -284,6 +284,11 @@ impl<'a> Flow<'a> {
                 let mut outlet = Outlet::H2(sending);
                 let mut answering = Answering::H2(answering);
                 let ended = self.both(&mut outlet, &mut answering, response, client, upload).await;
+                if matches!(ended, Ok(Came::Answer(_))) && self.request.is_handshake() {
+                    // It was refused, so nothing follows: else the stream would be reset, which
+                    // costs its connection. One that the origin has reset needs no end.
+                    let _ = outlet.finish(&Fields::new(), &self.wrote).await;
+                }
                 self.judged(ended, true, || behind(outlet, answering))
             }
         }

@@ -39,15 +39,15 @@ impl Upgrade {
         Upgrade { key: handshake::key(frame::random()) }
     }
 
-    /// Takes a field over that is for the next hop anew; false where it is none of these.
-    fn takes(&self, field: &Field<'_>, out: &mut Fields, version: Version) -> bool {
+    /// Takes a field over that is for the next hop anew; false where it is none of these. A key goes
+    /// on only where both hops have one: HTTP/2 has none (RFC 8441 section 5).
+    fn takes(&self, field: &Field<'_>, out: &mut Fields, keeps_key: bool) -> bool {
         let value = if field.is("upgrade") {
             handshake::PROTOCOL
         } else if field.is("connection") {
             "Upgrade"
         } else {
-            // HTTP/2 has no key (RFC 8441 section 5).
-            return version == Version::Http2 && field.is(handshake::KEY);
+            return !keeps_key && field.is(handshake::KEY);
         };
         let is_first = !out.iter().any(|other| other.name.eq_ignore_ascii_case(field.name));
         if is_first {
@@ -74,6 +74,7 @@ impl Head<'_> {
         }
         let chunked = framing == Framing::Chunked && version != Version::Http2;
         let mut is_framed = !chunked;
+        let keeps_key = version != Version::Http2 && asked.version != Version::Http2;
         let named = hop::Named::by(&asked.fields);
         for field in asked.fields.iter() {
             if field.is("host") {
@@ -87,8 +88,7 @@ impl Head<'_> {
                     out.fields.push(field.name, "chunked");
                     is_framed = true;
                 }
-            } else if upgrade.is_some_and(|upgrade| upgrade.takes(&field, &mut out.fields, version))
-            {
+            } else if upgrade.is_some_and(|own| own.takes(&field, &mut out.fields, keeps_key)) {
             } else if !is_dropped(&field, expectation) && !hop::stops(&field, &named) {
                 out.fields.push(field.name, field.value);
             }
@@ -113,8 +113,8 @@ impl Head<'_> {
     }
 }
 
-/// Fields that aren't for the origin: those that pick the session and the pace, and `Expect` where nobody waits
-/// for what it asks.
+/// Fields that aren't for the origin: those that pick the session and the pace, and `Expect` where
+/// nobody waits for what it asks.
 fn is_dropped(field: &Field<'_>, expectation: Expectation) -> bool {
     session::is_session_field(field.name)
         || field.is(road::PACE)
@@ -240,9 +240,11 @@ mod tests {
         assert_eq!(to_http1, kept.iter().copied().collect());
         let to_http2 = handshake(Version::Http11, Version::Http2, fields);
         assert_eq!(to_http2, kept[..3].iter().copied().collect());
-        let bridged = handshake(Version::Http2, Version::Http11, &fields[..3]);
         let made = kept[..3].iter().copied().chain([("sec-websocket-key", "made")]);
-        assert_eq!(bridged, made.collect());
+        let made: Fields = made.collect();
+        assert_eq!(handshake(Version::Http2, Version::Http11, &fields[..3]), made);
+        // A key over HTTP/2 means nothing.
+        assert_eq!(handshake(Version::Http2, Version::Http11, fields), made);
     }
 
     #[test]

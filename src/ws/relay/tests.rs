@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::exchange::Fields;
 use crate::ws::deflate::Terms;
-use crate::ws::frame::write;
+use crate::ws::frame::{Frames, RSV1, write};
 
 const MESSAGE_BYTES_MAX: u64 = 10;
 const KEY: [u8; 4] = [1, 2, 3, 4];
@@ -312,6 +312,55 @@ fn a_stop_lets_both_sides_end_their_messages_and_closes_once() {
         "closed by Ouli: Some(1001) \"Ouli was stopped\"",
     ];
     assert_eq!(run.noted(), expected);
+}
+
+#[test]
+fn a_close_among_what_is_dropped_at_a_stop_is_seen() {
+    let mut run = Run::new(Extension::None);
+    run.origin(&frame(Side::Response, false, Opcode::Text, b"be"));
+    run.client(&frame(Side::Request, false, Opcode::Text, b"half"));
+    run.relay.stop();
+    // It goes on with a message that is cut in its middle, and closes.
+    let end = frame(Side::Response, true, Opcode::Continuation, b"gun");
+    let late = [origin(Opcode::Text, b"late"), origin(Opcode::Close, b"")].concat();
+    run.origin(&[&end[..], &late[..3]].concat());
+    assert!(run.relay.awaits_other(Side::Response) && run.to_client.ends_with(&end));
+    run.client(&frame(Side::Request, true, Opcode::Continuation, b""));
+    assert!(run.farewell().is_some());
+    run.origin(&late[3..]);
+    run.client(&client(Opcode::Close, b""));
+    assert!(run.relay.is_over() && run.to_client.ends_with(&end));
+}
+
+#[test]
+fn what_is_dropped_at_a_stop_stays_dropped_where_the_other_closes_by_itself() {
+    let mut run = Run::new(Extension::None);
+    run.origin(&frame(Side::Response, false, Opcode::Text, b"be"));
+    run.client(&frame(Side::Request, false, Opcode::Text, b"half"));
+    run.relay.stop();
+    let end = frame(Side::Request, true, Opcode::Continuation, b"");
+    let late = [client(Opcode::Text, b"late"), client(Opcode::Close, b"")].concat();
+    run.client(&[&end[..], &late[..3]].concat());
+    run.origin(&origin(Opcode::Close, b""));
+    assert!(!run.relay.awaits_other(Side::Request) && run.farewell().is_none());
+    run.client(&late[3..]);
+    assert!(run.relay.is_over() && run.to_origin.ends_with(&end), "no frame without its beginning");
+}
+
+#[test]
+fn a_side_whose_extension_is_unknown_can_be_pinged() {
+    let mut run = Run::new(Extension::Unknown);
+    let mut bytes = Vec::new();
+    write(&mut bytes, &Header { rsv: RSV1, mask: Some(KEY), ..Header::new(Opcode::Text, 0) }, b"x");
+    run.client(&bytes);
+    assert!(run.relay.ping(Side::Request, PING, &mut Vec::new()));
+    run.client(&client(Opcode::Pong, &PING));
+    assert_eq!(run.to_origin, bytes);
+    // What breaks the protocol may not even have frames.
+    let mut run = Run::new(Extension::None);
+    run.client(&bytes);
+    assert!(!run.relay.ping(Side::Request, PING, &mut Vec::new()));
+    assert!(!run.relay.ping(Side::Response, PING, &mut Vec::new()));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The orderly end, with conversations under way.
 
+use std::thread;
 use std::time::Duration;
 
 use super::{close, exchange, script};
@@ -88,6 +89,35 @@ fn a_client_in_mid_message_is_waited_for() {
     ouli.wait().expect_code(0);
     let exchange = exchange(&ouli.recordings(), 0);
     assert!(script(&exchange).contains(&"client: begun and ended".to_owned()), "{exchange:#}");
+}
+
+#[test]
+fn an_origin_that_closes_by_itself_meanwhile_is_answered_by_its_client() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = Origin::http1().ws("/", move |talk| {
+        let mut talker = talk.accept();
+        talker.frame(Frame::text("begun ").unfinished());
+        held.pass();
+        talker.close(1000, "");
+        hold(&mut talker);
+    });
+    let ouli = Ouli::record(&origin).start();
+    let mut talker = ouli.client().converse("/");
+    talker.expect_frame(&Frame::text("begun ").unfinished());
+    let address = ouli.address();
+    ouli.signal(Signal::TERM);
+    wait_until("the drain has begun", || Connection::try_open(address).is_err());
+    // Waits for the origin's message, and nothing shows that it came.
+    talker.say("late");
+    thread::sleep(Duration::from_millis(100));
+    gate.open();
+    talker.expect_close(1000);
+    talker.close(1000, "");
+    origin.conversation(0).wait_frame(b"\x03\xe8");
+    let ended = ouli.wait();
+    ended.expect_code(0);
+    assert!(ended.took < Duration::from_secs(5), "{ended:?}");
 }
 
 #[test]

@@ -81,6 +81,31 @@ fn what_the_origin_still_says_after_the_clients_close_is_kept() {
 }
 
 #[test]
+fn a_client_that_has_closed_and_sends_no_more_may_still_listen() {
+    let origin = Origin::http1().ws("/", |talk| {
+        let mut talker = talk.accept();
+        talker.expect(Said::close(1000, ""));
+        talker.say("one more thing");
+        talker.close(1000, "");
+        talker.expect_end();
+    });
+    let ouli = Ouli::record(&origin).start();
+    for client in clients(&ouli) {
+        let mut talker = client.converse("/");
+        talker.close(1000, "");
+        talker.finish();
+        talker.expect_text("one more thing");
+        talker.expect(Said::close(1000, ""));
+        talker.expect_end();
+    }
+    ouli.terminate().expect_code(0);
+    for n in 0..2 {
+        let exchange = exchange(&ouli.recordings(), n);
+        assert_eq!(script(&exchange), ["origin: one more thing"], "{exchange:#}");
+    }
+}
+
+#[test]
 fn an_origin_that_leaves_in_mid_message_is_seen_to() {
     let half = || Frame::text("cut short").to_bytes()[..6].to_vec();
     let origin = Origin::http1().ws("/", move |talk| {

@@ -126,3 +126,34 @@ fn the_close_of_one_version_is_the_close_of_the_other() {
     assert_eq!(talker.expect_end(), Ending::Cut);
     assert_eq!(origin.conversation(0).frames_received().len(), 2);
 }
+
+#[test]
+fn an_answer_to_a_key_that_an_origin_of_http_2_makes_up_goes_no_further() {
+    let origin = Origin::h2c().ws("/", |talk| {
+        echo(&mut talk.grant(&[("sec-websocket-accept", "made up")]));
+    });
+    let ouli = Ouli::record(&origin).start();
+    for protocol in [Protocol::Http1, Protocol::H2c] {
+        ouli.client_over(protocol).converse("/").ask("hello", "hello");
+    }
+}
+
+#[test]
+fn the_stream_of_a_refused_handshake_is_ended_and_not_reset() {
+    let (told, ended) = std::sync::mpsc::channel();
+    let origin = Origin::h2c().ws_echo("/other").h2_script("/", move |talk| {
+        talk.reply(Reply::new(401));
+        let ended = loop {
+            // The end may be a frame without bytes.
+            if let Err(ending) = talk.read_raw() {
+                break ending;
+            }
+        };
+        told.send(ended).unwrap();
+    });
+    let ouli = Ouli::record(&origin).start();
+    for protocol in [Protocol::Http1, Protocol::H2c] {
+        assert_eq!(ouli.client_over(protocol).handshake("/").refused().status, 401);
+        assert_eq!(ended.recv().unwrap(), Ending::Cut, "{protocol}");
+    }
+}

@@ -3,39 +3,40 @@
 //!
 //! `replay::call` decides. The client is read also while it is written to: what it says is only
 //! held against the recordings, so that reading ahead costs no memory, and nobody waits for the
-//! other.
+//! other. `step` is what comes next, `farewell` what follows when nothing more is replayed.
+
+mod farewell;
+mod step;
 
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::voice::{self, Speech, Unsayable};
+use super::voice::{self, Speech};
 use crate::config::Pace;
-use crate::exchange::{Close, End, Message, Party, ResetCode, Response};
+use crate::exchange::{Close, End, Party, ResetCode};
 use crate::http::context::Here;
-use crate::http::fault::{Fault, Problem};
 use crate::http::road::Request;
 use crate::http::serve::beat::Beat;
 use crate::http::serve::call::CHOICE_WAIT;
 use crate::http::serve::miss;
 use crate::matching::MessageKey;
-use crate::net::deadline::{Deadline, within};
+use crate::net::deadline::Deadline;
 use crate::net::drain::Waiter;
-use crate::net::stream::LINGER_MAX;
 use crate::replay::Session;
-use crate::replay::call::{Awaited, CallMiss, Conversation, Next, Part, Stake};
+use crate::replay::call::{Conversation, Next, Stake};
 use crate::tape::Side;
-use crate::ws::close::{self, Said};
+use crate::ws::close::Said;
 use crate::ws::deflate::Terms;
 use crate::ws::frame::{self, Header, Opcode};
 use crate::ws::pulse::{Pulses, Verdict};
 use crate::ws::receiver::{self, Event, Receiver};
-use crate::ws::violation::Violation;
 use crate::ws::wire::{Lost, Wire};
+use farewell::Ended;
+use step::{Ending, Ready, Step, heard};
 
 /// A conversation that has been granted and is to be replayed.
 pub struct Replaying {
@@ -70,23 +71,6 @@ impl Replaying {
     }
 }
 
-/// Why nothing more is replayed.
-enum Ended {
-    /// The recording is over, and ends with this.
-    Closed(Said),
-    /// It ends as a connection does that is lost.
-    Cut(ResetCode),
-    /// No recording agrees; with the message that none agrees with, where it is at hand.
-    Missed(Box<CallMiss>, Option<Vec<u8>>),
-    /// Something in the recording can't be sent.
-    Unsayable(Unsayable),
-    Violated(Violation),
-    /// The client went away, or shows no life.
-    Left,
-    /// Ouli is stopped.
-    Stopped,
-}
-
 struct Player {
     here: Rc<Here>,
     client: Wire,
@@ -114,33 +98,6 @@ struct Player {
     drain: Waiter,
     label: miss::Label,
     started: Instant,
-}
-
-/// What is done, or waited for, next.
-enum Step {
-    Ask,
-    /// The next part waits for its time.
-    Send(Ready),
-    /// The client is to say this.
-    Await(Awaited),
-    /// The client may say which recording it means.
-    Choose,
-    /// All was sent; the client closes, or leaves, or time is up.
-    Rest {
-        is_bounded: bool,
-    },
-}
-
-/// A part of a recording, detached from it.
-enum Ready {
-    Message(Message),
-    End(Ending),
-}
-
-/// How a recorded conversation ends.
-struct Ending {
-    close: Option<Close>,
-    end: End,
 }
 
 /// Bytes that wait for the client before no more are added.
@@ -446,97 +403,5 @@ impl Player {
             Verdict::Dead => return Err(Ended::Left),
         }
         Ok(true)
-    }
-
-    /// What the client is told at the end, or how its connection is cut; tells of it.
-    async fn judge(&mut self, ended: Ended) -> (Option<Said>, Option<ResetCode>) {
-        let told = |code, reason: String| (Some(Said { code: Some(code), reason }), None);
-        let (how, end) = match ended {
-            Ended::Closed(said) => ("closed".to_owned(), (Some(said), None)),
-            Ended::Cut(code) => ("cut, as it was".to_owned(), (None, Some(code))),
-            Ended::Left => ("left by its client".to_owned(), (None, Some(ResetCode::CANCEL))),
-            Ended::Stopped => {
-                ("stopped".to_owned(), told(close::GOING_AWAY, close::STOPPED.to_owned()))
-            }
-            Ended::Violated(violation) => {
-                self.here.notes().faults.count(Fault::BadRequest);
-                tracing::warn!("{}: the client breaks the protocol: {violation}", self.label);
-                let how = format!("failed, because {violation}");
-                (how, told(violation.code(), violation.to_string()))
-            }
-            Ended::Missed(missed, content) => {
-                let Player { here, label, session, .. } = &*self;
-                let reason = miss::conversation(here, label, session, *missed, content).await;
-                ("a miss".to_owned(), told(close::POLICY_VIOLATION, reason))
-            }
-            Ended::Unsayable(Unsayable::Unkept(why)) => {
-                miss::unkept(&self.here, &self.label, why);
-                ("a miss".to_owned(), told(close::POLICY_VIOLATION, why.to_owned()))
-            }
-            Ended::Unsayable(Unsayable::Broken(problem)) => {
-                self.here.notes().faults.count(problem.fault);
-                let Problem { detail, .. } = problem;
-                (format!("failed, because {detail}"), told(close::INTERNAL_ERROR, detail))
-            }
-        };
-        if self.here.shared().exchange_log {
-            let took = self.started.elapsed().as_secs_f64();
-            tracing::info!("{}: the conversation was {how}, after {took:.1} s", self.label);
-        }
-        end
-    }
-
-    /// Sends what waits and the close frame, and ends the connection.
-    async fn finish(self, farewell: Option<Said>, cut: Option<ResetCode>) {
-        let Player { here, mut client, mut out, mut given, speech, .. } = self;
-        // Where a message broke off in its middle, nothing can be told behind it.
-        let cut = cut.or(speech.map(|_| ResetCode::INTERNAL_ERROR));
-        if let (Some(Said { code, reason }), None) = (&farewell, cut) {
-            let payload = close::payload(*code, reason);
-            frame::write(&mut out, &Header::new(Opcode::Close, 0), &payload);
-        }
-        let limit = here.limits().stall_timeout.min(FAREWELL_WAIT);
-        let giving = std::pin::pin!(poll_fn(|cx| {
-            while given < out.len() {
-                match client.poll_write(cx, &out[given..]) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(count)) => given += count,
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
-                }
-            }
-            client.poll_flush(cx).map(|_| ())
-        }));
-        // A client that doesn't take it sees its connection end without.
-        let _ = within(limit, giving).await;
-        client.close(cut).await;
-    }
-}
-
-/// How long a client may take to take the last that it is told.
-const FAREWELL_WAIT: Duration = LINGER_MAX;
-
-/// The client has said more: what was waited for may have come, and what is due stays due.
-fn heard(step: &mut Step, agrees: bool) {
-    match step {
-        Step::Send(_) if agrees => {}
-        Step::Rest { .. } => {}
-        _ => *step = Step::Ask,
-    }
-}
-
-impl Ready {
-    fn of(part: &Part<'_>) -> Ready {
-        match part {
-            Part::Message(message) => Ready::Message((*message).clone()),
-            Part::Head(response) | Part::Body(response) | Part::End(response) => {
-                Ready::End(Ending::of(response))
-            }
-        }
-    }
-}
-
-impl Ending {
-    fn of(response: &Response) -> Ending {
-        Ending { close: response.close.clone(), end: response.end }
     }
 }

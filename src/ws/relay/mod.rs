@@ -6,15 +6,17 @@
 //!
 //! Two things are Ouli's own: a ping to a side that keeps silent, whose answer goes no further, and
 //! the end when it is stopped, which waits for the messages that are under way. Both stand between
-//! two frames. Nothing of a message is kept here, whatever its size.
+//! two frames. Nothing of a message is kept here, whatever its size. `talk` is one side.
 
-use sha2::{Digest as _, Sha256};
+mod talk;
 
 use super::close::{self, Said};
 use super::deflate::Granted;
-use super::frame::{self, CONTROL_BYTES_MAX, Event, Frames, Header, Mask, Opcode, RSV1};
+use super::frame::{self, Event, Header, Mask, Opcode};
 use crate::exchange::{Digest, Kind, Party};
 use crate::tape::{Part, Side};
+pub use talk::PING_BYTES;
+use talk::{Talk, digest_unmasked};
 
 /// A message that was too large to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,42 +91,6 @@ enum Stopping {
     Told,
 }
 
-/// What one side says.
-#[derive(Debug, Default)]
-struct Talk {
-    frames: Frames,
-    header: Option<Header>,
-    /// At the position of the next byte of the payload.
-    mask: Option<Mask>,
-    open: Option<Open>,
-    /// The payload of a control frame, as far as it has come.
-    control: Vec<u8>,
-    /// It breaks the protocol.
-    is_opaque: bool,
-    has_closed: bool,
-    /// Ouli pinged it with this, and has had no answer.
-    pinged: Option<[u8; PING_BYTES]>,
-    /// The beginning of a frame that may be that answer, and waits to be known.
-    held: Vec<u8>,
-}
-
-/// Bytes of the payload of Ouli's own pings.
-pub const PING_BYTES: usize = 8;
-
-/// A message that has begun.
-#[derive(Debug)]
-struct Open {
-    kind: Kind,
-    compressed: bool,
-    /// Not noted yet.
-    is_new: bool,
-    /// Bytes of the payload, those of the frame under way included.
-    len: u64,
-    /// Of one that may turn out too large to keep.
-    digest: Option<Box<Sha256>>,
-    is_kept: bool,
-}
-
 impl Relay {
     pub fn new(extension: Extension, message_bytes_max: u64) -> Relay {
         Relay {
@@ -179,9 +145,11 @@ impl Relay {
                 while self.step(from, bytes, &mut at, notes).is_some() {}
                 return Pass::AsTheyCame;
             }
-            Stopping::No | Stopping::AwaitMessages => self.sift(from, bytes, instead, notes),
             // Only its own close counts.
-            Stopping::Told => self.talk_mut(from).look_for_close(bytes),
+            _ if self.talk(from).is_cut || self.stopping == Stopping::Told => {
+                self.talk_mut(from).look_for_close(bytes);
+            }
+            _ => self.sift(from, bytes, instead, notes),
         }
         Pass::Instead
     }
@@ -201,10 +169,15 @@ impl Relay {
                 Some(_) => pass.append(&mut waiting),
             }
         }
+        let dropped = bytes.get(at..).filter(|rest| self.is_stopped(from) && !rest.is_empty());
         let talk = self.talk_mut(from);
         match talk.pinged.is_some() && talk.may_be_own_pong() {
             true => talk.held = waiting,
             false => pass.append(&mut waiting),
+        }
+        if let Some(dropped) = dropped {
+            talk.is_cut = true;
+            talk.look_for_close(dropped);
         }
     }
 
@@ -289,9 +262,10 @@ impl Relay {
     }
 
     /// A ping for a side that has kept silent, to be sent to it behind what it was sent so far.
-    /// None where it can't be sent between two frames now.
+    /// False where it can't be sent between two frames now.
     pub fn ping(&mut self, to: Side, payload: [u8; PING_BYTES], out: &mut Vec<u8>) -> bool {
-        let can = self.is_between(other(to)) && !self.is_closed && !self.talk(to).is_opaque;
+        let is_framed = self.is_framed(to) && self.is_framed(other(to));
+        let can = self.is_between(other(to)) && !self.is_closed && is_framed;
         if can {
             self.talk_mut(to).pinged = Some(payload);
             own_frame(out, to, Opcode::Ping, &payload);
@@ -313,19 +287,20 @@ impl Relay {
         }
     }
 
-    /// Whether a side has ended its message, because Ouli stops, and the other hasn't yet.
+    /// Whether a side has ended its message, because Ouli stops, and waits for the other's.
     pub fn awaits_other(&self, from: Side) -> bool {
-        self.stopping == Stopping::AwaitMessages && self.is_stopped(from)
+        self.stopping == Stopping::AwaitMessages && !self.is_closed && self.is_stopped(from)
     }
 
     /// Whether no more of a side's bytes pass, because Ouli stops. (Where a side closes the
-    /// conversation itself, its close and all behind it pass.)
+    /// conversation itself, its close and what is behind it pass.)
     pub fn is_stopped(&self, from: Side) -> bool {
         match self.stopping {
             Stopping::No => false,
             Stopping::AwaitMessages => {
                 let talk = self.talk(from);
-                !self.is_closed && talk.open.is_none() && talk.frames.is_between()
+                let is_between = talk.open.is_none() && talk.frames.is_between();
+                talk.is_cut || (is_between && !self.is_closed)
             }
             Stopping::Told => true,
         }
@@ -336,9 +311,7 @@ impl Relay {
     /// closed it itself.
     pub fn farewell(&mut self, notes: &mut impl Notes) -> Option<[Vec<u8>; 2]> {
         let sides = [Side::Request, Side::Response];
-        let is_due = self.stopping == Stopping::AwaitMessages
-            && sides.into_iter().all(|side| self.is_stopped(side));
-        if !is_due {
+        if !sides.into_iter().all(|side| self.awaits_other(side)) {
             return None;
         }
         self.stopping = Stopping::Told;
@@ -353,120 +326,22 @@ impl Relay {
         }))
     }
 
+    /// Whether a side has closed and the other hasn't answered that yet.
+    pub fn owes_close_to(&self, to: Side) -> bool {
+        let is_answered = self.talk(other(to)).has_closed || self.stopping == Stopping::Told;
+        self.talk(to).has_closed && !is_answered
+    }
+
+    /// Whether a side's bytes are frames. An extension that is unknown leaves them so: it has RSV
+    /// bits and the payload (RFC 6455 section 9).
+    fn is_framed(&self, from: Side) -> bool {
+        !self.talk(from).is_opaque || self.extension == Extension::Unknown
+    }
+
     /// Whether nothing of a frame of this side is under way, so that another may stand there.
-    fn is_between(&self, from: Side) -> bool {
+    pub fn is_between(&self, from: Side) -> bool {
         let talk = self.talk(from);
         talk.frames.is_between() && talk.held.is_empty()
-    }
-}
-
-impl Talk {
-    /// How a header breaks the protocol, as far as the message can't be told after it.
-    fn violation(&self, from: Side, header: &Header, extension: Extension) -> Option<&'static str> {
-        let is_first = matches!(header.opcode, Opcode::Text | Opcode::Binary);
-        // RFC 7692 section 6: only the first frame of a message has it.
-        let may_be_compressed = extension == Extension::Deflate && is_first;
-        let rsv_allowed = if may_be_compressed { RSV1 } else { 0 };
-        if header.rsv & !rsv_allowed != 0 {
-            return Some(match extension {
-                Extension::Unknown => "it uses an extension that Ouli doesn't know",
-                _ => "it set RSV bits that have no meaning here",
-            });
-        }
-        // RFC 6455 section 5.1.
-        if header.mask.is_some() != (from == Side::Request) {
-            return Some(match from {
-                Side::Request => "its frames aren't masked",
-                Side::Response => "its frames are masked",
-            });
-        }
-        match header.opcode {
-            _ if !header.is_length_sound => Some("a frame's length is written wrongly"),
-            Opcode::Reserved(_) => Some("it sent a frame of a reserved kind"),
-            Opcode::Continuation if self.open.is_none() && !self.has_closed => {
-                Some("it continued a message that wasn't begun")
-            }
-            _ if is_first && self.open.is_some() => Some("it began a message inside another one"),
-            opcode if opcode.is_control() && header.len > CONTROL_BYTES_MAX as u64 => {
-                Some("it sent a control frame of more than 125 bytes")
-            }
-            opcode if opcode.is_control() && !header.fin => Some("it split a control frame"),
-            _ => None,
-        }
-    }
-
-    fn begin_fragment(&mut self, header: &Header, bytes_max: u64) {
-        let kind = if header.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
-        let open = self.open.get_or_insert_with(|| Open {
-            kind,
-            compressed: header.rsv & RSV1 != 0,
-            is_new: true,
-            len: 0,
-            digest: None,
-            is_kept: true,
-        });
-        open.len = open.len.saturating_add(header.len);
-        open.is_kept &= open.len <= bytes_max;
-        // From its first byte on, or never: of a message in fragments it isn't known in advance.
-        if open.is_new && (!header.fin || !open.is_kept) {
-            open.digest.get_or_insert_default();
-        }
-    }
-
-    fn look_for_close(&mut self, bytes: &[u8]) {
-        let mut at = 0;
-        while let Some(event) = self.frames.next(bytes, &mut at) {
-            if let Event::Header(header) = event {
-                self.has_closed |= header.opcode == Opcode::Close;
-            }
-        }
-    }
-
-    fn take_control(&mut self, payload: &[u8], mask: Option<Mask>) {
-        let start = self.control.len();
-        let room = CONTROL_BYTES_MAX.saturating_sub(start).min(payload.len());
-        self.control.extend_from_slice(payload.get(..room).unwrap_or_default());
-        if let Some(mut mask) = mask {
-            mask.apply(self.control.get_mut(start..).unwrap_or_default());
-        }
-    }
-
-    fn end_message(&mut self, by: Side, header: &Header, notes: &mut impl Notes) {
-        let Some(mut open) = self.open.take() else { return };
-        if open.is_kept {
-            // Its last bytes said so where it had any.
-            if header.len == 0 {
-                let part = Part { begins: open.take_beginning(), ends: true };
-                notes.said(by, part, &[], None);
-            }
-        } else if let Some(digest) = open.digest {
-            let digest = Digest(digest.finalize().into());
-            let Open { kind, compressed, len, .. } = open;
-            notes.unkept(by, Unkept { kind, compressed, len, digest });
-        }
-    }
-
-    /// Whether what has come of the frame under way may be the answer to Ouli's ping.
-    fn may_be_own_pong(&self) -> bool {
-        let is_pong = self.header.is_some_and(|header| header.opcode == Opcode::Pong);
-        let is_begun = !self.frames.is_between();
-        self.pinged.is_some() && is_begun && (is_pong || self.frames.is_in_header())
-    }
-
-    /// Whether the frame that has just ended was the answer to Ouli's ping, which it was then.
-    fn is_own_pong(&mut self) -> bool {
-        let is_pong = self.header.is_some_and(|header| header.opcode == Opcode::Pong);
-        let is_own = is_pong && self.pinged.is_some_and(|payload| self.control == payload);
-        if is_own {
-            self.pinged = None;
-        }
-        is_own
-    }
-}
-
-impl Open {
-    fn take_beginning(&mut self) -> Option<(Kind, bool)> {
-        std::mem::take(&mut self.is_new).then_some((self.kind, self.compressed))
     }
 }
 
@@ -489,17 +364,6 @@ pub fn other(side: Side) -> Side {
 fn own_frame(out: &mut Vec<u8>, to: Side, opcode: Opcode, payload: &[u8]) {
     let mask = (to == Side::Response).then(frame::random_key);
     frame::write(out, &Header { mask, ..Header::new(opcode, payload.len()) }, payload);
-}
-
-fn digest_unmasked(digest: &mut Sha256, payload: &[u8], mask: Option<Mask>) {
-    let Some(mut mask) = mask else { return digest.update(payload) };
-    let mut scratch = [0; 1024];
-    for chunk in payload.chunks(scratch.len()) {
-        let plain = &mut scratch[..chunk.len()];
-        plain.copy_from_slice(chunk);
-        mask.apply(plain);
-        digest.update(plain);
-    }
 }
 
 #[cfg(test)]
