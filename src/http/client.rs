@@ -3,6 +3,8 @@
 //! One `match` per step and nothing else: what a step means is decided by `http1::halves` and
 //! `http2::halves`.
 
+use std::fs::File;
+
 use bytes::Bytes;
 
 use super::answer::{self, Asked};
@@ -237,6 +239,24 @@ impl Tx<'_, '_> {
         match self {
             Tx::H1(tx) => tx.data(bytes).await,
             Tx::H2(tx) => tx.shared(bytes).await,
+        }
+    }
+
+    /// Whether `file` can be tried.
+    pub fn takes_files(&self) -> bool {
+        match self {
+            Tx::H1(tx) => tx.takes_files(),
+            // Its bytes go into frames, and those through h2.
+            Tx::H2(_) => false,
+        }
+    }
+
+    /// As `data`, for at most `most` bytes right from where the file stands. 0 where there are none
+    /// or it can't be done.
+    pub async fn file(&mut self, file: &File, most: u64) -> Result<u64, Unsent> {
+        match self {
+            Tx::H1(tx) => tx.file(file, most).await,
+            Tx::H2(_) => Ok(0),
         }
     }
 

@@ -3,6 +3,7 @@
 //! `Rx` takes the request body off its framing, `Tx` puts the answer into its own. Both may be
 //! used at the same time from one task: an origin may answer while the client still sends.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::pin::pin;
 use std::time::Duration;
@@ -123,6 +124,10 @@ pub struct Tx<'c> {
 /// Below this a body's bytes are copied behind the head: one buffer leaves in one write.
 const COPY_MAX: usize = 8 << 10;
 
+/// What the kernel is asked to take of a file at a time: what a cold disk gives in a moment, since
+/// other connections wait meanwhile.
+const FILE_BYTES: usize = 256 << 10;
+
 impl<'c> Tx<'c> {
     pub fn new(writer: WriteHalf<'c>, out: Vec<u8>, stall_timeout: Duration) -> Self {
         Tx {
@@ -192,6 +197,27 @@ impl<'c> Tx<'c> {
         } else {
             self.write([bytes, tail]).await
         }
+    }
+
+    /// Whether `file` can be tried.
+    pub fn takes_files(&self) -> bool {
+        matches!(self.framing, Framing::Length(_) | Framing::Close) && self.writer.takes_files()
+    }
+
+    /// Sends bytes of the body, at most `most`, from where the file stands, which then stands behind
+    /// them; whatever waits in `out` goes before them. The kernel takes them right from its page
+    /// cache. 0 where there are none, or it can't: what is the matter shows to whom reads and sends.
+    pub async fn file(&mut self, file: &File, most: u64) -> Result<u64, Unsent> {
+        self.flush().await?;
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(FILE_BYTES);
+        let sent = {
+            let send = pin!(self.writer.send_file(file, most));
+            within(self.stall_timeout, send).await
+        };
+        let sent = sent.map_err(|_| Unsent::Stalled(self.stall_timeout))?;
+        let sent = sent.unwrap_or(0) as u64;
+        self.sent += sent;
+        Ok(sent)
     }
 
     /// Sends the end of the body, with whatever waits in `out` before it: the answer is whole.

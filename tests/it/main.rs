@@ -9,6 +9,7 @@
 
 mod attack;
 mod auto;
+mod bounds;
 mod check;
 mod demo;
 mod drain;

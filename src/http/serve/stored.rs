@@ -95,33 +95,58 @@ impl<R: Read> Stored<R> {
 const READ_BYTES: usize = 64 << 10;
 
 async fn send_all(
-    mut stored: Stored<File>,
+    stored: Stored<File>,
     coding: Option<Coding>,
     tx: &mut Tx<'_, '_>,
 ) -> Result<(), Stop> {
-    let mut encoder = coding.map(Encoder::new).transpose().map_err(|error| broken_body(&error))?;
-    let mut buffer = vec![0; READ_BYTES];
-    let mut coded = Vec::new();
-    loop {
-        let bytes = stored.read(&mut buffer).map_err(|error| broken_body(&error))?;
-        if bytes.is_empty() {
-            break;
-        }
-        match &mut encoder {
-            None => tx.data(bytes).await?,
-            Some(encoder) => {
-                coded.clear();
-                encoder.push(bytes, &mut coded).map_err(|error| broken_body(&error))?;
-                tx.data(&coded).await?;
-            }
-        }
+    match coding {
+        None => send_as_is(stored, tx).await,
+        Some(coding) => send_coded(stored, coding, tx).await,
     }
-    if let Some(encoder) = encoder {
-        coded.clear();
-        encoder.finish(&mut coded).map_err(|error| broken_body(&error))?;
-        tx.data(&coded).await?;
+}
+
+/// The head leaves with the first bytes; what the connection takes right from the file is read no
+/// more, and doesn't hold a buffer while its client is slow.
+async fn send_as_is(mut stored: Stored<File>, tx: &mut Tx<'_, '_>) -> Result<(), Stop> {
+    let mut buffer = Vec::new();
+    while !stored.is_read() {
+        buffer.resize(READ_BYTES, 0);
+        tx.data(stored.read(&mut buffer).map_err(|error| broken_body(&error))?).await?;
+        if tx.takes_files() {
+            buffer = Vec::new();
+            pass_on(&mut stored, tx).await?;
+        }
     }
     Ok(())
+}
+
+/// Sends as much as goes without being read. Where that isn't all, reading the rest tells why.
+async fn pass_on(stored: &mut Stored<File>, tx: &mut Tx<'_, '_>) -> Result<(), Stop> {
+    while !stored.is_read() {
+        match tx.file(&stored.reader, stored.left).await? {
+            0 => break,
+            sent => stored.left -= sent,
+        }
+    }
+    Ok(())
+}
+
+async fn send_coded(
+    mut stored: Stored<File>,
+    coding: Coding,
+    tx: &mut Tx<'_, '_>,
+) -> Result<(), Stop> {
+    let mut encoder = Encoder::new(coding).map_err(|error| broken_body(&error))?;
+    let (mut buffer, mut coded) = (vec![0; READ_BYTES], Vec::new());
+    while !stored.is_read() {
+        let bytes = stored.read(&mut buffer).map_err(|error| broken_body(&error))?;
+        coded.clear();
+        encoder.push(bytes, &mut coded).map_err(|error| broken_body(&error))?;
+        tx.data(&coded).await?;
+    }
+    coded.clear();
+    encoder.finish(&mut coded).map_err(|error| broken_body(&error))?;
+    Ok(tx.data(&coded).await?)
 }
 
 #[cfg(test)]

@@ -6,4 +6,5 @@ mod matching;
 mod miss;
 mod offline;
 mod pace;
+mod stored;
 mod unfinished;
