@@ -16,7 +16,7 @@ pub struct Reader {
 enum Source {
     /// With what has come of a chunked body, as it came.
     Http1(Connection, Option<Vec<u8>>),
-    H2(H2Stream, H2Connection),
+    H2(H2Stream, #[expect(dead_code, reason = "its end would be the stream's")] H2Connection),
 }
 
 impl Reader {
