@@ -55,7 +55,7 @@ pub use peer::Peer;
 pub use protocol::Protocol;
 pub use reader::Reader;
 pub use recordings::Recordings;
-pub use reply::{Reply, coded, decoded};
+pub use reply::{Reply, coded, coded_parts, decoded, decoded_so_far};
 pub use roads::{on_both_roads, one_endpoint, record};
 pub use talk::Talk;
 pub use tools::{has_node_package, has_tool, python_with};

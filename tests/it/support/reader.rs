@@ -11,11 +11,11 @@ pub struct Reader {
     source: Source,
     /// What of the body has come.
     body: Vec<u8>,
+    ended: Option<Ending>,
 }
 
 enum Source {
-    /// With what has come of a chunked body, as it came.
-    Http1(Connection, Option<Vec<u8>>),
+    Http1(Connection, Option<Chunks>),
     H2(H2Stream, #[expect(dead_code, reason = "its end would be the stream's")] H2Connection),
 }
 
@@ -36,16 +36,16 @@ impl Reader {
                 Source::Http1(connection, None)
             }
         };
-        Reader { source, body: Vec::new() }
+        Reader { source, body: Vec::new(), ended: None }
     }
 
     /// Waits for the head, which must come before the body is read.
     #[track_caller]
     pub fn head(&mut self) -> (u16, Headers) {
         match &mut self.source {
-            Source::Http1(connection, raw) => {
+            Source::Http1(connection, chunks) => {
                 let head = connection.receive_head();
-                *raw = head.1.lists("transfer-encoding", "chunked").then(Vec::new);
+                *chunks = head.1.lists("transfer-encoding", "chunked").then(Chunks::default);
                 head
             }
             Source::H2(stream, _) => stream.head().unwrap_or_else(|end| panic!("{end:?}")),
@@ -56,8 +56,9 @@ impl Reader {
     #[track_caller]
     pub fn until(&mut self, is_enough: impl Fn(&[u8]) -> bool) -> &[u8] {
         while !is_enough(&self.body) {
-            let ended = self.read_some();
+            let ended = self.ended;
             assert!(ended.is_none(), "{ended:?} after `{}`", self.body.escape_ascii());
+            self.read_some();
         }
         &self.body
     }
@@ -74,14 +75,15 @@ impl Reader {
     /// Reads to the end: all of the body, and how its bytes ended.
     pub fn to_end(mut self) -> (Vec<u8>, Ending) {
         loop {
-            if let Some(ending) = self.read_some() {
+            if let Some(ending) = self.ended {
                 return (self.body, ending);
             }
+            self.read_some();
         }
     }
 
     /// Some more of the body, or how it ended.
-    fn read_some(&mut self) -> Option<Ending> {
+    fn read_some(&mut self) {
         let came = match &mut self.source {
             Source::Http1(connection, _) => connection.read_some(),
             Source::H2(stream, _) => match stream.next() {
@@ -90,31 +92,49 @@ impl Reader {
             },
         };
         match (came, &mut self.source) {
-            (Err(ending), _) => return Some(ending),
-            (Ok(bytes), Source::Http1(_, Some(raw))) => {
-                raw.extend(bytes);
-                self.body = unchunked(raw);
-                let ends = raw.ends_with(b"\r\n0\r\n\r\n") || raw == b"0\r\n\r\n";
-                return ends.then_some(Ending::Whole);
+            (Err(ending), _) => self.ended = Some(ending),
+            (Ok(bytes), Source::Http1(_, Some(chunks))) => {
+                let is_whole = chunks.push(&bytes, &mut self.body);
+                self.ended = is_whole.then_some(Ending::Whole);
             }
             (Ok(bytes), _) => self.body.extend(bytes),
         }
-        None
     }
 }
 
-/// What a chunked body says, as far as it has come.
-fn unchunked(mut raw: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Some(end) = memchr::memmem::find(raw, b"\r\n") {
-        let size = std::str::from_utf8(&raw[..end]).expect("the size of a chunk");
-        let size = usize::from_str_radix(size, 16).expect("the size of a chunk");
-        let rest = &raw[end + 2..];
-        body.extend(&rest[..size.min(rest.len())]);
-        raw = rest.get(size + 2..).unwrap_or_default();
-        if size == 0 {
-            break;
+/// A chunked body, taken apart as it comes.
+#[derive(Default)]
+struct Chunks {
+    /// Not taken apart yet.
+    raw: Vec<u8>,
+    /// Bytes that the present chunk still owes, its line end included.
+    owed: usize,
+    is_last: bool,
+}
+
+impl Chunks {
+    /// Says whether the body has ended with these bytes.
+    fn push(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> bool {
+        self.raw.extend(bytes);
+        loop {
+            let content = self.owed.saturating_sub(2).min(self.raw.len());
+            body.extend(self.raw.drain(..content));
+            self.owed -= content;
+            let line_end = self.owed.min(self.raw.len());
+            self.raw.drain(..line_end);
+            self.owed -= line_end;
+            if self.is_last {
+                return self.raw.starts_with(b"\r\n") || self.raw.ends_with(b"\r\n\r\n");
+            }
+            let Some(end) = memchr::memmem::find(&self.raw, b"\r\n") else { return false };
+            if self.owed > 0 {
+                return false;
+            }
+            let size = std::str::from_utf8(&self.raw[..end]).expect("the size of a chunk");
+            let size = usize::from_str_radix(size, 16).expect("the size of a chunk");
+            self.raw.drain(..end + 2);
+            self.is_last = size == 0;
+            self.owed = if self.is_last { 0 } else { size + 2 };
         }
     }
-    body
 }
