@@ -5,6 +5,7 @@ mod boundaries;
 mod codings;
 mod events;
 mod frame_boundaries;
+mod uploads;
 
 use crate::support::*;
 

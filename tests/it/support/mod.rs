@@ -47,7 +47,7 @@ pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use gate::Gate;
 pub use h2_client::H2Options;
-pub use message::{Ending, Request, Response};
+pub use message::{Ending, Headers, Request, Response};
 pub use origin::Origin;
 pub use ouli::{Ouli, Signal};
 pub use pairings::for_every_pairing;
