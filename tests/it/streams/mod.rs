@@ -3,6 +3,7 @@
 
 mod boundaries;
 mod codings;
+mod curl;
 mod events;
 mod frame_boundaries;
 mod uploads;
