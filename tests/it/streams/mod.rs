@@ -2,6 +2,7 @@
 //! clients that other people wrote, the same recorded and replayed.
 
 mod boundaries;
+mod browser;
 mod codings;
 mod curl;
 mod events;

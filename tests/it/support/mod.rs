@@ -3,6 +3,7 @@
 //! over TLS or not; `frames` writes HTTP/2 as no library would, and `grpc` makes calls.
 
 mod ask;
+mod browser;
 mod certificates;
 mod client;
 mod connection;
@@ -41,6 +42,7 @@ mod wire;
 pub mod ws;
 
 pub use ask::Ask;
+pub use browser::posted_by_page;
 pub use certificates::{Authority, Flaw, Identity, authority, tls_config};
 pub use client::Client;
 pub use connection::Connection;
@@ -59,4 +61,4 @@ pub use reply::{Reply, coded, coded_parts, decoded, decoded_so_far};
 pub use roads::{on_both_roads, one_endpoint, record};
 pub use talk::Talk;
 pub use tools::{has_node_package, has_tool, python_with};
-pub use wait::{wait_for, wait_until};
+pub use wait::wait_until;
