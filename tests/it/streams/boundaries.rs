@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{Seen, seen};
+use super::{BOTH, Seen, seen};
 use crate::support::*;
 
 /// An answer in each of the framings that HTTP/1.1 has.
@@ -41,12 +41,7 @@ fn failing(answer: &'static str, left: &Arc<AtomicUsize>) -> Origin {
 
 /// Every boundary of the answer, the one before its first byte and the one behind its last included.
 fn asks(fault: &str, answer: &str) -> Vec<Ask> {
-    let ask = |len| Ask::get(format!("/{fault}/{len}"));
-    (0..=answer.len()).map(|len| accepting_trailers(ask(len))).collect()
-}
-
-fn accepting_trailers(ask: Ask) -> Ask {
-    ask.header("te", "trailers").header("connection", "te")
+    (0..=answer.len()).map(|len| Ask::get(format!("/{fault}/{len}"))).collect()
 }
 
 #[track_caller]
@@ -61,16 +56,18 @@ fn expect_same(asks: &[Ask], road: &str, seen: &[Seen], direct: &[Seen]) {
 fn breaks_off_alike(answer: &'static str) {
     let origin = failing(answer, &Arc::default());
     let mut asks: Vec<_> = ["truncate", "reset"].map(|fault| self::asks(fault, answer)).concat();
-    asks.push(accepting_trailers(Ask::get(format!("/trickle/{}", answer.len()))));
+    asks.push(Ask::get(format!("/trickle/{}", answer.len())));
     // A connection for each: one that is about to be reset may look as if it were kept.
-    let see = |address, asks: &[Ask]| -> Vec<Seen> {
-        asks.iter().map(|ask| seen(&mut Client::new(address), ask)).collect()
+    let see = |address, protocol, asks: &[Ask]| -> Vec<Seen> {
+        asks.iter().map(|ask| seen(&mut Client::new(address).over(protocol), ask)).collect()
     };
-    let direct = see(origin.address(), &asks);
+    let direct = see(origin.address(), Protocol::Http1, &asks);
     let recorder = Ouli::record(&origin).start();
-    let recorded = see(recorder.address(), &asks);
+    for protocol in BOTH {
+        let recorded = see(recorder.address(), protocol, &asks);
+        expect_same(&asks, &format!("recorded, {protocol}"), &recorded, &direct);
+    }
     recorder.terminate().expect_code(0);
-    expect_same(&asks, "recorded", &recorded, &direct);
     origin.stop();
 
     let came = |seen: &Seen| *seen != Seen::Nothing;
@@ -78,7 +75,10 @@ fn breaks_off_alike(answer: &'static str) {
         asks.into_iter().zip(direct).partition(|(_, direct)| !came(direct));
     let (asks, direct): (Vec<_>, Vec<_>) = asks.into_iter().unzip();
     let replay = Ouli::replay(recorder.recordings()).start();
-    expect_same(&asks, "replayed", &see(replay.address(), &asks), &direct);
+    for protocol in BOTH {
+        let replayed = see(replay.address(), protocol, &asks);
+        expect_same(&asks, &format!("replayed, {protocol}"), &replayed, &direct);
+    }
     for (ask, _) in nothing {
         replay.client().ask(&ask).problem(501, "miss");
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{event_stream, pieces, step_by_step};
+use super::{BOTH, event_stream, pieces, step_by_step};
 use crate::support::*;
 
 const EVENTS: [&str; 4] = [
@@ -13,7 +13,7 @@ const EVENTS: [&str; 4] = [
 ];
 
 /// Between two events. An event that came only with the next one would be late by this.
-const GAP: Duration = Duration::from_millis(100);
+const GAP: Duration = Duration::from_millis(200);
 
 /// Reads until so many events are decoded, of which there may be no more yet.
 #[track_caller]
@@ -63,7 +63,7 @@ fn each_event_comes_when_it_is_due(coding: &'static str, protocol: Protocol) {
 
 #[track_caller]
 fn for_both_versions(coding: &'static str) {
-    for protocol in [Protocol::Http1, Protocol::H2c] {
+    for protocol in BOTH {
         each_event_comes_when_it_is_due(coding, protocol);
     }
 }

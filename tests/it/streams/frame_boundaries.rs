@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Seen, seen};
+use super::{BOTH, Seen, seen};
 use crate::support::frames::*;
 use crate::support::*;
 
@@ -88,21 +88,30 @@ fn direct(fault: Fault) -> Vec<Seen> {
 
 #[track_caller]
 fn breaks_off_alike(fault: Fault) {
-    let (asks, direct) = (fault.asks(), direct(fault));
+    let direct = direct(fault);
     assert!(direct.iter().any(|seen| matches!(seen, Seen::Answer { is_whole: true, .. })));
+    BOTH.into_iter().for_each(|client| seen_by(client, fault, &direct));
+}
+
+/// What a client over this version sees of each, recorded and replayed.
+#[track_caller]
+fn seen_by(protocol: Protocol, fault: Fault, direct: &[Seen]) {
+    let asks = fault.asks();
     let (origin, _) = failing(fault);
     let recorder = Ouli::command("record").origin(origin.url()).start();
-    let mut client = recorder.client_over(Protocol::H2c);
-    for (ask, direct) in asks.iter().zip(&direct) {
-        assert_eq!(seen(&mut client, ask), *direct, "recorded: {}", ask.target);
+    let mut client = recorder.client_over(protocol);
+    for (ask, direct) in asks.iter().zip(direct) {
+        assert_eq!(seen(&mut client, ask), *direct, "recorded, {protocol}: {}", ask.target);
     }
     recorder.terminate().expect_code(0);
     let replay = Ouli::replay(recorder.recordings()).start();
-    let mut client = replay.client_over(Protocol::H2c);
-    for (ask, direct) in asks.iter().zip(&direct) {
+    let mut client = replay.client_over(protocol);
+    for (ask, direct) in asks.iter().zip(direct) {
         match direct {
             Seen::Nothing => drop(client.ask(ask).problem(501, "miss")),
-            _ => assert_eq!(seen(&mut client, ask), *direct, "replayed: {}", ask.target),
+            _ => {
+                assert_eq!(seen(&mut client, ask), *direct, "replayed, {protocol}: {}", ask.target)
+            }
         }
     }
 }

@@ -7,9 +7,13 @@ mod codings;
 mod curl;
 mod events;
 mod frame_boundaries;
+mod python;
 mod uploads;
 
 use crate::support::*;
+
+/// What clients speak.
+const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::H2c];
 
 /// What is seen of an answer: its head and body as far as they came, and whether that was all.
 #[derive(Debug, PartialEq)]
@@ -25,10 +29,15 @@ enum Seen {
     },
 }
 
-/// What this client sees. `ouli-fault` says that there was no answer to see.
+/// What this client sees, which takes trailers. `ouli-fault` says that there was no answer to see.
 #[track_caller]
 fn seen(client: &mut Client, ask: &Ask) -> Seen {
-    let Ok(answer) = client.try_ask(ask) else { return Seen::Nothing };
+    let ask = ask.clone().header("te", "trailers");
+    let ask = match client.protocol().is_h2() {
+        true => ask,
+        false => ask.header("connection", "te"),
+    };
+    let Ok(answer) = client.try_ask(&ask) else { return Seen::Nothing };
     if let Some(fault) = answer.fault() {
         assert_eq!((answer.status, fault), (502, "origin-broke-off"), "{answer:?}");
         return Seen::Nothing;

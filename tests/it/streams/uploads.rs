@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::BOTH;
 use crate::support::*;
-
-const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::H2c];
 
 /// Over `max_match_body`, which is 1 MiB, and other bytes for each seed.
 fn large(seed: u8) -> Vec<u8> {
