@@ -139,7 +139,7 @@ fn stalls_alike(answer: &'static str) {
             Seen::Nothing => assert_eq!(headers.get("ouli-fault"), Some("miss")),
             Seen::Answer { status: expected, body: expected_body, .. } => {
                 assert_eq!(status, *expected);
-                let (body, ending) = reader.to_end();
+                let (body, ending) = reader.read_to_end();
                 assert_eq!(body.escape_ascii().to_string(), *expected_body, "{}", ask.target);
                 assert!(matches!(ending, Ending::Cut | Ending::Reset), "{ending:?}");
             }

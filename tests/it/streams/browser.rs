@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::chunk;
 use crate::support::*;
 
 /// Notes each event as it comes, closes at `[DONE]`, and posts at the end what it saw.
@@ -41,7 +42,7 @@ fn origin(left: &Gate) -> Origin {
         }
         talk.send(HEAD);
         for event in events {
-            talk.send(format!("{:x}\r\n{event}\r\n", event.len()));
+            talk.send(chunk(event));
         }
         if talk.nth() > 1 && talk.client_leaves_within(Duration::from_secs(20)) {
             left.open_for_all();

@@ -37,7 +37,7 @@ fn each_event_comes_when_it_is_due(coding: &'static str, protocol: Protocol) {
         std::thread::sleep(GAP); // what is recorded
     }
     gate.open_for_all();
-    let (body, ending) = reader.to_end();
+    let (body, ending) = reader.read_to_end();
     assert_eq!(String::from_utf8(decoded(coding, &body)).unwrap(), EVENTS.concat());
     assert_eq!(ending, Ending::Whole);
     recorder.terminate().expect_code(0);
@@ -55,7 +55,7 @@ fn each_event_comes_when_it_is_due(coding: &'static str, protocol: Protocol) {
         let due = GAP * (count as u32 - 1);
         assert!(begun.elapsed() + GAP / 4 > due, "{coding}: event {count} came too early");
     }
-    let (body, ending) = reader.to_end();
+    let (body, ending) = reader.read_to_end();
     assert_eq!(String::from_utf8(decoded(coding, &body)).unwrap(), EVENTS.concat());
     assert_eq!(ending, Ending::Whole);
     replay.terminate().expect_code(0);
@@ -91,4 +91,26 @@ fn each_event_of_a_brotli_stream_decodes_when_it_is_due() {
 #[test]
 fn each_event_of_a_zstd_stream_decodes_when_it_is_due() {
     for_both_versions("zstd");
+}
+
+/// What was cut is kept coded, so that it is cut at the same byte again.
+#[test]
+fn a_coded_stream_that_its_origin_cuts_is_cut_at_the_same_coded_byte() {
+    for coding in ["gzip", "deflate", "br", "zstd"] {
+        let whole = coded_parts(coding, &EVENTS).concat();
+        for len in [0, 1, whole.len() / 2, whole.len()] {
+            let came = whole[..len].to_vec();
+            let head = event_stream().header("content-encoding", coding);
+            let cut = head.chunked((len > 0).then(|| came.clone())).cut(2);
+            let origin = Origin::http1().route("/", move |_| cut.clone());
+            on_both_roads(&origin, |client| {
+                for over in BOTH {
+                    let mut client = Client::new(client.address()).over(over);
+                    let answer = client.try_ask(&Ask::get("/")).unwrap();
+                    assert!(!answer.is_whole(), "{coding}, {over}: {answer:?}");
+                    assert!(answer.body == came, "{coding}, {over}: {answer:?}");
+                }
+            });
+        }
+    }
 }

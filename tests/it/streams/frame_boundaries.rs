@@ -154,7 +154,7 @@ fn frames_that_stall_at_any_byte_until_their_client_leaves_come_as_far_again() {
             assert_eq!(headers.get("ouli-fault"), Some("miss"), "{}", ask.target);
             continue;
         };
-        let (body, ending) = reader.to_end();
+        let (body, ending) = reader.read_to_end();
         assert_eq!((status, body.escape_ascii().to_string()), (200, expected.clone()));
         assert!(matches!(ending, Ending::StreamReset(_)), "{}: {ending:?}", ask.target);
     }

@@ -80,13 +80,19 @@ fn step_by_step(protocol: Protocol, head: Reply, parts: Vec<Vec<u8>>) -> (Origin
             talk.send(start);
             for part in &parts {
                 held.pass();
-                talk.send(&[format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat());
+                talk.send(chunk(part));
             }
             held.pass();
             talk.send(end);
         }),
     };
     (origin, gate)
+}
+
+/// A part of a body, as it goes over HTTP/1.1.
+fn chunk(part: impl AsRef<[u8]>) -> Vec<u8> {
+    let part = part.as_ref();
+    [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat()
 }
 
 /// The last chunk, and the trailers in it.
@@ -110,7 +116,7 @@ fn read_in_step(client: &Client, gate: &Gate, parts: &[Vec<u8>]) -> (Vec<u8>, En
         reader.expect(part);
     }
     gate.open();
-    reader.to_end()
+    reader.read_to_end()
 }
 
 /// The pieces of the first answer in the default session.

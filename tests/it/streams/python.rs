@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::event_stream;
+use super::{chunk, event_stream};
 use crate::support::*;
 
 /// Prints each event when it comes, and whether the first came well before the last.
@@ -48,7 +48,7 @@ fn events() -> Origin {
         talk.send(head);
         for part in parts {
             std::thread::sleep(GAP);
-            talk.send([format!("{:x}\r\n", part.len()).as_bytes(), &part, b"\r\n"].concat());
+            talk.send(chunk(part));
         }
         match &*coding {
             "cut" => talk.close(),
@@ -128,20 +128,19 @@ fn service(left: &Gate) -> Origin {
             ));
         }
         talk.send(event_stream().to_bytes("HEAD"));
-        let chunk = |delta: &str, finish: &str| {
+        let data = |delta: &str, finish: &str| {
             format!(
                 r#"data: {{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"stand-in","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#
             )
         };
-        let chunks = [
-            chunk(r#"{"role":"assistant","content":"Some"}"#, "null"),
-            chunk(r#"{"content":"thing 🦀"}"#, "null"),
-            chunk("{}", "\"stop\""),
+        let events = [
+            data(r#"{"role":"assistant","content":"Some"}"#, "null"),
+            data(r#"{"content":"thing 🦀"}"#, "null"),
+            data("{}", "\"stop\""),
             "data: [DONE]".to_owned(),
         ];
-        for chunk in chunks {
-            let event = format!("{chunk}\n\n");
-            talk.send(format!("{:x}\r\n{event}\r\n", event.len()));
+        for event in events {
+            talk.send(chunk(format!("{event}\n\n")));
         }
         if talk.client_leaves_within(Duration::from_secs(20)) {
             left.open_for_all();

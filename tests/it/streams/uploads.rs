@@ -242,3 +242,31 @@ fn an_upload_whose_client_is_never_invited_is_answered_at_once() {
     on_both_roads(&origin, talk);
     assert!(begun.elapsed() < Duration::from_secs(10), "nobody waits for a body");
 }
+
+#[test]
+fn an_origin_that_breaks_off_during_an_upload_is_said_so() {
+    let body = large(7);
+    for reset in [false, true] {
+        let origin = Origin::http1().script("/up", move |talk| {
+            talk.read_part(1000);
+            match reset {
+                true => talk.reset(),
+                false => talk.close(),
+            }
+        });
+        let ouli = Ouli::record(&origin).start();
+        for protocol in BOTH {
+            for (way, ask) in [
+                ("by length", Ask::post("/up", body.clone())),
+                ("expecting 100", Ask::post("/up", body.clone()).header("expect", "100-continue")),
+            ] {
+                let answer = ouli.client_over(protocol).try_ask(&ask);
+                let answer =
+                    answer.unwrap_or_else(|failure| panic!("{protocol}, {way}: {failure}"));
+                answer.problem(502, "origin-broke-off");
+            }
+        }
+        ouli.terminate().expect_code(0);
+        assert!(!ouli.recordings().files().contains(&"default.json".to_owned()));
+    }
+}

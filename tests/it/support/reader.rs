@@ -73,7 +73,7 @@ impl Reader {
     }
 
     /// Reads to the end: all of the body, and how its bytes ended.
-    pub fn to_end(mut self) -> (Vec<u8>, Ending) {
+    pub fn read_to_end(mut self) -> (Vec<u8>, Ending) {
         loop {
             if let Some(ending) = self.ended {
                 return (self.body, ending);
