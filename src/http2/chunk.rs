@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
+use h2::SendStream;
 
 /// What h2 has of one stream and has not yet put on the wire. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,8 @@ pub(super) struct Queued(Rc<RefCell<Count>>);
 #[derive(Debug, Default)]
 struct Count {
     chunks: usize,
+    /// Whether there ever was one.
+    is_used: bool,
     waker: Option<Waker>,
 }
 
@@ -30,8 +33,21 @@ impl Queued {
         Poll::Pending
     }
 
+    /// Queues an empty chunk behind a head that none has followed: nothing else tells when it has
+    /// left.
+    pub(super) fn follow_head(&self, body: &mut SendStream<Chunk>) {
+        if !self.0.borrow().is_used {
+            // Fails where the stream is over, and then nothing is queued.
+            let _ = body.send_data(self.chunk(Bytes::new()), false);
+        }
+    }
+
     pub(super) fn chunk(&self, bytes: Bytes) -> Chunk {
-        self.0.borrow_mut().chunks += 1;
+        {
+            let mut count = self.0.borrow_mut();
+            count.chunks += 1;
+            count.is_used = true;
+        }
         Chunk { bytes, queued: Some(self.clone()) }
     }
 }

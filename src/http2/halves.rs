@@ -387,6 +387,9 @@ impl<'s> Tx<'s> {
         }
         let left = async {
             if self.flush().await.is_ok() {
+                if let Handle::StreamBody(body) = &mut *self.sending.0.borrow_mut() {
+                    self.queued.follow_head(body);
+                }
                 poll_fn(|cx| self.queued.poll_empty(cx)).await;
             }
         };

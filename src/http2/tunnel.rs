@@ -84,6 +84,7 @@ impl Tunnel {
 
     /// Resets it, once what was sent before has left.
     pub async fn reset(mut self, code: ResetCode) {
+        self.queued.follow_head(&mut self.body);
         let left = pin!(poll_fn(|cx| self.queued.poll_empty(cx)));
         // Whether it was taken or not, nothing more comes.
         let _ = within(CUT_WAIT, left).await;

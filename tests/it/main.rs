@@ -27,6 +27,7 @@ mod replay_sources;
 mod scale;
 mod sockets;
 mod startup;
+mod streams;
 mod support;
 mod tls;
 mod websocket;

@@ -120,7 +120,7 @@ fn a_coded_stream_that_its_client_left_is_readable_and_comes_as_far_again() {
                 "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
                  content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n",
             );
-            talk.send(&[format!("{:x}\r\n", chunk.len()).as_bytes(), &chunk, b"\r\n"].concat());
+            talk.send([format!("{:x}\r\n", chunk.len()).as_bytes(), &chunk, b"\r\n"].concat());
             talk.client_leaves_within(Duration::from_secs(10));
             gone.open_for_all();
             gone.pass();

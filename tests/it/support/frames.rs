@@ -1,7 +1,7 @@
 //! HTTP/2 by the frame (RFC 9113 section 4), for peers that no library would be.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -152,6 +152,24 @@ impl Frames {
 
     pub fn write(&mut self, bytes: &[u8]) -> bool {
         self.wire.stream.write_all(bytes).is_ok()
+    }
+
+    /// Waits until the peer has read all that was sent.
+    #[track_caller]
+    pub fn ping(&mut self) {
+        self.send(&Frame::new(PING, 0, 0, [7; 8]));
+        while self.until(PING).flags & ACK == 0 {}
+    }
+
+    /// Ends what this side sends, in good order.
+    pub fn finish_sending(&mut self) {
+        self.wire.stream.finish(Shutdown::Write);
+    }
+
+    /// Leaves with a reset instead of an orderly close.
+    pub fn reset_when_dropped(&self) {
+        let socket = socket2::SockRef::from(self.wire.stream.tcp());
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// From here on pings are read like any other frame.

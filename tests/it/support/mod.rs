@@ -3,6 +3,7 @@
 //! over TLS or not; `frames` writes HTTP/2 as no library would, and `grpc` makes calls.
 
 mod ask;
+mod browser;
 mod certificates;
 mod client;
 mod connection;
@@ -23,6 +24,7 @@ mod ouli;
 mod pairings;
 mod peer;
 mod protocol;
+mod reader;
 mod recordings;
 mod reply;
 mod roads;
@@ -40,21 +42,23 @@ mod wire;
 pub mod ws;
 
 pub use ask::Ask;
+pub use browser::posted_by_page;
 pub use certificates::{Authority, Flaw, Identity, authority, tls_config};
 pub use client::Client;
 pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use gate::Gate;
 pub use h2_client::H2Options;
-pub use message::{Ending, Request, Response};
+pub use message::{Ending, Headers, Request, Response};
 pub use origin::Origin;
 pub use ouli::{Ouli, Signal};
 pub use pairings::for_every_pairing;
 pub use peer::Peer;
 pub use protocol::Protocol;
+pub use reader::Reader;
 pub use recordings::Recordings;
-pub use reply::{Reply, coded, decoded};
+pub use reply::{Reply, coded, coded_parts, decoded, decoded_so_far};
 pub use roads::{on_both_roads, one_endpoint, record};
 pub use talk::Talk;
 pub use tools::{has_node_package, has_tool, python_with};
-pub use wait::{wait_for, wait_until};
+pub use wait::wait_until;

@@ -241,3 +241,87 @@ pub fn decoded(coding: &str, bytes: &[u8]) -> Vec<u8> {
     read.unwrap_or_else(|e| panic!("not {coding}: {e}"));
     out
 }
+
+/// The parts of a coded stream, each flushed so that it decodes when it has come; the coding's end
+/// comes last.
+pub fn coded_parts(coding: &str, parts: &[&str]) -> Vec<Vec<u8>> {
+    let mut taken = 0;
+    let mut coder = Coder::new(coding);
+    let mut coded: Vec<_> = parts
+        .iter()
+        .map(|part| {
+            let all = coder.push(part.as_bytes());
+            let new = all[taken..].to_vec();
+            taken = all.len();
+            new
+        })
+        .collect();
+    coded.push(coder.finish()[taken..].to_vec());
+    coded
+}
+
+/// A content coding that is put on bit by bit.
+enum Coder {
+    Gzip(flate2::write::GzEncoder<Vec<u8>>),
+    Deflate(flate2::write::ZlibEncoder<Vec<u8>>),
+    Brotli(Box<brotli::CompressorWriter<Vec<u8>>>),
+    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+}
+
+impl Coder {
+    fn new(coding: &str) -> Self {
+        let level = flate2::Compression::default();
+        match coding {
+            "gzip" => Coder::Gzip(flate2::write::GzEncoder::new(Vec::new(), level)),
+            "deflate" => Coder::Deflate(flate2::write::ZlibEncoder::new(Vec::new(), level)),
+            "br" => Coder::Brotli(Box::new(brotli::CompressorWriter::new(Vec::new(), 4096, 5, 20))),
+            "zstd" => Coder::Zstd(zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap()),
+            other => panic!("no coding `{other}`"),
+        }
+    }
+
+    /// All that was made so far.
+    fn push(&mut self, plain: &[u8]) -> &[u8] {
+        let writer: &mut dyn Write = match self {
+            Coder::Gzip(coder) => coder,
+            Coder::Deflate(coder) => coder,
+            Coder::Brotli(coder) => coder,
+            Coder::Zstd(coder) => coder,
+        };
+        writer.write_all(plain).unwrap();
+        writer.flush().unwrap();
+        match self {
+            Coder::Gzip(coder) => coder.get_ref(),
+            Coder::Deflate(coder) => coder.get_ref(),
+            Coder::Brotli(coder) => coder.get_ref(),
+            Coder::Zstd(coder) => coder.get_ref(),
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        match self {
+            Coder::Gzip(coder) => coder.finish().unwrap(),
+            Coder::Deflate(coder) => coder.finish().unwrap(),
+            Coder::Brotli(coder) => coder.into_inner(),
+            Coder::Zstd(coder) => coder.finish().unwrap(),
+        }
+    }
+}
+
+/// What the beginning of a coded body says, as a reader decodes it that doesn't wait for the rest.
+pub fn decoded_so_far(coding: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut reader: Box<dyn Read + '_> = match coding {
+        "gzip" => Box::new(flate2::read::GzDecoder::new(bytes)),
+        "deflate" => Box::new(flate2::read::ZlibDecoder::new(bytes)),
+        "br" => Box::new(brotli::Decompressor::new(bytes, 4096)),
+        "zstd" => match zstd::stream::read::Decoder::new(bytes) {
+            Ok(decoder) => Box::new(decoder),
+            Err(error) => panic!("{error}"),
+        },
+        other => panic!("no coding `{other}`"),
+    };
+    let mut plain = Vec::new();
+    // It has no end, which is an error behind what it says.
+    let _ = reader.read_to_end(&mut plain);
+    plain
+}

@@ -1,10 +1,5 @@
 //! A page in Chromium, where it is installed.
 
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-use tempfile::TempDir;
-
 use crate::support::ws::echo;
 use crate::support::*;
 
@@ -33,49 +28,10 @@ ws.onclose = ({ code, reason, wasClean }) => {
 const EXPECTED: &str = "open v2 permessage-deflate\ntext welcome\ntext hello\ntext hello\ntext \n\
     text {\"a\": 1}\nbinary 2 255\ntext 160000 pchen\nbinary 16777216 7\nclosed 4001 bye true";
 
-/// A browser without a window, in a profile of its own.
-struct Browser {
-    child: Child,
-    _profile: TempDir,
-}
-
-impl Browser {
-    fn open(url: &str) -> Self {
-        let profile = TempDir::new().unwrap();
-        let child = Command::new("chromium")
-            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
-            .args(["--no-first-run", "--disable-background-networking", "--disable-sync"])
-            .arg(format!("--user-data-dir={}", profile.path().display()))
-            .arg(url)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Browser { child, _profile: profile }
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// What the page saw of a conversation with this Ouli.
 #[track_caller]
 fn seen_by_a_page(ouli: &Ouli) -> String {
-    let page = PAGE.replace("OULI", &ouli.address().to_string());
-    let site = Origin::http1()
-        .route("/", move |_| Reply::ok(page.clone()).header("content-type", "text/html"))
-        .on("/outcome", |_| "thanks");
-    let _browser = Browser::open(&format!("http://{}/", site.address()));
-    let posted = wait_for(Duration::from_secs(30), "the page has posted what it saw", &mut || {
-        let requests = site.requests();
-        requests.into_iter().find(|request| request.path() == "/outcome" && request.whole)
-    });
-    String::from_utf8(posted.body).unwrap()
+    posted_by_page(PAGE.replace("OULI", &ouli.address().to_string()))
 }
 
 #[test]
