@@ -51,54 +51,52 @@ fn seen(client: &mut Client, ask: &Ask) -> Seen {
     }
 }
 
-/// An origin, and a gate: each time it opens, the next part of the answer is sent.
+/// An origin, and a gate: each time it opens, the next part of the answer is sent, its end the last.
 #[track_caller]
 fn step_by_step(protocol: Protocol, head: Reply, parts: Vec<Vec<u8>>) -> (Origin, Gate) {
     let gate = Gate::new();
-    let held = gate.clone();
-    let (_, trailers) = head.parts();
-    let trailers: Vec<_> = trailers.0.into_iter().collect();
-    let origin = Origin::of(protocol);
     let origin = match protocol.is_h2() {
-        true => origin.h2_script("/", move |talk| {
-            talk.begin(head.clone());
-            for part in &parts {
-                held.pass();
-                talk.send(part.clone());
-            }
-            held.pass();
-            let trailers: Vec<_> =
-                trailers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            match trailers.is_empty() {
-                true => talk.finish(),
-                false => talk.trailers(&trailers),
-            }
-        }),
-        false => origin.script("/", move |talk| {
-            let whole = head.to_bytes("GET");
-            let (start, end) = whole.split_at(whole.len() - end_len(&trailers));
-            talk.send(start);
-            for part in &parts {
-                held.pass();
-                talk.send(chunk(part));
-            }
-            held.pass();
-            talk.send(end);
-        }),
+        true => Origin::of(protocol).h2_script("/", h2_steps(head, parts, gate.clone())),
+        false => Origin::of(protocol).script("/", h1_steps(head, parts, gate.clone())),
     };
     (origin, gate)
+}
+
+fn h1_steps(head: Reply, parts: Vec<Vec<u8>>, gate: Gate) -> impl Fn(&mut Talk<'_>) {
+    move |talk| {
+        let whole = head.to_bytes("GET");
+        let start = head.to_bytes("HEAD").len();
+        talk.send(&whole[..start]);
+        for part in &parts {
+            gate.pass();
+            talk.send(chunk(part));
+        }
+        gate.pass();
+        talk.send(&whole[start..]);
+    }
+}
+
+fn h2_steps(head: Reply, parts: Vec<Vec<u8>>, gate: Gate) -> impl Fn(&mut H2Talk) {
+    move |talk| {
+        talk.begin(head.clone());
+        for part in &parts {
+            gate.pass();
+            talk.send(part.clone());
+        }
+        gate.pass();
+        let (_, trailers) = head.parts();
+        let trailers = trailers.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        match trailers.collect::<Vec<_>>() {
+            none if none.is_empty() => talk.finish(),
+            trailers => talk.trailers(&trailers),
+        }
+    }
 }
 
 /// A part of a body, as it goes over HTTP/1.1.
 fn chunk(part: impl AsRef<[u8]>) -> Vec<u8> {
     let part = part.as_ref();
     [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat()
-}
-
-/// The last chunk, and the trailers in it.
-fn end_len(trailers: &[(String, String)]) -> usize {
-    let lines: usize = trailers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-    lines + b"0\r\n\r\n".len()
 }
 
 /// The head of an event stream.

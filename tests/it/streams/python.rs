@@ -4,6 +4,8 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{chunk, event_stream};
 use crate::support::*;
 
@@ -113,35 +115,57 @@ except openai.AuthenticationError as error:
 const COMPLETED: &str = "'Some' None\n'thing \u{1f980}' None\nNone stop\n\
     chatcmpl-1 'Something \u{1f980}' 12\n401 invalid_api_key Incorrect API key provided\n";
 
+fn refusal() -> Reply {
+    let problem = json!({"error": {
+        "message": "Incorrect API key provided",
+        "type": "invalid_request_error",
+        "param": null,
+        "code": "invalid_api_key",
+    }});
+    let reply = Reply::new(401).header("content-type", "application/json");
+    reply.body(problem.to_string())
+}
+
+fn completion() -> Reply {
+    let message = json!({"role": "assistant", "content": "Something \u{1f980}"});
+    let completion = json!({
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "stand-in",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
+    });
+    Reply::json(&completion.to_string())
+}
+
+/// The event of a part of a streamed completion.
+fn delta(delta: &serde_json::Value, finish: Option<&str>) -> String {
+    let chunk = json!({
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "stand-in",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+    });
+    format!("data: {chunk}\n\n")
+}
+
 /// Stands in for the service. Its streams stay open behind `[DONE]` until their client leaves.
 fn service(left: &Gate) -> Origin {
     let left = left.clone();
     Origin::http1().script("/v1/chat/completions", move |talk| {
         let asked: serde_json::Value = serde_json::from_slice(&talk.read_body()).unwrap();
-        if asked["model"] == "not-mine" {
-            let problem = r#"{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
-            return talk.reply(Reply::new(401).header("content-type", "application/json").body(problem));
-        }
-        if asked["stream"] != true {
-            return talk.reply(Reply::json(
-                r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"stand-in","choices":[{"index":0,"message":{"role":"assistant","content":"Something 🦀"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}"#,
-            ));
+        match (asked["model"].as_str(), asked["stream"].as_bool()) {
+            (Some("not-mine"), _) => return talk.reply(refusal()),
+            (_, Some(true)) => {}
+            _ => return talk.reply(completion()),
         }
         talk.send(event_stream().to_bytes("HEAD"));
-        let data = |delta: &str, finish: &str| {
-            format!(
-                r#"data: {{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"stand-in","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#
-            )
-        };
-        let events = [
-            data(r#"{"role":"assistant","content":"Some"}"#, "null"),
-            data(r#"{"content":"thing 🦀"}"#, "null"),
-            data("{}", "\"stop\""),
-            "data: [DONE]".to_owned(),
-        ];
-        for event in events {
-            talk.send(chunk(format!("{event}\n\n")));
-        }
+        talk.send(chunk(delta(&json!({"role": "assistant", "content": "Some"}), None)));
+        talk.send(chunk(delta(&json!({"content": "thing \u{1f980}"}), None)));
+        talk.send(chunk(delta(&json!({}), Some("stop"))));
+        talk.send(chunk("data: [DONE]\n\n"));
         if talk.client_leaves_within(Duration::from_secs(20)) {
             left.open_for_all();
             left.pass();

@@ -49,6 +49,7 @@ pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use gate::Gate;
 pub use h2_client::H2Options;
+pub use h2_talk::H2Talk;
 pub use message::{Ending, Headers, Request, Response};
 pub use origin::Origin;
 pub use ouli::{Ouli, Signal};
