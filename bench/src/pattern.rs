@@ -1,6 +1,8 @@
 //! A body of any length whose every byte follows from its offset, so that a reader can check all of
 //! a gigabyte without having it: lost, doubled and moved bytes all show.
 
+use std::io::{self, Write};
+
 /// Odd, so that equal words are 2^64 words apart.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -15,6 +17,34 @@ pub fn fill(offset: u64, out: &mut [u8]) {
         out[done..done + len].copy_from_slice(&word[skip..skip + len]);
         done += len;
     }
+}
+
+/// Bytes written at once.
+const PIECE: usize = 64 * 1024;
+
+/// Writes a body of `len` bytes, with its chunks and their end where it has no length.
+///
+/// # Errors
+/// The writer's.
+pub fn write(writer: &mut impl Write, len: u64, is_chunked: bool) -> io::Result<()> {
+    let mut piece = Vec::with_capacity(PIECE + 16);
+    let mut offset = 0;
+    while offset < len {
+        let size = (len - offset).min(PIECE as u64) as usize;
+        piece.clear();
+        if is_chunked {
+            write!(piece, "{size:x}\r\n")?;
+        }
+        let start = piece.len();
+        piece.resize(start + size, 0);
+        fill(offset, &mut piece[start..]);
+        if is_chunked {
+            piece.extend_from_slice(b"\r\n");
+        }
+        writer.write_all(&piece)?;
+        offset += size as u64;
+    }
+    if is_chunked { writer.write_all(b"0\r\n\r\n") } else { Ok(()) }
 }
 
 /// Checks bytes that arrive in order.

@@ -34,6 +34,10 @@ const STREAMED: [&str; 7] = [
 
 const GRPC_WEB: &str = "application/grpc-web";
 
+/// A streamed answer of more pieces than this is given as one: each costs some 300 bytes while it is
+/// sealed and 700 while its cassette is read, however little is in it.
+const PIECES_MAX: usize = 1 << 18;
+
 /// Where a body's bytes are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Place {
@@ -66,6 +70,7 @@ pub(super) enum Given {
 struct Gathered {
     place: Place,
     bytes: Vec<u8>,
+    /// No more than one over `PIECES_MAX`, except a call's, whose messages need them all.
     reads: Vec<Arrival>,
     trailers: Fields,
 }
@@ -150,7 +155,9 @@ impl Assembly {
 
     fn arrived(&mut self, side: Side, at: Duration, len: u64) {
         let read = Arrival { at, len, mark: self.mark };
-        self.side(side).reads.push(read);
+        if self.side(side).reads.len() <= PIECES_MAX || self.call(side).is_some() {
+            self.side(side).reads.push(read);
+        }
         if side == Side::Request {
             self.mark.bytes = self.mark.bytes.saturating_add(len);
         }
@@ -183,9 +190,14 @@ impl Assembly {
         &self.gathered(side).bytes
     }
 
-    /// Whether the answer's media type makes its pieces matter, also when they are in a file.
-    pub(super) fn is_streamed_type(&self) -> bool {
-        self.answered.as_ref().is_some_and(|answered| is_streamed_type(&answered.head.fields))
+    /// Whether the answer's media type makes its pieces matter, also when they are in a file, and
+    /// they are few enough.
+    pub(super) fn is_in_pieces(&self) -> bool {
+        self.response.reads.len() <= PIECES_MAX
+            && self
+                .answered
+                .as_ref()
+                .is_some_and(|answered| is_streamed_type(&answered.head.fields))
     }
 
     /// Whether both bodies are the messages of a conversation.
@@ -254,7 +266,8 @@ impl Assembly {
         let Answered { at, mark, head } = self.answered?;
         let request_body = body(self.request.place, self.request.bytes.into(), &[], request);
         let streamed = is_streamed(&head.fields, &self.response.reads);
-        let reads = if streamed { self.response.reads.as_slice() } else { &[] };
+        let in_pieces = streamed && self.response.reads.len() <= PIECES_MAX;
+        let reads = if in_pieces { self.response.reads.as_slice() } else { &[] };
         let body = body(self.response.place, self.response.bytes.into(), reads, response);
         Some(Exchange {
             endpoint: self.endpoint,
@@ -336,6 +349,8 @@ fn is_streamed_type(fields: &Fields) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     fn typed(media: &str) -> Fields {
@@ -373,6 +388,31 @@ mod tests {
         assert!(!is_streamed(&sized, &reads(&[5, 10, 31])));
         assert!(!is_streamed(&Fields::new(), &reads(&[5, 10, 30])));
         assert!(!is_streamed(&Fields::new(), &reads(&[500])));
+    }
+
+    /// An event stream of so many pieces: of how many reads something is known, and what its body is.
+    fn stream_of(pieces: usize) -> (usize, Body) {
+        let keep = |_, message| Ok(message);
+        let mut assembly = Assembly::default();
+        let head = ResponseHead { fields: typed("text/event-stream"), ..ResponseHead::default() };
+        let at = Duration::ZERO;
+        assembly.push(Frame::Answered { at, head: Cow::Owned(head) }, &keep).unwrap();
+        for _ in 0..pieces {
+            assembly.push(Frame::Data { at, bytes: b"x" }, &keep).unwrap();
+        }
+        let known = assembly.reads(Side::Response).len();
+        assert_eq!(assembly.is_in_pieces(), pieces <= PIECES_MAX);
+        let exchange = assembly.finish(End::Whole, None, None, &|_| After::End);
+        (known, exchange.unwrap().response.body)
+    }
+
+    #[test]
+    fn a_stream_of_too_many_pieces_is_one_and_no_byte_of_it_is_lost() {
+        let (_, body) = stream_of(PIECES_MAX);
+        assert!(matches!(body, Body::Pieces(pieces) if pieces.len() == PIECES_MAX));
+        let (known, body) = stream_of(PIECES_MAX + 1000);
+        assert_eq!(known, PIECES_MAX + 1);
+        assert!(matches!(body, Body::Whole(bytes) if bytes.len() == PIECES_MAX + 1000));
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl TapeRun {
         assembly: &Assembly,
     ) -> Result<Given, ReadError> {
         let (file, path) = self.body_file(tape, seq, side)?;
-        let in_pieces = side == Side::Response && assembly.is_streamed_type();
+        let in_pieces = side == Side::Response && assembly.is_in_pieces();
         if in_pieces && file.len <= STREAM_BYTES_MAX {
             let bytes = fs::read(&path).map_err(|error| ReadError::io(&path, error))?;
             return Ok(Given::Read(Bytes::from(bytes)));

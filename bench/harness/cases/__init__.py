@@ -4,6 +4,7 @@ A case says in its first line what it measures; the rest is how. Contenders that
 left out by name, never silently.
 """
 
+from .bounds import bounds
 from .memory import idle, memory, stream
 from .protocols import h2c, handshakes, h2tls, record_h2c, tls
 from .runtimes import runtimes
@@ -25,6 +26,7 @@ CASES = {
     "idle": idle,
     "memory": memory,
     "stream": stream,
+    "bounds": bounds,
     "start": start,
     "library": library,
     "runtimes": runtimes,

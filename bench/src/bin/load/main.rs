@@ -4,7 +4,8 @@
 //!
 //! - `run`: requests over keep-alive or new connections, as fast as answers come or at a rate
 //! - `idle`: connections that each made a request, held until stdin closes, then used once more
-//! - `stream`: one long answer, read at a given rate
+//! - `stream`: long answers, read at a given rate, one or many at once
+//! - `upload`: one long request
 //! - `websocket` and `websocket-idle`: what `run` and `idle` are, for conversations
 //!
 //! `run` and `idle` speak HTTP/1.1 or HTTP/2, with TLS or without (`target.rs`).
@@ -17,6 +18,7 @@ mod idle;
 mod run;
 mod stream;
 mod target;
+mod upload;
 mod websocket;
 
 use ouli_bench::args::{Args, fail};
@@ -33,6 +35,7 @@ fn main() {
         ("idle", Version::Http1) => idle::main(&args, &target),
         ("idle", Version::Http2) => http2::idle(&args, &target),
         ("stream", _) => stream::main(&args),
+        ("upload", _) => upload::main(&args),
         ("websocket", _) => websocket::run::main(&args, target.addr),
         ("websocket-idle", _) => websocket::idle::main(&args, target.addr),
         (other, _) => fail(format!("unknown command {other}")),

@@ -1,12 +1,17 @@
-//! `origin serve`: bodies of any size, `GET /bytes/N` with a length, `GET /chunked/N` without.
+//! `origin serve`: bodies of any size, and streams.
+//!
+//! - `GET /bytes/N` with a length, `GET /chunked/N` without
+//! - `GET /trickle/N/MICROS`: N bytes, each a piece of its own, so many microseconds apart
+//! - `POST /upload`: checks what comes, and answers with how much it was
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
-use ouli_bench::pattern;
+use ouli_bench::pattern::{self, Checker};
 
-/// Bytes written at once.
-const PIECE: usize = 64 * 1024;
+/// Bytes of a request's body taken at once.
+const PIECE: u64 = 64 * 1024;
 
 pub(crate) fn main(listener: &TcpListener) {
     for client in listener.incoming().flatten() {
@@ -17,62 +22,109 @@ pub(crate) fn main(listener: &TcpListener) {
 
 fn serve(client: TcpStream) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let mut reader = BufReader::new(client.try_clone()?);
+    let mut reader = BufReader::with_capacity(PIECE as usize, client.try_clone()?);
     let mut writer = client;
-    while let Some(target) = read_request(&mut reader)? {
-        let mut parts = target.trim_start_matches('/').split('/');
-        let kind = parts.next().unwrap_or_default().to_owned();
-        let Some(len) = parts.next().and_then(|n| n.parse::<u64>().ok()) else {
-            return writer.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
-        };
-        write!(writer, "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n")?;
-        match kind.as_str() {
-            "chunked" => {
-                writer.write_all(b"transfer-encoding: chunked\r\n\r\n")?;
-                write_body(&mut writer, len, true)?;
-                writer.write_all(b"0\r\n\r\n")?;
+    while let Some(request) = read_request(&mut reader)? {
+        let mut parts = request.target.trim_start_matches('/').split('/');
+        let kind = parts.next().unwrap_or_default();
+        let numbers: Vec<u64> = parts.filter_map(|number| number.parse().ok()).collect();
+        match (kind, &numbers[..]) {
+            ("upload", []) => {
+                let len = check(&mut reader, request.length)?.to_string();
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n";
+                write!(writer, "{head}content-length: {}\r\n\r\n{len}", len.len())?;
             }
-            _ => {
-                write!(writer, "content-length: {len}\r\n\r\n")?;
-                write_body(&mut writer, len, false)?;
+            ("bytes", &[len]) => {
+                write!(writer, "{BINARY}content-length: {len}\r\n\r\n")?;
+                pattern::write(&mut writer, len, false)?;
             }
+            ("chunked", &[len]) => {
+                write!(writer, "{BINARY}transfer-encoding: chunked\r\n\r\n")?;
+                pattern::write(&mut writer, len, true)?;
+            }
+            ("trickle", &[count, micros]) => {
+                trickle(&mut writer, count, Duration::from_micros(micros))?;
+            }
+            _ => return writer.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"),
         }
     }
     Ok(())
 }
 
-/// The target of the next request, whose head is read whole; requests here carry no body.
-fn read_request(reader: &mut impl BufRead) -> io::Result<Option<String>> {
+const BINARY: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n";
+
+struct Request {
+    target: String,
+    /// None for a body in chunks.
+    length: Option<u64>,
+}
+
+/// The next request, whose head is read whole.
+fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
     }
     let target = line.split(' ').nth(1).unwrap_or("/").to_owned();
+    let mut request = Request { target, length: Some(0) };
     loop {
         line.clear();
         if reader.read_line(&mut line)? == 0 || line == "\r\n" {
-            return Ok(Some(target));
+            return Ok(Some(request));
+        }
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => request.length = value.trim().parse().ok(),
+            "transfer-encoding" => request.length = None,
+            _ => {}
         }
     }
 }
 
-fn write_body(writer: &mut impl Write, len: u64, chunked: bool) -> io::Result<()> {
-    let mut piece = Vec::with_capacity(PIECE + 16);
-    let mut offset = 0;
-    while offset < len {
-        let size = (len - offset).min(PIECE as u64) as usize;
-        piece.clear();
-        if chunked {
-            write!(piece, "{size:x}\r\n")?;
+/// Reads a body and returns its length.
+///
+/// Errors: also where a byte isn't what it should be.
+fn check(reader: &mut impl BufRead, length: Option<u64>) -> io::Result<u64> {
+    let mut checker = Checker::default();
+    if let Some(length) = length {
+        check_part(reader, length, &mut checker)?;
+        return Ok(checker.checked());
+    }
+    let mut line = String::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let size = u64::from_str_radix(line.trim_end(), 16).map_err(io::Error::other)?;
+        check_part(reader, size, &mut checker)?;
+        reader.read_line(&mut line)?;
+        if size == 0 {
+            return Ok(checker.checked());
         }
-        let start = piece.len();
-        piece.resize(start + size, 0);
-        pattern::fill(offset, &mut piece[start..]);
-        if chunked {
-            piece.extend_from_slice(b"\r\n");
-        }
-        writer.write_all(&piece)?;
-        offset += size as u64;
+    }
+}
+
+fn check_part(reader: &mut impl BufRead, len: u64, checker: &mut Checker) -> io::Result<()> {
+    let mut left = len;
+    let mut piece = vec![0; PIECE.min(len) as usize];
+    while left > 0 {
+        let part = &mut piece[..PIECE.min(left) as usize];
+        reader.read_exact(part)?;
+        checker.push(part).map_err(|at| io::Error::other(format!("wrong bytes behind {at}")))?;
+        left -= part.len() as u64;
     }
     Ok(())
+}
+
+fn trickle(writer: &mut impl Write, count: u64, gap: Duration) -> io::Result<()> {
+    writer.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")?;
+    writer.write_all(b"transfer-encoding: chunked\r\n\r\n")?;
+    let mut due = Instant::now();
+    for offset in 0..count {
+        let mut byte = [0];
+        pattern::fill(offset, &mut byte);
+        writer.write_all(&[b'1', b'\r', b'\n', byte[0], b'\r', b'\n'])?;
+        due += gap;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    writer.write_all(b"0\r\n\r\n")
 }
