@@ -1,7 +1,8 @@
 //! When each part of a replayed answer leaves.
 //!
-//! Each keeps its gap after the one before. A timer fires up to a millisecond late, which must not
-//! add up over a stream of thousands of pieces; a client that was slow shifts what follows.
+//! Each keeps its gap after the one before. That a timer fired late, or that the machine was busy,
+//! must not add up over a stream of thousands of pieces: what follows still leaves when it was due.
+//! A client that was slow to take what was sent, or to say what was waited for, shifts what follows.
 
 use std::time::Duration;
 
@@ -10,34 +11,46 @@ use tokio::time::Instant;
 use crate::config::Pace;
 use crate::replay::pace;
 
-/// A part that left no later than this left when it was due: a timer's lateness, and a little work.
-/// Beyond it, its client was slow.
-const LATE_MAX: Duration = Duration::from_millis(2);
+/// A client that takes no longer than this isn't slow: it is a little work, of its or of ours.
+const SLOW_MIN: Duration = Duration::from_millis(2);
 
 pub(super) struct Beat {
     pace: Pace,
-    /// When the last part was due, or left where that was later.
+    /// When the last part was due.
     last: Instant,
+    /// When it left.
+    left: Instant,
 }
 
 impl Beat {
     /// The first gap begins here.
     pub(super) fn from(start: Instant, pace: Pace) -> Beat {
-        Beat { pace, last: start }
+        Beat { pace, last: start, left: start }
+    }
+
+    /// Nothing waits.
+    pub(super) fn is_instant(&self) -> bool {
+        matches!(self.pace, Pace::Instant)
     }
 
     /// When the part is due that came at `at`, the one before it at `before`, both counted from the
-    /// request's head.
+    /// request's head, if its client isn't slow.
     pub(super) fn due(&self, before: Duration, at: Duration) -> Instant {
         let gap = pace::wait(self.pace, before, at);
         self.last.checked_add(gap).unwrap_or_else(|| self.last + FAR)
     }
 
-    /// The part that was due then has been handed over.
-    pub(super) fn sent(&mut self, due: Instant) {
-        let now = Instant::now();
-        let is_late = now.saturating_duration_since(due) > LATE_MAX;
-        self.last = if is_late { now } else { due };
+    /// When the part is due that is next, all that the client had to do before it being done.
+    pub(super) fn next(&mut self, before: Duration, at: Duration) -> Instant {
+        let due = self.due(before, at);
+        let slow = Instant::now().saturating_duration_since(due.max(self.left));
+        self.last = if slow > SLOW_MIN { due + slow } else { due };
+        self.last
+    }
+
+    /// The part that was next leaves now.
+    pub(super) fn leave(&mut self) {
+        self.left = Instant::now();
     }
 }
 
@@ -52,38 +65,73 @@ mod tests {
 
     const RECORDED: Pace = Pace::Recorded { speed: 1.0 };
 
-    /// How late the last of many pieces leaves, and the latest of them, where each takes so long to
-    /// be handed over.
-    async fn lateness(pace: Pace, gap: Duration, taking: Duration) -> (Duration, Duration) {
+    struct Stream {
+        pace: Pace,
+        gap: Duration,
+        /// How long the client takes for each piece.
+        taking: Duration,
+        /// One piece's timer fires so much too late.
+        stall: Duration,
+    }
+
+    /// How late each of many pieces leaves.
+    async fn lateness(stream: Stream) -> Vec<Duration> {
+        let Stream { pace, gap, taking, stall } = stream;
         let start = Instant::now();
         let mut beat = Beat::from(start, pace);
-        let (mut last, mut most) = (Duration::ZERO, Duration::ZERO);
+        let mut late = Vec::new();
         for n in 1..=10_000 {
-            let due = beat.due(gap * (n - 1), gap * n);
-            sleep_until(due).await;
-            last = start.elapsed().saturating_sub(pace::wait(pace, Duration::ZERO, gap * n));
-            most = most.max(last);
+            sleep_until(beat.next(gap * (n - 1), gap * n)).await;
+            if n == 100 {
+                tokio::time::advance(stall).await;
+            }
+            beat.leave();
+            late.push(start.elapsed().saturating_sub(pace::wait(pace, Duration::ZERO, gap * n)));
             tokio::time::advance(taking).await;
-            beat.sent(due);
         }
-        (last, most)
+        late
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_of_ten_thousand_pieces_leaves_within_two_milliseconds_of_its_time() {
         for speed in [1.0, 2.0, 0.5] {
-            let gap = Duration::from_micros(7300);
-            let taking = Duration::from_micros(50);
-            let (_, most) = lateness(Pace::Recorded { speed }, gap, taking).await;
+            let late = lateness(Stream {
+                pace: Pace::Recorded { speed },
+                gap: Duration::from_micros(7300),
+                taking: Duration::from_micros(50),
+                stall: Duration::ZERO,
+            });
+            let most = late.await.into_iter().max().expect("pieces");
             assert!(most <= Duration::from_millis(2), "{speed}x: {most:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_is_slow_shifts_what_follows() {
-        let gap = Duration::from_millis(10);
-        let (last, _) = lateness(RECORDED, gap, Duration::from_millis(5)).await;
-        assert!(last >= Duration::from_millis(5) * 9_000, "{last:?}");
+        let late = lateness(Stream {
+            pace: RECORDED,
+            gap: Duration::from_millis(10),
+            taking: Duration::from_millis(15),
+            stall: Duration::ZERO,
+        });
+        let late = late.await;
+        let after = |n: usize| Duration::from_millis(5) * u32::try_from(n).expect("few");
+        assert!(late[9_999] >= after(9_999), "{:?}", late[9_999]);
+        assert!(late[9_999] <= after(9_999) + Duration::from_secs(11), "{:?}", late[9_999]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_machine_that_stalled_is_caught_up_with() {
+        let late = lateness(Stream {
+            pace: RECORDED,
+            gap: Duration::from_millis(10),
+            taking: Duration::from_micros(50),
+            stall: Duration::from_millis(75),
+        });
+        let late = late.await;
+        assert!(late[99] >= Duration::from_millis(75), "{:?}", late[99]);
+        assert!(late[108] <= Duration::from_millis(2), "{:?}", late[108]);
+        assert!(late[9_999] <= Duration::from_millis(2), "{:?}", late[9_999]);
     }
 
     #[tokio::test(start_paused = true)]

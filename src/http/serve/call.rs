@@ -227,15 +227,13 @@ impl<'a> Replaying<'a> {
     ) -> Result<Option<Then>, Stop> {
         let Due { part, recorded, before, at, .. } = due;
         let Client { rx, tx, .. } = client;
-        let due = self.beat.due(before, at);
-        pause(due, rx, tx).await?;
+        pause(&mut self.beat, before, at, rx, tx).await?;
         match part {
             Part::Head(response) => self.send_head(recorded, response, client)?,
             Part::Message(message) => self.send_message(recorded, message, client).await?,
             Part::Body(response) => self.send_body(recorded, response, client).await?,
             Part::End(response) => return self.send_end(response, client).await.map(Some),
         }
-        self.beat.sent(due);
         Ok(None)
     }
 

@@ -31,14 +31,12 @@ pub(super) async fn send(
     let asked = asked.kept_if(framing != Framing::Close);
     // The request's own time is part of the recorded one.
     let mut beat = Beat::from(request.started, request.pace);
-    let due = beat.due(Duration::ZERO, response.at);
-    pause(due, rx, tx).await?;
+    pause(&mut beat, Duration::ZERO, response.at, rx, tx).await?;
     for interim in &response.interim {
         tx.interim(interim, &here.endpoint, &asked)?;
     }
     tx.begin(&response.head, &here.endpoint, &asked, framing);
     answer::warn_of_lost_cookies(&response.head, &here.endpoint, &here.warned_of_cookies);
-    beat.sent(due);
     if framing != Framing::None {
         send_body(request, response, answer, &mut beat, rx, tx).await?;
     }
@@ -85,11 +83,9 @@ pub(super) async fn send_body(
         Content::Pieces(pieces) => {
             let mut before = response.at;
             for piece in pieces {
-                let due = beat.due(before, piece.at);
-                pause(due, rx, tx).await?;
+                pause(beat, before, piece.at, rx, tx).await?;
                 before = before.max(piece.at);
                 tx.shared(&piece.bytes).await?;
-                beat.sent(due);
             }
             Ok(())
         }
@@ -100,21 +96,31 @@ pub(super) async fn send_body(
     }
 }
 
-/// Waits until then, or until the client leaves. What was to be sent before doesn't wait as well.
+/// Waits until the part that came at `at` is due, or until the client leaves. What was to be sent
+/// before doesn't wait as well.
 pub(super) async fn pause(
-    due: Instant,
+    beat: &mut Beat,
+    before: Duration,
+    at: Duration,
     rx: &mut Rx<'_, '_>,
     tx: &mut Tx<'_, '_>,
 ) -> Result<(), Stop> {
-    if due <= Instant::now() {
+    if beat.is_instant() {
         return Ok(());
     }
-    tx.flush().await?;
-    tokio::select! {
-        biased;
-        () = tokio::time::sleep_until(due) => Ok(()),
-        () = rx.left() => Err(Stop::Left),
+    if beat.due(before, at) > Instant::now() {
+        tx.flush().await?;
     }
+    let due = beat.next(before, at);
+    if due > Instant::now() {
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(due) => {}
+            () = rx.left() => return Err(Stop::Left),
+        }
+    }
+    beat.leave();
+    Ok(())
 }
 
 /// Silence, until the client leaves or the wait is over.

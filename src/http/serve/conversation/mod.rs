@@ -99,7 +99,8 @@ async fn grant(
     check(request.head)?;
     let Client { rx, tx, .. } = client;
     let here = request.here;
-    pause(Beat::from(request.started, request.pace).due(Duration::ZERO, at), rx, tx).await?;
+    let mut beat = Beat::from(request.started, request.pace);
+    pause(&mut beat, Duration::ZERO, at, rx, tx).await?;
     let (head, terms) = agreed(recorded, &request.head.fields, &here.redactor);
     let accept = request.head.fields.get(handshake::KEY).map(handshake::accept);
     answer::warn_of_lost_cookies(&head, &here.endpoint, &here.warned_of_cookies);

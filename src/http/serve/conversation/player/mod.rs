@@ -253,7 +253,7 @@ impl Player {
         let next = if choose { call.choose() } else { call.proceed() };
         let step = match next {
             Next::Send(due) => {
-                self.due.set(self.beat.due(due.before, due.at));
+                self.due.set(self.beat.next(due.before, due.at));
                 Step::Send(Ready::of(&due.part))
             }
             Next::Await(awaited) => {
@@ -281,7 +281,7 @@ impl Player {
     }
 
     fn send(&mut self, ready: Ready) -> Result<(), Ended> {
-        self.beat.sent(self.due.at().unwrap_or_else(Instant::now));
+        self.beat.leave();
         match ready {
             Ready::Message(message) => {
                 let library = &self.here.shared().library;
