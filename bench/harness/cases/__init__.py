@@ -4,7 +4,7 @@ A case says in its first line what it measures; the rest is how. Contenders that
 left out by name, never silently.
 """
 
-from .bounds import bounds
+from .bounds import bounds, pace
 from .memory import idle, memory, stream
 from .protocols import h2c, handshakes, h2tls, record_h2c, tls
 from .runtimes import runtimes
@@ -27,6 +27,7 @@ CASES = {
     "memory": memory,
     "stream": stream,
     "bounds": bounds,
+    "pace": pace,
     "start": start,
     "library": library,
     "runtimes": runtimes,

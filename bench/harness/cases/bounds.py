@@ -1,5 +1,6 @@
 """Bounds at full size: memory whatever the body, the stream or the peer, and when paced pieces come."""
 
+import contextlib
 import json
 import socket
 import statistics
@@ -24,17 +25,32 @@ PACED_COUNT, PACED_MICROS = 1500, 7300
 
 
 def bounds(bench):
-    """Peak memory with bodies of gigabytes and 500 slow peers, and the lateness of paced pieces."""
-    if not bench.setup.ouli:
-        bench.say(f"bounds: Ouli is missing: {bench.ouli_missing()}")
-        return
+    """Peak memory with bodies of gigabytes and with 500 slow peers at once."""
     keeping = bench.setup.folder("config") / "ouli.toml"
     keeping.write_text('[limits]\nmax_kept_body = "5GiB"\n')
+    with streaming(bench, "bounds") as origin:
+        if origin:
+            yield large(bench, origin, keeping)
+            yield slow(bench, origin)
+
+
+def pace(bench):
+    """How late the pieces of a stream leave under `--pace recorded`."""
+    with streaming(bench, "pace") as origin:
+        if origin:
+            yield paced(bench, origin)
+
+
+@contextlib.contextmanager
+def streaming(bench, name):
+    """The origin while it is needed; none if there is no Ouli to ask it."""
+    if not bench.setup.ouli:
+        bench.say(f"{name}: Ouli is missing: {bench.ouli_missing()}")
+        yield None
+        return
     origin = bench.setup.origin_streaming()
     try:
-        yield large(bench, origin, keeping)
-        yield slow(bench, origin)
-        yield paced(bench, origin)
+        yield origin
     finally:
         origin.stop()
 
