@@ -243,17 +243,21 @@ impl Course {
         }
     }
 
+    fn agrees(&self, session: &Session, source: &Source<'_>, one: u32) -> bool {
+        source.which.has(session, one) && self.has_said(session, one)
+    }
+
     /// The earliest that agrees and fits, taken or not.
     pub(super) fn earliest(&self, session: &Session, fits: impl Fn(u32) -> bool) -> Option<u32> {
         self.heard.preferring(session, |preferred| {
-            let fits = |source: &Source<'_>, one: u32| {
-                source.which.has(session, one)
-                    && self.has_said(session, one)
-                    && preferred(one)
-                    && fits(one)
+            let fits = |one: u32| preferred(one) && fits(one);
+            let earliest = |source: Source<'_>| {
+                source
+                    .all
+                    .iter()
+                    .copied()
+                    .find(|&one| self.agrees(session, &source, one) && fits(one))
             };
-            let earliest =
-                |source: Source<'_>| source.all.iter().copied().find(|one| fits(&source, *one));
             self.heard.sources(session).filter_map(earliest).min()
         })
     }
@@ -261,14 +265,14 @@ impl Course {
     /// The latest that agrees and fits, taken or not.
     pub(super) fn latest(&self, session: &Session, fits: impl Fn(u32) -> bool) -> Option<u32> {
         self.heard.preferring(session, |preferred| {
-            let fits = |source: &Source<'_>, one: u32| {
-                source.which.has(session, one)
-                    && self.has_said(session, one)
-                    && preferred(one)
-                    && fits(one)
+            let fits = |one: u32| preferred(one) && fits(one);
+            let latest = |source: Source<'_>| {
+                source
+                    .all
+                    .iter()
+                    .copied()
+                    .rfind(|&one| self.agrees(session, &source, one) && fits(one))
             };
-            let latest =
-                |source: Source<'_>| source.all.iter().copied().rfind(|one| fits(&source, *one));
             self.heard.sources(session).filter_map(latest).max()
         })
     }

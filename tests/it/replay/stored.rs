@@ -90,15 +90,21 @@ fn a_client_that_takes_nothing_of_a_file_is_left_after_stall_timeout() {
     assert!(rest.len() < 4 * LARGE, "{} bytes came, and then {ending:?}", rest.len());
 }
 
-#[test]
-fn a_file_that_shrinks_while_it_is_sent_cuts_its_answer_and_says_why() {
+/// A replay whose answer of `4 * LARGE` bytes has begun when its file gets that length.
+fn resized_under_way(len: usize) -> (Ouli, Connection) {
     let recordings = recorded(Reply::ok(body(4 * LARGE)));
     let replay = Ouli::replay(recordings.clone()).start();
     let mut connection = replay.client().connect();
     connection.ask(&Ask::get("/"));
     connection.receive_head();
     let file = std::fs::OpenOptions::new().write(true).open(body_file(&recordings)).unwrap();
-    file.set_len(3 * LARGE as u64).unwrap();
+    file.set_len(len as u64).unwrap();
+    (replay, connection)
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_sent_cuts_its_answer_and_says_why() {
+    let (replay, mut connection) = resized_under_way(3 * LARGE);
     let (rest, _) = connection.read_to_end();
     assert_eq!(rest.len(), 3 * LARGE, "what there was, and no byte behind it");
     wait_until("it is told", || replay.stderr().contains("its last 5242880 bytes are gone"));
@@ -106,13 +112,7 @@ fn a_file_that_shrinks_while_it_is_sent_cuts_its_answer_and_says_why() {
 
 #[test]
 fn a_file_that_grows_while_it_is_sent_gives_no_byte_more_than_was_promised() {
-    let recordings = recorded(Reply::ok(body(4 * LARGE)));
-    let replay = Ouli::replay(recordings.clone()).start();
-    let mut connection = replay.client().connect();
-    connection.ask(&Ask::get("/"));
-    connection.receive_head();
-    let file = std::fs::OpenOptions::new().write(true).open(body_file(&recordings)).unwrap();
-    file.set_len(5 * LARGE as u64).unwrap();
+    let (_replay, mut connection) = resized_under_way(5 * LARGE);
     assert!(connection.read_exactly(4 * LARGE) == body(4 * LARGE));
     // The connection goes on where the body ended.
     connection.ask(&Ask::get("/unknown"));
