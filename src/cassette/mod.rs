@@ -29,11 +29,11 @@ mod write;
 pub use bodies::{Bodies, BodyError, open_file};
 pub use call::keep_message;
 pub use fault::{Finding, Place, ReadError};
-pub use read::{check, read, read_bytes, read_endpoints};
+pub use read::{Exchanges, One, Unfit, check, read, read_bytes, read_endpoints, read_text};
 pub use write::{Undecoded, WriteError, Writer};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::exchange::Exchange;
 use crate::grpc::Catalog;

@@ -41,6 +41,8 @@ pub struct Limits {
     pub max_kept_body: u64,
     /// Larger request bodies match by their digest.
     pub max_match_body: usize,
+    /// A larger cassette is replayed from an index, a smaller one from memory.
+    pub index_over: u64,
     /// Of a larger WebSocket message only length and digest are kept; a replay refuses it.
     pub max_ws_message: u64,
     /// Silence of a side of a conversation, after which it is pinged; as much again ends it.
@@ -118,6 +120,8 @@ impl Default for Limits {
             max_headers: 100,
             max_kept_body: 256 << 20,
             max_match_body: 1 << 20,
+            // Read whole it takes half a second, and twice its size in memory.
+            index_over: 64 << 20,
             max_ws_message: 64 << 20,
             ws_idle_timeout: Duration::from_secs(60),
             ws_max_fragments: 65_536,
@@ -203,7 +207,7 @@ const fn time_or_zero(key: &'static str, slot: fn(&mut Limits) -> &mut Duration)
 }
 
 /// Every key of `[limits]`, in the order of the documentation.
-pub(super) const BOUNDS: [Bound; 32] = [
+pub(super) const BOUNDS: [Bound; 33] = [
     count(
         "max_connections",
         |l| &mut l.max_connections,
@@ -267,6 +271,13 @@ pub(super) const BOUNDS: [Bound; 32] = [
         too_small: "no body would be recorded, so nothing with one could be replayed",
     },
     size("max_match_body", |l| &mut l.max_match_body, (0, 1024 * MIB), ""),
+    Bound {
+        key: "index_over",
+        slot: Slot::LongSize(|l| &mut l.index_over),
+        min: 0,
+        max: TIB,
+        too_small: "",
+    },
     Bound {
         key: "max_ws_message",
         slot: Slot::LongSize(|l| &mut l.max_ws_message),

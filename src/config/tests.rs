@@ -60,6 +60,7 @@ max_header_bytes = 4096
 max_headers = 50
 max_kept_body = "1GiB"
 max_match_body = 0
+index_over = "1GiB"
 max_ws_message = "1MiB"
 ws_idle_timeout = "8s"
 ws_max_fragments = 16
@@ -125,6 +126,7 @@ fn every_key_reaches_the_configuration() {
         max_headers: 50,
         max_kept_body: 1 << 30,
         max_match_body: 0,
+        index_over: 1 << 30,
         max_ws_message: 1 << 20,
         ws_idle_timeout: secs(8),
         ws_max_fragments: 16,

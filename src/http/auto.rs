@@ -33,8 +33,8 @@ pub(super) async fn replay_or_forward(
         spool.push(bytes).map_err(spool_problem)?;
     }
     match serve::choose(request, path, &session, &mut body, &mut arena.key) {
-        Choice::Hit(recorded) => serve::answer_with(request, recorded, client).await,
-        Choice::Exhausted(_) | Choice::Miss => {
+        Choice::Hit(hit) => serve::answer_hit(request, hit, client).await,
+        Choice::Exhausted | Choice::Miss => {
             let body = Upload::after(spool);
             forward::forward(request, path, arena, client, body).await
         }

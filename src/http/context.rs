@@ -102,7 +102,7 @@ impl Worker {
         }
         let session = self.shared.library.session(name).await?;
         // Names come from the network: only those that stand for recordings are remembered.
-        if !session.recorded().is_empty() {
+        if !session.is_empty() {
             self.sessions.borrow_mut().insert(name.to_owned(), session.clone());
         }
         Ok(session)

@@ -14,7 +14,7 @@ use crate::cassette::EndpointNote;
 use crate::clock;
 use crate::exchange::{RequestHead, Seq};
 use crate::grpc::Catalog;
-use crate::tape::disk::write_all;
+use crate::tape::disk::make_folder;
 use crate::tape::format::Header;
 use crate::tape::lock::{RunLock, SessionHeld};
 use crate::tape::writer::Writer;
@@ -181,19 +181,6 @@ impl Run {
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run").field("id", &self.id).field("dir", &self.recording_dir).finish()
-    }
-}
-
-/// Makes `.ouli` with a `.gitignore` of its own: nothing in it is for a repository.
-fn make_folder(disk: &dyn Disk, folder: &Path) -> Result<(), DiskError> {
-    disk.create_dirs(folder)
-        .map_err(|error| DiskError::new("create the folder", folder, Loss::Nothing, error))?;
-    let path = folder.join(".gitignore");
-    match disk.create_new(&path) {
-        Ok(mut file) => write_all(&mut *file, b"*\n")
-            .map_err(|error| DiskError::new("write to", &path, Loss::Nothing, error)),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(DiskError::new("create", &path, Loss::Nothing, error)),
     }
 }
 

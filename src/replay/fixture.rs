@@ -16,7 +16,7 @@ use crate::replay::choose::AfterLast;
 
 pub(super) fn settings(after_last: AfterLast) -> Settings {
     let bounds = Bounds { match_bytes_max: 4096, decoded_bytes_max: 1 << 20 };
-    Settings { redactor: Redactor::default(), bounds, after_last }
+    Settings { redactor: Redactor::default(), bounds, after_last, index_over: u64::MAX }
 }
 
 pub(super) fn no_bodies() -> BodyPath {

@@ -2,12 +2,15 @@
 //!
 //! All keys lie in one buffer, each once, and all occurrences in one list; a table of 32-bit
 //! numbers with open addressing leads to them. A hash only says where to look: the key is compared
-//! whole.
+//! whole. What isn't given out yet can be written to a file and read from it again.
+
+use std::io::{self, Read, Write};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::choose::Cursor;
 use super::near::LOOKED_AT_MAX;
+use super::shelf::table::{Sizes, TableReader, TableWriter};
 use crate::matching::key::Parts;
 
 /// An empty place of the table.
@@ -45,10 +48,9 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    /// With room for so many keys; more are too many.
+    /// With room for so many keys; more make it grow.
     pub(super) fn new(key_count: usize) -> Builder {
-        let places = (key_count * 4 / 3 + 1).next_power_of_two();
-        let table = vec![EMPTY; places].into_boxed_slice();
+        let table = table_for(key_count);
         let (keys, groups, occurrences) = (Vec::new(), Vec::new(), Vec::new());
         let index = Index { keys, groups, occurrences, table, by_place: Vec::new() };
         Builder { index, put: Vec::with_capacity(key_count) }
@@ -58,6 +60,7 @@ impl Builder {
     /// up from 0. A recording may stand under several keys; under each, those before it must have
     /// been put in before.
     pub(super) fn put(&mut self, key: &[u8], recording: u32) -> u32 {
+        self.index.make_room();
         let group = self.index.find_or_insert(key);
         self.index.groups[group as usize].count += 1;
         self.put.push((group, recording));
@@ -144,6 +147,27 @@ impl Index {
         &self.keys[group.key_start..group.key_start + group.key_len as usize]
     }
 
+    /// For one more key.
+    fn make_room(&mut self) {
+        if (self.groups.len() + 1) * 4 <= self.table.len() * 3 {
+            return;
+        }
+        self.fill_table(self.groups.len() * 2 + 1);
+    }
+
+    /// Makes the table anew, with room for so many keys.
+    fn fill_table(&mut self, key_count: usize) {
+        self.table = table_for(key_count);
+        let mask = self.table.len() - 1;
+        for (number, group) in (0..).zip(&self.groups) {
+            let mut place = group.hash as usize & mask;
+            while self.table[place] != EMPTY {
+                place = (place + 1) & mask;
+            }
+            self.table[place] = number;
+        }
+    }
+
     fn find_or_insert(&mut self, key: &[u8]) -> u32 {
         let hash = xxh3_64(key);
         let (place, found) = self.probe(hash, key);
@@ -182,6 +206,78 @@ impl Index {
     }
 }
 
+/// An empty one, of which so many keys leave a quarter empty.
+fn table_for(key_count: usize) -> Box<[u32]> {
+    vec![EMPTY; (key_count * 4 / 3 + 1).next_power_of_two()].into_boxed_slice()
+}
+
+/// A group in a file: hash, length of its key, first and count of its occurrences.
+const GROUP_BYTES: usize = 8 + 4 + 4 + 4;
+
+impl Index {
+    pub(super) fn sizes(&self) -> Sizes {
+        Sizes {
+            keys_bytes: self.keys.len() as u64,
+            groups: self.groups.len() as u32,
+            by_place: self.by_place.len() as u32,
+        }
+    }
+
+    /// Writes what `load` makes it from. Keys lie in the order of their groups.
+    pub(super) fn save(&self, out: &mut TableWriter<impl Write>) -> io::Result<()> {
+        for group in &self.groups {
+            out.put(&group.hash.to_le_bytes())?;
+            for number in [group.key_len, group.first, group.count] {
+                out.put_u32(number)?;
+            }
+        }
+        out.put(&self.keys)?;
+        let numbers = self.occurrences.iter().chain(&self.by_place);
+        numbers.copied().try_for_each(|number| out.put_u32(number))
+    }
+
+    /// Of so many recordings. Nothing of it has been given out.
+    ///
+    /// Errors: it isn't there, or leads outside of itself.
+    pub(super) fn load(
+        table: &mut TableReader<impl Read>,
+        sizes: Sizes,
+        recording_count: u32,
+    ) -> io::Result<Index> {
+        let mut key_start = 0usize;
+        let mut groups = table.take(sizes.groups.into(), |bytes: [u8; GROUP_BYTES]| {
+            let number = |at: usize| u32::from_le_bytes(std::array::from_fn(|n| bytes[at + n]));
+            Group {
+                hash: u64::from_le_bytes(std::array::from_fn(|n| bytes[n])),
+                key_start: 0,
+                key_len: number(8),
+                first: number(12),
+                count: number(16),
+                cursor: Cursor::default(),
+            }
+        })?;
+        let mut is_sound = true;
+        for group in &mut groups {
+            group.key_start = key_start;
+            key_start += group.key_len as usize;
+            let end = group.first.checked_add(group.count);
+            is_sound &= end.is_some_and(|end| end <= recording_count) && group.count > 0;
+        }
+        let keys = table.take_bytes(sizes.keys_bytes)?;
+        let occurrences = table.take_u32s(recording_count.into())?;
+        let by_place = table.take_u32s(sizes.by_place.into())?;
+        is_sound &= key_start == keys.len();
+        is_sound &= occurrences.iter().all(|recording| *recording < recording_count);
+        is_sound &= by_place.iter().all(|group| *group < sizes.groups);
+        if !is_sound {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut index = Index { keys, groups, occurrences, table: Box::default(), by_place };
+        index.fill_table(index.groups.len());
+        Ok(index)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -191,7 +287,11 @@ mod tests {
     use super::*;
 
     fn index(keys: &[Vec<u8>]) -> Index {
-        let mut builder = Builder::new(keys.len());
+        with_room_for(keys.len(), keys)
+    }
+
+    fn with_room_for(key_count: usize, keys: &[Vec<u8>]) -> Index {
+        let mut builder = Builder::new(key_count);
         for (recording, key) in keys.iter().enumerate() {
             builder.put(key, recording as u32);
         }
@@ -203,22 +303,53 @@ mod tests {
         assert!(index(&[]).find(b"").is_none());
     }
 
+    /// Written, and read again.
+    fn reloaded(index: &Index) -> io::Result<Index> {
+        let mut bytes = Vec::new();
+        let mut table = TableWriter::new(&mut bytes);
+        index.save(&mut table)?;
+        let (len, _) = table.finish();
+        let mut table = TableReader::new(&bytes[..], len);
+        Index::load(&mut table, index.sizes(), index.occurrences.len() as u32)
+    }
+
+    #[test]
+    fn an_index_that_leads_outside_of_itself_is_none() {
+        let edits: [fn(&mut Index); 5] = [
+            |index| index.groups[1].first = 1000,
+            |index| index.groups[1].count = u32::MAX,
+            |index| index.groups[1].key_len += 1,
+            |index| index.occurrences[2] = 3,
+            |index| index.by_place.push(3),
+        ];
+        for (n, edit) in edits.into_iter().enumerate() {
+            let mut index = index(&[b"a".to_vec(), b"b".to_vec(), b"c".to_vec()]);
+            assert!(reloaded(&index).is_ok());
+            edit(&mut index);
+            assert!(reloaded(&index).is_err(), "edit {n}");
+        }
+    }
+
     proptest! {
         #[test]
         fn finds_every_occurrence_in_order_and_nothing_else(
             keys in prop::collection::vec(prop::collection::vec(0..3u8, 0..4), 0..200),
             other in prop::collection::vec(0..4u8, 0..5),
         ) {
-            let index = index(&keys);
             let mut expected: HashMap<&[u8], Vec<u32>> = HashMap::new();
             for (n, key) in keys.iter().enumerate() {
                 expected.entry(key).or_default().push(n as u32);
             }
-            for (key, occurrences) in &expected {
-                prop_assert_eq!(index.find(key).map(|(found, _)| found), Some(&occurrences[..]));
+            let roomy = with_room_for(keys.len(), &keys);
+            let again = reloaded(&roomy).unwrap();
+            for index in [roomy, with_room_for(0, &keys), again] {
+                for (key, occurrences) in &expected {
+                    let found = index.find(key).map(|(found, _)| found);
+                    prop_assert_eq!(found, Some(&occurrences[..]));
+                }
+                let found = index.find(&other).map(|(found, _)| found.to_vec());
+                prop_assert_eq!(found, expected.get(&other[..]).cloned());
             }
-            let found = index.find(&other).map(|(found, _)| found.to_vec());
-            prop_assert_eq!(found, expected.get(&other[..]).cloned());
         }
     }
 }

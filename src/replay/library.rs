@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
 
 use super::session::{Session, Settings};
-use super::source::{Endpoints, Folder, Left, LoadError, OpenError, Source, Tapes};
+use super::source::{Endpoints, Folder, Left, LoadError, Loaded, OpenError, Source, Tapes};
 use crate::exchange::Digest;
 use crate::grpc::Catalog;
 use crate::matching::Canonical;
@@ -51,7 +51,7 @@ impl Library {
         descriptors: Catalog,
         settings: Settings,
     ) -> Result<Arc<Library>, OpenError> {
-        let folder = Folder::open(dir)?.described(descriptors);
+        let folder = Folder::open(dir)?.described(descriptors).indexed(settings.clone());
         let source: Arc<dyn Source> = match left.is_empty() {
             true => Arc::new(folder),
             false => Arc::new(Tapes::new(folder, left)),
@@ -62,6 +62,13 @@ impl Library {
     /// Over anything that holds sessions.
     pub fn over(source: Arc<dyn Source>, settings: Settings) -> Arc<Library> {
         Arc::new(Library { source, settings, sessions: RwLock::default() })
+    }
+
+    /// Makes for every large cassette what it is replayed from, where that isn't there yet.
+    ///
+    /// Blocking: for each of them as long as it takes to read it.
+    pub fn prepare(&self) {
+        self.source.prepare();
     }
 
     /// The endpoints that the recordings name. Blocking.
@@ -155,13 +162,13 @@ impl Library {
     /// those who wait for it.
     fn load(&self, name: &str) -> Outcome {
         let load = || {
-            let cassette = self.source.load(name)?.unwrap_or_default();
+            let Loaded { cassette, shelf } = self.source.load(name)?.unwrap_or_default();
             let source = self.source.clone();
             let body_path = Arc::new(move |digest: &Digest| source.body_path(digest));
             let descriptors = Some(cassette.descriptors).filter(|all| !all.is_empty());
             let canonical = descriptors.map(|all| Arc::new(all) as Arc<dyn Canonical>);
             Session::build(name, cassette.exchanges, &self.settings, body_path, canonical)
-                .map(Arc::new)
+                .map(|session| Arc::new(session.with_shelf(shelf)))
                 .map_err(|error| LoadError::new(self.source.path(name), error))
         };
         match std::panic::catch_unwind(std::panic::AssertUnwindSafe(load)) {
@@ -172,7 +179,7 @@ impl Library {
 
     fn keep(&self, name: &str, outcome: Outcome) {
         let mut sessions = self.write();
-        if matches!(&outcome, Ok(session) if session.recorded().is_empty()) {
+        if matches!(&outcome, Ok(session) if session.is_empty()) {
             sessions.empty_count += 1;
             if sessions.empty_count > EMPTY_COUNT_MAX {
                 sessions.by_name.remove(name);

@@ -3,10 +3,12 @@
 //! Bounded, whatever the session's size: so many recordings are looked at by their keys, so few of
 //! them by their bodies. Shown, never served.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::bodies;
-use super::session::{Recorded, Session};
+use super::session::Session;
+use crate::exchange::Request;
 use crate::matching::difference::Content;
 use crate::matching::key::Parts;
 use crate::matching::{BodyKey, Differences, nearest};
@@ -22,8 +24,7 @@ const BODY_BYTES_MAX: u64 = 4 << 20;
 
 /// The nearest recording.
 #[derive(Clone, Debug)]
-pub struct Near<'a> {
-    pub recorded: &'a Recorded,
+pub struct Near {
     /// Its place in the session, counted from 1.
     pub nth: usize,
     /// `GET /a?x=1`, redacted.
@@ -32,7 +33,7 @@ pub struct Near<'a> {
 }
 
 /// `nearest recorded: GET /a?x=1 (number 3)` and a line per difference.
-impl fmt::Display for Near<'_> {
+impl fmt::Display for Near {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "nearest recorded: {} (number {})\n{}", self.request, self.nth, self.differences)
     }
@@ -43,63 +44,85 @@ impl Session {
     /// None in an empty session.
     ///
     /// Blocking: may read a few files of a megabyte.
-    pub fn nearest(&self, key: &[u8], body: &BodyKey) -> Option<Near<'_>> {
+    pub fn nearest(&self, key: &[u8], body: &BodyKey) -> Option<Near> {
         let asked = Parts::of(key)?;
         let shown = body.content_to_show();
         let content = Content { bytes: shown.as_deref(), len: body.len() };
         let mut bytes_left = BODY_BYTES_MAX;
-        let mut best: Option<(usize, u32, Differences)> = None;
-        for (recorded, distance, n) in self.finalists(&asked, content.len) {
-            let len = self.body_len(n);
-            if best.is_some() && (asked.body == recorded.body || len + content.len > bytes_left) {
+        let mut best: Option<(usize, Candidate<'_>, Differences)> = None;
+        for candidate in self.finalists(&asked, content.len) {
+            let len = bodies::len(&candidate.request.body);
+            let is_same_body = asked.body == candidate.parts.body;
+            if best.is_some() && (is_same_body || len + content.len > bytes_left) {
                 // Nothing in its body makes it nearer than those before it.
                 continue;
             }
             bytes_left = bytes_left.saturating_sub(len + content.len);
-            let differences = self.differences((&asked, content), &recorded, n);
-            let apart = differences.count() + distance as usize;
+            let differences = self.differences((&asked, content), &candidate);
+            let apart = differences.count() + candidate.distance as usize;
             if best.as_ref().is_none_or(|(least, ..)| apart < *least) {
-                best = Some((apart, n, differences));
+                best = Some((apart, candidate, differences));
             }
         }
-        let (_, n, differences) = best?;
-        let recorded = &self.recorded[n as usize];
-        let head = &recorded.exchange.request.head;
+        let (_, Candidate { request, place, .. }, differences) = best?;
+        let head = &request.head;
         let request = format!("{} {}", head.method, self.redactor.target(&head.target));
-        Some(Near { recorded, nth: n as usize + 1, request, differences })
+        Some(Near { nth: place + 1, request, differences })
     }
 
     /// The nearest by key, and among equals by the length of the body.
-    fn finalists(&self, asked: &Parts<'_>, len: u64) -> Vec<(Parts<'_>, u32, u32)> {
-        let mut all: Vec<_> = self
-            .index
-            .around(asked)
-            .filter_map(|(key, first)| {
-                let recorded = Parts::of(key)?;
-                let apart = self.body_len(first).abs_diff(len);
-                Some((nearest::distance(asked, &recorded), apart, first, recorded))
+    fn finalists(&self, asked: &Parts<'_>, len: u64) -> Vec<Candidate<'_>> {
+        let kept = self.index.around(asked).filter_map(|(key, n)| {
+            let request = Cow::Borrowed(&self.recorded.get(n as usize)?.exchange.request);
+            let place = self.shelf.as_ref().map_or(n as usize, |shelf| shelf.place_elsewhere(n));
+            Candidate::new(asked, key, request, place)
+        });
+        let on_shelf = self.shelf.iter().flat_map(|shelf| {
+            shelf.index.around(asked).filter_map(|(key, n)| {
+                Candidate::new(asked, key, Cow::Owned(shelf.request(n).ok()?), shelf.place(n))
             })
-            .collect();
-        all.sort_unstable_by_key(|(distance, apart, first, _)| (*distance, *apart, *first));
+        });
+        let mut all: Vec<_> = kept.chain(on_shelf).collect();
+        all.sort_by_key(|one| {
+            (one.distance, bodies::len(&one.request.body).abs_diff(len), one.place)
+        });
         all.truncate(FINALISTS_MAX);
-        all.into_iter().map(|(distance, _, first, parts)| (parts, distance, first)).collect()
+        all
     }
 
     fn differences(
         &self,
         asked: (&Parts<'_>, Content<'_>),
-        key: &Parts<'_>,
-        n: u32,
+        candidate: &Candidate<'_>,
     ) -> Differences {
-        let recorded = &self.recorded[n as usize];
-        let body = self.bodies.content(&recorded.exchange.request);
+        let body = self.bodies.content(&candidate.request);
         let shown = body.as_ref().and_then(BodyKey::content_to_show);
-        let content = Content { bytes: shown.as_deref(), len: self.body_len(n) };
-        Differences::between(asked, (key, content), &self.redactor)
+        let len = bodies::len(&candidate.request.body);
+        let content = Content { bytes: shown.as_deref(), len };
+        Differences::between(asked, (&candidate.parts, content), &self.redactor)
     }
+}
 
-    fn body_len(&self, n: u32) -> u64 {
-        bodies::len(&self.recorded[n as usize].exchange.request.body)
+/// A recording that may be the nearest.
+struct Candidate<'a> {
+    parts: Parts<'a>,
+    /// Of its key from the one that was asked for.
+    distance: u32,
+    /// In the session, counted from 0.
+    place: usize,
+    request: Cow<'a, Request>,
+}
+
+impl<'a> Candidate<'a> {
+    fn new(
+        asked: &Parts<'_>,
+        key: &'a [u8],
+        request: Cow<'a, Request>,
+        place: usize,
+    ) -> Option<Candidate<'a>> {
+        let parts = Parts::of(key)?;
+        let distance = nearest::distance(asked, &parts);
+        Some(Candidate { parts, distance, place, request })
     }
 }
 

@@ -11,7 +11,8 @@ use super::bodies::{self, Bodies, BodyPath, Unreadable};
 use super::call::{Desk, Protocol, tree};
 use super::choose::{AfterLast, Ledger, Reserved};
 use super::index::{self, Index};
-use crate::exchange::{After, Body, Exchange, Message, Payload, Request};
+use super::shelf::Shelf;
+use crate::exchange::{After, Body, Exchange, Message, Payload, Request, RequestHead};
 use crate::matching::{Asked, BodyKey, BodyPrint, Bounds, Canonical, handshake, key};
 use crate::redact::Redactor;
 
@@ -22,6 +23,8 @@ pub struct Settings {
     pub redactor: Redactor,
     pub bounds: Bounds,
     pub after_last: AfterLast,
+    /// Bytes of a cassette up to which it is read into memory whole.
+    pub index_over: u64,
 }
 
 /// One recorded exchange.
@@ -35,15 +38,25 @@ pub struct Recorded {
 /// What a session has for a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Choice<'a> {
-    Hit(&'a Recorded),
-    /// Every occurrence has been given out, and none may be repeated; this was the last.
-    Exhausted(&'a Recorded),
+    Hit(Hit<'a>),
+    /// Every occurrence has been given out, and none may be repeated.
+    Exhausted,
     Miss,
+}
+
+/// A recording that answers a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Hit<'a> {
+    Kept(&'a Recorded),
+    /// To be read from a shelf, by its number there.
+    Shelved(&'a Arc<Shelf>, u32),
 }
 
 /// A session's recordings, shared by all runtimes.
 pub struct Session {
+    /// Those in memory: all of them, or what stands on no shelf.
     pub(super) recorded: Vec<Recorded>,
+    pub(super) shelf: Option<Arc<Shelf>>,
     pub(super) index: Index,
     pub(super) tree: tree::Tree,
     pub(super) bodies: Bodies,
@@ -117,6 +130,7 @@ impl Session {
         Ok(Session {
             name: name.to_owned(),
             recorded,
+            shelf: None,
             index,
             tree,
             bodies,
@@ -130,18 +144,33 @@ impl Session {
         })
     }
 
+    /// With more recordings, which stand on a shelf.
+    pub(super) fn with_shelf(self, shelf: Option<Shelf>) -> Session {
+        Session { shelf: shelf.map(Arc::new), ..self }
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// All recordings, in the order of their request heads.
-    pub fn recorded(&self) -> &[Recorded] {
-        &self.recorded
+    /// Recordings.
+    pub fn len(&self) -> usize {
+        self.recorded.len() + self.shelf.as_ref().map_or(0, |shelf| shelf.len())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The recording of a call or a conversation.
+    pub fn recorded(&self, n: usize) -> Option<&Recorded> {
+        self.recorded.get(n)
     }
 
     /// Whether any recording has this match key. Reserves nothing.
     pub fn holds(&self, key: &[u8]) -> bool {
-        self.index.find(key).is_some()
+        let on_shelf = || self.shelf.as_ref()?.index.find(key).map(drop);
+        self.index.find(key).is_some() || on_shelf().is_some()
     }
 
     /// Reserves the answer to a request with this match key and body: the nth equal request gets
@@ -150,37 +179,48 @@ impl Session {
     /// Where none is recorded whole, one will do whose origin answered before it had all of the
     /// body, if what it had of it is how this one begins, as far as that can be told.
     pub fn choose(&self, key: &[u8], body: &BodyKey) -> Choice<'_> {
-        let reserved = match self.index.find(key) {
-            Some((occurrences, cursor)) => {
-                self.ledger.reserve(occurrences, cursor, self.after_last)
-            }
-            None => self.reserve_part(key, |begun| self.bodies.may_begin(begun, body)),
-        };
-        let counter = match reserved {
-            Some(Reserved::Given(_) | Reserved::Repeated(_)) => &self.hits,
-            Some(Reserved::Exhausted(_)) | None => &self.misses,
+        let choice = self.reserve(key).unwrap_or_else(|| {
+            let part = self.reserve_part(key, |begun| self.bodies.may_begin(begun, body));
+            part.map_or(Choice::Miss, |reserved| self.kept(reserved))
+        });
+        let counter = match choice {
+            Choice::Hit(_) => &self.hits,
+            Choice::Exhausted | Choice::Miss => &self.misses,
         };
         counter.fetch_add(1, Relaxed);
-        match reserved {
-            Some(Reserved::Given(n) | Reserved::Repeated(n)) => {
-                Choice::Hit(&self.recorded[n as usize])
-            }
-            Some(Reserved::Exhausted(n)) => Choice::Exhausted(&self.recorded[n as usize]),
-            None => Choice::Miss,
-        }
+        choice
     }
 
     /// Reserves the answer of an origin that gave it before anything of the body came, to a request
     /// with the match key of one without a body.
-    pub fn choose_early(&self, key: &[u8]) -> Option<&Recorded> {
-        let reserved =
-            self.reserve_part(key, |begun| bodies::len(&begun.body) == 0).or_else(|| {
-                let (occurrences, cursor) = self.index.find(key)?;
-                self.ledger.reserve(occurrences, cursor, self.after_last)
-            });
-        let (Reserved::Given(n) | Reserved::Repeated(n)) = reserved? else { return None };
+    pub fn choose_early(&self, key: &[u8]) -> Option<Hit<'_>> {
+        let part = self.reserve_part(key, |begun| bodies::len(&begun.body) == 0);
+        let choice = part.map(|reserved| self.kept(reserved)).or_else(|| self.reserve(key))?;
+        let Choice::Hit(hit) = choice else { return None };
         self.hits.fetch_add(1, Relaxed);
-        self.recorded.get(n as usize)
+        Some(hit)
+    }
+
+    /// Among the requests that were recorded whole; none where none has this key.
+    fn reserve(&self, key: &[u8]) -> Option<Choice<'_>> {
+        if let Some((occurrences, cursor)) = self.index.find(key) {
+            let reserved = self.ledger.reserve(occurrences, cursor, self.after_last)?;
+            return Some(self.kept(reserved));
+        }
+        let shelf = self.shelf.as_ref()?;
+        Some(match shelf.reserve(key, self.after_last)? {
+            Reserved::Given(n) | Reserved::Repeated(n) => Choice::Hit(Hit::Shelved(shelf, n)),
+            Reserved::Exhausted(_) => Choice::Exhausted,
+        })
+    }
+
+    fn kept(&self, reserved: Reserved) -> Choice<'_> {
+        match reserved {
+            Reserved::Given(n) | Reserved::Repeated(n) => {
+                Choice::Hit(Hit::Kept(&self.recorded[n as usize]))
+            }
+            Reserved::Exhausted(_) => Choice::Exhausted,
+        }
     }
 
     /// Among the requests with this head that were recorded only in part.
@@ -197,12 +237,29 @@ impl Session {
         self.ledger.reserve_fitting(occurrences, cursor, self.after_last, fits)
     }
 
-    /// The recordings that could have answered a request and answered none, in order.
-    pub fn unused(&self) -> impl Iterator<Item = &Recorded> {
-        self.ledger
-            .untaken()
-            .filter_map(|n| self.recorded.get(n as usize))
-            .filter(|r| r.is_usable())
+    /// How many recordings could have answered a request and answered none.
+    pub fn unused_count(&self) -> usize {
+        let on_shelf = self.shelf.as_ref().map_or(0, |shelf| shelf.unused().count());
+        self.unused().count() + on_shelf
+    }
+
+    /// Method and target of the first of those, `GET /a`, in order: no more than `most`, those in
+    /// memory before those on a shelf.
+    ///
+    /// Blocking: reads those on a shelf.
+    pub fn unused_requests(&self, most: usize) -> Vec<String> {
+        let line = |head: &RequestHead| format!("{} {}", head.method, head.target);
+        let kept = self.unused().map(|n| line(&self.recorded[n as usize].exchange.request.head));
+        let on_shelf = self.shelf.iter().flat_map(|shelf| {
+            shelf.unused().filter_map(|n| Some(line(&shelf.request(n).ok()?.head)))
+        });
+        kept.chain(on_shelf).take(most).collect()
+    }
+
+    /// Of those in memory.
+    fn unused(&self) -> impl Iterator<Item = u32> {
+        let is_usable = |n: &u32| self.recorded.get(*n as usize).is_some_and(Recorded::is_usable);
+        self.ledger.untaken().filter(is_usable)
     }
 
     /// Requests that were answered from here.
@@ -218,7 +275,7 @@ impl Session {
 
 /// Whether an ordinary request is recorded only as far as its client sent it before it was
 /// answered.
-fn is_part(exchange: &Exchange) -> bool {
+pub(super) fn is_part(exchange: &Exchange) -> bool {
     !exchange.request.is_whole && tree::protocol(exchange).is_none()
 }
 
@@ -234,6 +291,23 @@ fn settle_handshake(exchange: &mut Exchange) {
     if is_refused {
         response.end_after = After::Messages(0);
     }
+}
+
+/// Writes the match key of an exchange that is neither a call, a conversation nor recorded in part.
+pub(super) fn ordinary_key(
+    exchange: &Exchange,
+    bodies: &Bodies,
+    redactor: &Redactor,
+    key: &mut Vec<u8>,
+) -> Result<(), Unreadable> {
+    let body = bodies.print(&exchange.request)?;
+    key::write(key, &asked(exchange, body), redactor);
+    Ok(())
+}
+
+fn asked<'a>(exchange: &'a Exchange, body: BodyPrint<'a>) -> Asked<'a> {
+    let head = &exchange.request.head;
+    Asked { endpoint: &exchange.endpoint, method: &head.method, target: &head.target, body }
 }
 
 /// What the recordings of a session are found by.
@@ -252,24 +326,23 @@ impl Keys<'_> {
         exchange: &Exchange,
         key: &mut Vec<u8>,
     ) -> Result<(), Unreadable> {
-        let (endpoint, request) = (&exchange.endpoint, &exchange.request);
-        let (head, protocol) = (&request.head, tree::protocol(exchange));
         let offered;
-        let body = match protocol {
+        let body = match tree::protocol(exchange) {
             Some(Protocol::Grpc) => BodyPrint::Call,
             Some(Protocol::WebSocket) => {
-                offered = handshake::offered(&head.fields, self.redactor);
+                offered = handshake::offered(&exchange.request.head.fields, self.redactor);
                 BodyPrint::Conversation(&offered)
             }
-            None if is_part(exchange) => BodyPrint::Part,
-            None => self.bodies.print(request)?,
+            None => {
+                match is_part(exchange) {
+                    true => key::write(key, &asked(exchange, BodyPrint::Part), self.redactor),
+                    false => ordinary_key(exchange, self.bodies, self.redactor, key)?,
+                }
+                index.put(key, n);
+                return Ok(());
+            }
         };
-        let asked = Asked { endpoint, method: &head.method, target: &head.target, body };
-        key::write(key, &asked, self.redactor);
-        if protocol.is_none() {
-            index.put(key, n);
-            return Ok(());
-        }
+        key::write(key, &asked(exchange, body), self.redactor);
         let mut message_key = self.bodies.message_key(exchange);
         let messages = tree::messages(exchange).iter();
         let prints = messages.map(|one| self.bodies.message_print(&mut message_key, one));

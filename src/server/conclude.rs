@@ -105,7 +105,7 @@ fn tell_replay(server: &Server, summary: &mut Summary) {
     summary.notes.extend(shared.library.faults().iter().map(|fault| fault.line()));
     if shared.mode == Mode::Replay {
         for session in shared.library.opened() {
-            let unused = session.unused().count();
+            let unused = session.unused_count();
             let name = session.name();
             summary.sessions.push(format!(
                 "{name}: {}, {}, {} unused",
@@ -115,10 +115,8 @@ fn tell_replay(server: &Server, summary: &mut Summary) {
             ));
             summary.unused += unused;
             if server.strict {
-                summary.notes.extend(session.unused().take(UNUSED_TOLD_MAX).map(|recorded| {
-                    let head = &recorded.exchange.request.head;
-                    format!("{name}: unused: {} {}", head.method, head.target)
-                }));
+                let unused = session.unused_requests(UNUSED_TOLD_MAX).into_iter();
+                summary.notes.extend(unused.map(|line| format!("{name}: unused: {line}")));
             }
         }
     }

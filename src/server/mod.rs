@@ -113,6 +113,9 @@ fn open_library(invocation: &mut Invocation) -> Result<Arc<Library>, Error> {
     if config.endpoints.is_empty() {
         config.endpoints = recordings::endpoints(&library)?;
     }
+    if *mode != Mode::Record {
+        library.prepare();
+    }
     if config.endpoints.is_empty() {
         return Err(Error::NoEndpoints(config.recording_dir.display().to_string()));
     }
@@ -198,6 +201,7 @@ fn settings(config: &Config, mode: Mode, strict: bool) -> Settings {
         } else {
             AfterLast::Repeat
         },
+        index_over: config.limits.index_over,
     }
 }
 

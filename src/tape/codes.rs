@@ -6,7 +6,7 @@ use super::format::{Part, Side};
 use super::wire::{Malformed, Take};
 use crate::exchange::{End, Kind, Party, ResetCode};
 
-pub(super) fn put_end(out: &mut Vec<u8>, end: End) {
+pub(crate) fn put_end(out: &mut Vec<u8>, end: End) {
     out.push(match end {
         End::Whole => 1,
         End::CutByOrigin => 2,
@@ -19,7 +19,7 @@ pub(super) fn put_end(out: &mut Vec<u8>, end: End) {
     }
 }
 
-pub(super) fn take_end(take: &mut Take<'_>) -> Result<End, Malformed> {
+pub(crate) fn take_end(take: &mut Take<'_>) -> Result<End, Malformed> {
     match take.u8()? {
         1 => Ok(End::Whole),
         2 => Ok(End::CutByOrigin),

@@ -97,6 +97,19 @@ impl DiskFile for File {
     }
 }
 
+/// Makes `.ouli` with a `.gitignore` of its own: nothing in it is for a repository.
+pub(crate) fn make_folder(disk: &dyn Disk, folder: &Path) -> Result<(), DiskError> {
+    disk.create_dirs(folder)
+        .map_err(|error| DiskError::new("create the folder", folder, Loss::Nothing, error))?;
+    let path = folder.join(".gitignore");
+    match disk.create_new(&path) {
+        Ok(mut file) => write_all(&mut *file, b"*\n")
+            .map_err(|error| DiskError::new("write to", &path, Loss::Nothing, error)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(DiskError::new("create", &path, Loss::Nothing, error)),
+    }
+}
+
 /// What a failure on disk means for what was being kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {

@@ -10,7 +10,7 @@
 
 pub mod assemble;
 mod call;
-mod codes;
+pub(crate) mod codes;
 mod conversation;
 pub mod disk;
 #[cfg(test)]
@@ -25,7 +25,7 @@ pub mod names;
 pub mod property;
 pub mod reader;
 pub mod recover;
-mod wire;
+pub(crate) mod wire;
 pub mod writer;
 
 #[cfg(test)]

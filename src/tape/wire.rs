@@ -14,28 +14,28 @@ pub struct Malformed;
 /// The lengths of a field's name and value, a u32 each.
 const LENS_BYTES: usize = 8;
 
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_len(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// Lengths are u32: heads and frames are bounded by configuration far below 4 GiB, and `Fields`
 /// counts in u32 itself.
-pub(super) fn put_len(out: &mut Vec<u8>, len: usize) {
+pub(crate) fn put_len(out: &mut Vec<u8>, len: usize) {
     out.extend_from_slice(&(len as u32).to_le_bytes());
 }
 
-pub(super) fn put_u64(out: &mut Vec<u8>, value: u64) {
+pub(crate) fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// Nanoseconds in a u64 reach 584 years.
-pub(super) fn put_duration(out: &mut Vec<u8>, at: Duration) {
+pub(crate) fn put_duration(out: &mut Vec<u8>, at: Duration) {
     put_u64(out, u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
 }
 
 /// The lengths of all fields first, then all text.
-pub(super) fn put_fields(out: &mut Vec<u8>, fields: &Fields) {
+pub(crate) fn put_fields(out: &mut Vec<u8>, fields: &Fields) {
     let lens_at = out.len() + 4;
     out.reserve(4 + fields.len() * LENS_BYTES + fields.text_bytes());
     put_len(out, fields.len());
@@ -48,14 +48,14 @@ pub(super) fn put_fields(out: &mut Vec<u8>, fields: &Fields) {
     out.extend_from_slice(fields.text());
 }
 
-pub(super) fn put_request_head(out: &mut Vec<u8>, head: &RequestHead) {
+pub(crate) fn put_request_head(out: &mut Vec<u8>, head: &RequestHead) {
     out.push(version_code(head.version));
     put_bytes(out, head.method.as_bytes());
     put_bytes(out, head.target.as_bytes());
     put_fields(out, &head.fields);
 }
 
-pub(super) fn put_response_head(out: &mut Vec<u8>, head: &ResponseHead) {
+pub(crate) fn put_response_head(out: &mut Vec<u8>, head: &ResponseHead) {
     out.push(version_code(head.version));
     out.extend_from_slice(&head.status.to_le_bytes());
     put_bytes(out, &head.reason);
@@ -71,10 +71,10 @@ fn version_code(version: Version) -> u8 {
 }
 
 /// What is left of a payload.
-pub(super) struct Take<'a>(pub(super) &'a [u8]);
+pub(crate) struct Take<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Take<'a> {
-    pub(super) fn raw(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn raw(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or(Malformed)?;
         self.0 = rest;
         Ok(taken)
@@ -86,44 +86,44 @@ impl<'a> Take<'a> {
         Ok(*taken)
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, Malformed> {
+    pub(crate) fn u8(&mut self) -> Result<u8, Malformed> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    pub(super) fn u16(&mut self) -> Result<u16, Malformed> {
+    pub(crate) fn u16(&mut self) -> Result<u16, Malformed> {
         self.array().map(u16::from_le_bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, Malformed> {
+    pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(super) fn len(&mut self) -> Result<usize, Malformed> {
+    pub(crate) fn len(&mut self) -> Result<usize, Malformed> {
         self.array().map(|bytes| u32::from_le_bytes(bytes) as usize)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Malformed> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_le_bytes)
     }
 
-    pub(super) fn duration(&mut self) -> Result<Duration, Malformed> {
+    pub(crate) fn duration(&mut self) -> Result<Duration, Malformed> {
         self.u64().map(Duration::from_nanos)
     }
 
-    pub(super) fn digest(&mut self) -> Result<[u8; 32], Malformed> {
+    pub(crate) fn digest(&mut self) -> Result<[u8; 32], Malformed> {
         self.array()
     }
 
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.len()?;
         self.raw(len)
     }
 
-    pub(super) fn str(&mut self) -> Result<&'a str, Malformed> {
+    pub(crate) fn str(&mut self) -> Result<&'a str, Malformed> {
         str::from_utf8(self.bytes()?).map_err(|_| Malformed)
     }
 
-    pub(super) fn fields(&mut self) -> Result<Fields, Malformed> {
+    pub(crate) fn fields(&mut self) -> Result<Fields, Malformed> {
         let count = self.len()?;
         let mut lens = Take(self.raw(count.checked_mul(LENS_BYTES).ok_or(Malformed)?)?);
         let mut fields = Fields::new();
@@ -145,7 +145,7 @@ impl<'a> Take<'a> {
         }
     }
 
-    pub(super) fn request_head(&mut self) -> Result<RequestHead, Malformed> {
+    pub(crate) fn request_head(&mut self) -> Result<RequestHead, Malformed> {
         Ok(RequestHead {
             version: self.version()?,
             method: self.str()?.to_owned(),
@@ -154,7 +154,7 @@ impl<'a> Take<'a> {
         })
     }
 
-    pub(super) fn response_head(&mut self) -> Result<ResponseHead, Malformed> {
+    pub(crate) fn response_head(&mut self) -> Result<ResponseHead, Malformed> {
         Ok(ResponseHead {
             version: self.version()?,
             status: self.u16().and_then(|status| match status {
@@ -167,7 +167,7 @@ impl<'a> Take<'a> {
     }
 
     /// Every byte of a payload has a meaning.
-    pub(super) fn nothing_more(&self) -> Result<(), Malformed> {
+    pub(crate) fn nothing_more(&self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 }

@@ -11,6 +11,7 @@ mod conversation;
 mod exchange;
 pub(crate) mod keys;
 mod notes;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use super::{Cassette, EndpointNote, FORMAT, migrations};
 use crate::grpc::{Catalog, Descriptors};
 use exchange::NamedSet;
 use notes::{Notes, Step};
+pub use stream::{Exchanges, One, Unfit};
 
 /// Bytes of a file in which its endpoints are looked for first.
 const HEAD_BYTES: usize = 16 << 10;
@@ -51,6 +53,21 @@ pub fn read(path: &Path, bodies: &Bodies, descriptors: &Catalog) -> Result<Casse
 /// Everything that is wrong with it.
 pub fn read_bytes(bytes: &[u8]) -> Result<Cassette, Vec<Finding>> {
     read_with(bytes, Around { bodies: None, descriptors: &Catalog::new() })
+}
+
+/// As `read`, of a cassette whose text is at hand.
+///
+/// # Errors
+/// Everything that is wrong with it.
+///
+/// # Blocking
+/// Reads descriptor sets.
+pub fn read_text(
+    text: &str,
+    bodies: &Bodies,
+    descriptors: &Catalog,
+) -> Result<Cassette, Vec<Finding>> {
+    read_with(text.as_bytes(), Around { bodies: Some(bodies), descriptors })
 }
 
 /// What a reader has besides the text.

@@ -107,7 +107,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_exchange()(
+    pub(crate) fn any_exchange()(
         recorded_at_ms in 0u64..4_000_000_000_000,
         request in request(),
         response in response(),

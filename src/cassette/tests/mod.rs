@@ -2,7 +2,8 @@
 
 mod call;
 mod conversation;
-mod law;
+pub(crate) mod law;
+mod stream;
 
 use std::time::Duration;
 

@@ -189,7 +189,7 @@ fn hint(request: &Request<'_>, session: &Session, key: &[u8]) -> String {
              replay with `--session {other}`"
         );
     }
-    match session.recorded().is_empty() {
+    match session.is_empty() {
         true => format!(
             "session `{name}` has no recordings at all: make some with \
              `ouli record ORIGIN --session {name}`"
@@ -204,8 +204,8 @@ struct Nearest {
     text: String,
 }
 
-impl From<Near<'_>> for Nearest {
-    fn from(near: Near<'_>) -> Nearest {
+impl From<Near> for Nearest {
+    fn from(near: Near) -> Nearest {
         let mut member = json!({
             "request": near.request,
             "number": near.nth,

@@ -19,12 +19,13 @@ use super::fault::{Fault, Problem};
 use super::forward::Spool;
 use super::line::Source;
 use super::road::{Outcome, Request, Stop, Then};
+use crate::causes;
 use crate::config::Pace;
-use crate::exchange::Version;
+use crate::exchange::{Response, Version};
 use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
 use crate::net::arena::Arena;
 use crate::replay::answer::Answer;
-use crate::replay::{Choice, Recorded, Session};
+use crate::replay::{Choice, Damaged, Hit, Recorded, Session};
 pub(super) use call::{Replayed, Replaying};
 
 /// Answers from the session's recordings, or with a miss.
@@ -43,17 +44,17 @@ pub(super) async fn replay(
     }
     let mut body = body_key(request);
     if client.waits_for_continue(request.head)
-        && let Some(recorded) = answered_early(request, path, &session, &mut arena.key)
+        && let Some(hit) = answered_early(request, path, &session, &mut arena.key)
     {
-        return answer_with(request, recorded, client).await;
+        return answer_hit(request, hit, client).await;
     }
     client.invite(request.head).await?;
     while let Some(bytes) = client.rx.body().await? {
         body.push(bytes);
     }
     match choose(request, path, &session, &mut body, &mut arena.key) {
-        Choice::Hit(recorded) => answer_with(request, recorded, client).await,
-        Choice::Exhausted(_) => Err(miss::exhausted(request, path)),
+        Choice::Hit(hit) => answer_hit(request, hit, client).await,
+        Choice::Exhausted => Err(miss::exhausted(request, path)),
         Choice::Miss => Err(miss::unknown(request, path, session.clone(), &arena.key, body).await),
     }
 }
@@ -110,7 +111,7 @@ fn answered_early<'s>(
     path: &str,
     session: &'s Session,
     key: &mut Vec<u8>,
-) -> Option<&'s Recorded> {
+) -> Option<Hit<'s>> {
     key::write(key, &asked(request, path, BodyPrint::None), &request.here.redactor);
     session.choose_early(key)
 }
@@ -131,47 +132,75 @@ fn asked<'a>(request: &Request<'a>, path: &'a str, body: BodyPrint<'a>) -> match
     matching::Asked { endpoint, method: &request.head.method, target: path, body }
 }
 
+pub(super) async fn answer_hit(
+    request: &Request<'_>,
+    hit: Hit<'_>,
+    client: &mut Client<'_, '_>,
+) -> Result<Outcome, Stop> {
+    match hit {
+        Hit::Kept(recorded) => answer_with(request, recorded, client).await,
+        Hit::Shelved(shelf, n) => {
+            let response = shelf.answer(n).await.map_err(damaged)?;
+            let answer = prepare::prepare(&response);
+            give(request, &response, &answer, client).await
+        }
+    }
+}
+
+fn damaged(damaged: Damaged) -> Problem {
+    let line = causes::line(&damaged);
+    tracing::error!("{line}");
+    Problem::new(Fault::BadCassette, line).hint(Damaged::HINT)
+}
+
 pub(super) async fn answer_with(
     request: &Request<'_>,
     recorded: &Recorded,
     client: &mut Client<'_, '_>,
 ) -> Result<Outcome, Stop> {
-    let answer = prepared(recorded);
-    let status = recorded.exchange.response.head.status;
+    give(request, &recorded.exchange.response, prepared(recorded), client).await
+}
+
+async fn give(
+    request: &Request<'_>,
+    response: &Response,
+    answer: &Answer,
+    client: &mut Client<'_, '_>,
+) -> Result<Outcome, Stop> {
     // The body of a request that is answered early is never asked for.
     let asked = request.asked().kept_if(client.rx.is_ended());
-    let then = match give_built(request, &asked, recorded, answer, client).await? {
+    let then = match give_built(request, &asked, response, answer, client).await? {
         Some(then) => then,
-        None => send::send(request, asked, &recorded.exchange.response, answer, client).await?,
+        None => send::send(request, asked, response, answer, client).await?,
     };
-    Ok(Outcome::new(Source::Hit, status, then))
+    Ok(Outcome::new(Source::Hit, response.head.status, then))
 }
 
 /// The recorded answer ready to be sent, made so by whoever is first to ask.
 fn prepared(recorded: &Recorded) -> &Answer {
-    recorded.answer.get_or_init(|| prepare::prepare(&recorded.exchange))
+    recorded.answer.get_or_init(|| prepare::prepare(&recorded.exchange.response))
 }
 
 /// Sends an answer that is built ahead, where it is one and asked for as usual.
 async fn give_built(
     request: &Request<'_>,
     asked: &Asked<'_>,
-    recorded: &Recorded,
+    response: &Response,
     answer: &Answer,
     client: &mut Client<'_, '_>,
 ) -> Result<Option<Then>, Stop> {
     if !is_ordinary(asked) || request.pace != Pace::Instant {
         return Ok(None);
     }
-    let (exchange, endpoint) = (&recorded.exchange, &request.here.endpoint);
+    let endpoint = &request.here.endpoint;
     match &mut client.tx {
         Tx::H1(tx) => {
-            let built = || prepare::wire(exchange, endpoint, &answer.content);
+            let built = || prepare::wire(response, endpoint, &answer.content);
             let Some(wire) = answer.wire.get_or_init(built) else { return Ok(None) };
             tx.wire(wire).await?;
         }
         Tx::H2(tx) => {
-            let built = || prepare::frames(exchange, endpoint, &answer.content);
+            let built = || prepare::frames(response, endpoint, &answer.content);
             let Some(frames) = answer.frames.get_or_init(built) else { return Ok(None) };
             let mut head = http::Response::new(());
             *head.status_mut() = frames.status;

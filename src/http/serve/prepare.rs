@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::coding::{self, EncodeError, Extent};
 use crate::config::Endpoint;
-use crate::exchange::{Body, End, Exchange, Response, Version};
+use crate::exchange::{Body, End, Response, Version};
 use crate::http::answer::{self, Asked};
 use crate::http::hop;
 use crate::http1::framing::Framing;
@@ -19,8 +19,8 @@ use crate::replay::answer::{Answer, Content, Frames};
 const WIRE_MAX: usize = 16 << 10;
 
 /// What an answer needs before it can be sent in any form.
-pub(super) fn prepare(exchange: &Exchange) -> Answer {
-    let content = match coded(&exchange.response) {
+pub(super) fn prepare(response: &Response) -> Answer {
+    let content = match coded(response) {
         Ok(content) => content,
         Err(error) => Content::Unusable(error.to_string()),
     };
@@ -33,11 +33,10 @@ const ORDINARY: Asked<'static> =
 
 /// The body of an answer that is the same for every ordinary request, and small.
 fn plain_body<'c>(
-    exchange: &Exchange,
+    response: &Response,
     endpoint: &Endpoint,
     content: &'c Content,
 ) -> Option<&'c [u8]> {
-    let response = &exchange.response;
     let body = match content {
         Content::None => &[][..],
         Content::Whole(bytes) if bytes.len() <= WIRE_MAX => bytes,
@@ -45,15 +44,13 @@ fn plain_body<'c>(
     };
     let plain = response.end == End::Whole
         && response.interim.is_empty()
-        && exchange.request.head.method != "HEAD"
         && !answer::depends_on_host(&response.head, endpoint);
     plain.then_some(body)
 }
 
 /// The whole answer as one run of bytes, where it is one for every ordinary request.
-pub(super) fn wire(exchange: &Exchange, endpoint: &Endpoint, content: &Content) -> Option<Bytes> {
-    let response = &exchange.response;
-    let body = plain_body(exchange, endpoint, content)?;
+pub(super) fn wire(response: &Response, endpoint: &Endpoint, content: &Content) -> Option<Bytes> {
+    let body = plain_body(response, endpoint, content)?;
     let framing = framing_of(response, content, &ORDINARY);
     let mut out = Vec::with_capacity(response.head.fields.text_bytes() + body.len() + 256);
     answer::write_head(&mut out, &response.head, endpoint, &ORDINARY, framing);
@@ -74,12 +71,11 @@ pub(super) fn wire(exchange: &Exchange, endpoint: &Endpoint, content: &Content) 
 
 /// The same for HTTP/2, where it has no trailers.
 pub(super) fn frames(
-    exchange: &Exchange,
+    response: &Response,
     endpoint: &Endpoint,
     content: &Content,
 ) -> Option<Frames> {
-    let response = &exchange.response;
-    let body = plain_body(exchange, endpoint, content)?;
+    let body = plain_body(response, endpoint, content)?;
     if !response.trailers.is_empty() {
         return None;
     }
@@ -142,7 +138,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Scheme, Target};
-    use crate::exchange::{Coding, Digest, Piece};
+    use crate::exchange::{Coding, Digest, Exchange, Piece};
     use crate::replay::fixture;
 
     fn endpoint() -> Endpoint {
@@ -158,8 +154,8 @@ mod tests {
     }
 
     fn wire_of(exchange: &Exchange) -> Option<String> {
-        let answer = prepare(exchange);
-        let wire = wire(exchange, &endpoint(), &answer.content)?;
+        let answer = prepare(&exchange.response);
+        let wire = wire(&exchange.response, &endpoint(), &answer.content)?;
         Some(String::from_utf8(wire.to_vec()).unwrap())
     }
 
@@ -189,10 +185,9 @@ mod tests {
 
     #[test]
     fn what_depends_on_who_asks_or_takes_its_time_is_not_built_ahead() {
-        let edits: [fn(&mut Exchange); 5] = [
+        let edits: [fn(&mut Exchange); 4] = [
             |exchange| exchange.response.end = End::CutByOrigin,
             |exchange| exchange.response.interim.push(Default::default()),
-            |exchange| exchange.request.head.method = "HEAD".into(),
             |exchange| exchange.response.head.fields.push("location", "/b"),
             |exchange| exchange.response.body = Body::Whole(vec![0; WIRE_MAX + 1].into()),
         ];
@@ -206,7 +201,7 @@ mod tests {
         let omitted = exchange(&[], |exchange| {
             exchange.response.body = Body::Omitted { digest: Digest([7; 32]), len: 9000 };
         });
-        let answer = prepare(&omitted);
+        let answer = prepare(&omitted.response);
         let Content::Unusable(why) = answer.content else { panic!("{answer:?}") };
         assert!(why.contains("9000 bytes") && why.contains("0707"), "{why}");
     }

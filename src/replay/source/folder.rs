@@ -1,13 +1,19 @@
-//! A folder of cassettes.
+//! A folder of cassettes, and of the shelves that large ones are replayed from.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
-use super::{Endpoints, LoadError, OpenError, Source};
-use crate::cassette::{self, Bodies, Cassette, ReadError};
+use super::{Endpoints, LoadError, Loaded, OpenError, Source};
+use crate::cassette::{self, Bodies, ReadError};
+use crate::causes;
 use crate::exchange::Digest;
 use crate::grpc::Catalog;
+use crate::replay::bodies;
+use crate::replay::session::Settings;
+use crate::replay::shelf::{self, MakeError, Maker, Shelf};
 use crate::seal;
 use crate::session;
 
@@ -16,6 +22,8 @@ use crate::session;
 pub struct Folder {
     dir: PathBuf,
     bodies: Bodies,
+    /// By which large cassettes are indexed; none are without.
+    indexing: Option<Settings>,
     /// What goes before the descriptor sets that cassettes name.
     descriptors: Catalog,
 }
@@ -26,7 +34,7 @@ impl Folder {
         match fs::read_dir(dir) {
             Ok(_) => {
                 let (bodies, descriptors) = (Bodies::new(dir), Catalog::new());
-                Ok(Folder { dir: dir.to_owned(), bodies, descriptors })
+                Ok(Folder { dir: dir.to_owned(), bodies, indexing: None, descriptors })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(OpenError::Missing(dir.to_owned()))
@@ -86,31 +94,88 @@ impl Folder {
         Folder { descriptors, ..self }
     }
 
-    fn read_if_there(&self, path: &Path) -> Result<Option<Cassette>, ReadError> {
+    /// Replays large cassettes from shelves.
+    pub fn indexed(self, settings: Settings) -> Folder {
+        Folder { indexing: Some(settings), ..self }
+    }
+
+    /// What is recorded of a session in the cassette at `path`.
+    fn read_if_there(&self, session: &str, path: &Path) -> Result<Option<Loaded>, ReadError> {
+        if let Some(loaded) = self.open_shelf(session, path) {
+            return Ok(Some(loaded));
+        }
         match cassette::read(path, &self.bodies, &self.descriptors) {
-            Ok(cassette) => Ok(Some(cassette)),
+            Ok(cassette) => Ok(Some(cassette.into())),
             Err(ReadError::Unreadable { source, .. }) if is_absent(&source) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// A large session's shelf, made if need be, and what isn't on it. None where the cassette is to
+    /// be read whole.
+    fn open_shelf(&self, session: &str, cassette: &Path) -> Option<Loaded> {
+        let settings = self.indexing.as_ref()?;
+        let shelf = shelf::path(&self.dir, session);
+        let open = || {
+            let metadata = shelf::large(cassette, settings)?;
+            Shelf::open(&shelf, &metadata, settings, &self.bodies, &self.descriptors).ok()
+        };
+        shelf::large(cassette, settings)?;
+        let (shelf, cassette) = open().or_else(|| {
+            // What is damaged may look current.
+            let _ = fs::remove_file(&shelf);
+            self.make_shelf(settings, session, cassette).then(open)?
+        })?;
+        Some(Loaded { cassette, shelf: Some(shelf) })
+    }
+
+    /// Makes the shelf of a large cassette, or tells why not.
+    fn make_shelf(&self, settings: &Settings, session: &str, cassette: &Path) -> bool {
+        let to = shelf::path(&self.dir, session);
+        let (name, started) = (cassette.display(), Instant::now());
+        tracing::info!("{name} is large: it gets an index, once, in {}", to.display());
+        let files = self.bodies.clone();
+        let bodies = bodies::Bodies {
+            path_of: Arc::new(move |digest: &Digest| files.path_of(*digest)),
+            bounds: settings.bounds,
+            canonical: None,
+        };
+        let Folder { dir, bodies: files, descriptors, .. } = self;
+        let maker = Maker { recording_dir: dir, settings, files, bodies: &bodies, descriptors };
+        match maker.make(cassette, &to) {
+            Ok(()) => {
+                tracing::info!("{name} has its index after {:.1?}", started.elapsed());
+                return true;
+            }
+            // Reading it whole finds a fault in it, and tells that.
+            Err(MakeError::Unfit) => {
+                tracing::info!("{name} can't be indexed as it is: it is read into memory whole");
+            }
+            Err(error) => tracing::warn!(
+                "{name} is read into memory whole, since it can have no index: {}",
+                causes::line(&error)
+            ),
+        }
+        false
     }
 }
 
 impl Source for Folder {
     /// From the session's own cassette; where it has none, from what was recovered last of it.
-    fn load(&self, session: &str) -> Result<Option<Cassette>, LoadError> {
+    fn load(&self, session: &str) -> Result<Option<Loaded>, LoadError> {
         let own = session::cassette_path(&self.dir, session);
-        let cassette = self.read_if_there(&own)?;
+        let loaded = self.read_if_there(session, &own)?;
         let Some(recovered) = seal::newest_recovered(&self.dir, session) else {
-            return Ok(cassette);
+            return Ok(loaded);
         };
-        if cassette.is_some() {
+        if loaded.is_some() {
             tracing::warn!(
                 "a killed recorder left more of session `{session}` in {}: it is not replayed as \
                  long as {} is there",
                 recovered.display(),
                 own.display()
             );
-            return Ok(cassette);
+            return Ok(loaded);
         }
         tracing::warn!(
             "session `{session}` is replayed from {}, which a killed recorder left; rename it to \
@@ -118,7 +183,18 @@ impl Source for Folder {
             recovered.display(),
             own.display()
         );
-        Ok(self.read_if_there(&recovered)?)
+        Ok(self.read_if_there(session, &recovered)?)
+    }
+
+    fn prepare(&self) {
+        let Some(settings) = &self.indexing else { return };
+        for session in self.sessions().0 {
+            let cassette = session::cassette_path(&self.dir, &session);
+            let Some(metadata) = shelf::large(&cassette, settings) else { continue };
+            if !shelf::is_current(&shelf::path(&self.dir, &session), &metadata, settings) {
+                self.make_shelf(settings, &session, &cassette);
+            }
+        }
     }
 
     fn path(&self, session: &str) -> PathBuf {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::cassette::{Cassette, EndpointNote, ReadError};
 use crate::causes;
 use crate::exchange::Digest;
+use crate::replay::shelf::Shelf;
 pub use folder::Folder;
 pub use tapes::{Left, Tapes};
 
@@ -22,7 +23,10 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// Holds sessions. Every method may block on the disk.
 pub trait Source: Send + Sync + 'static {
     /// A session's recordings; none when it has none.
-    fn load(&self, session: &str) -> Result<Option<Cassette>, LoadError>;
+    fn load(&self, session: &str) -> Result<Option<Loaded>, LoadError>;
+
+    /// Does ahead what would keep the first to ask for a session waiting for long.
+    fn prepare(&self) {}
 
     /// What a fault in this session's recordings is reported against.
     fn path(&self, session: &str) -> PathBuf;
@@ -36,6 +40,21 @@ pub trait Source: Send + Sync + 'static {
 
     /// The file that holds the body of that digest, if any does.
     fn body_path(&self, digest: &Digest) -> PathBuf;
+}
+
+/// A session's recordings.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// All that are in memory.
+    pub cassette: Cassette,
+    /// Where the others are.
+    pub shelf: Option<Shelf>,
+}
+
+impl From<Cassette> for Loaded {
+    fn from(cassette: Cassette) -> Loaded {
+        Loaded { cassette, shelf: None }
+    }
 }
 
 /// A recording that is there and can't be used.

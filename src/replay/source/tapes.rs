@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::{Endpoints, Folder, LoadError, Source};
+use super::{Endpoints, Folder, LoadError, Loaded, Source};
 use crate::cassette::Cassette;
 use crate::exchange::Digest;
 use crate::tape::{ReadError, TapeRun, Torn};
@@ -75,14 +75,14 @@ impl Tapes {
 }
 
 impl Source for Tapes {
-    fn load(&self, session: &str) -> Result<Option<Cassette>, LoadError> {
+    fn load(&self, session: &str) -> Result<Option<Loaded>, LoadError> {
         if let Some(left) = self.newest(session) {
             tracing::warn!(
                 "session `{session}` is replayed from the tape {}, which a killed recorder left; \
                  open the folder where it can be written to keep it",
                 left.path.display()
             );
-            return left.cassette(session).map(Some);
+            return left.cassette(session).map(|cassette| Some(cassette.into()));
         }
         if self.left.iter().any(|left| left.holds(session)) {
             tracing::warn!(
@@ -92,6 +92,10 @@ impl Source for Tapes {
             );
         }
         self.folder.load(session)
+    }
+
+    fn prepare(&self) {
+        self.folder.prepare();
     }
 
     fn path(&self, session: &str) -> PathBuf {

@@ -54,7 +54,7 @@ fn a_session_is_read_from_its_cassette_or_has_none() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a/b", &[note("a", 1, "a")]);
     let folder = Folder::open(dir.path()).unwrap();
-    assert_eq!(folder.load("a/b").unwrap().unwrap().exchanges.len(), 1);
+    assert_eq!(folder.load("a/b").unwrap().unwrap().cassette.exchanges.len(), 1);
     for none in ["a", "c", "a/b/c"] {
         assert!(folder.load(none).unwrap().is_none(), "{none}");
     }
@@ -138,8 +138,8 @@ fn tapes(dir: &Path, runs: &[&[&str]]) -> Tapes {
 
 /// The length of the one answer that a session has.
 fn answer_len(source: &impl Source, session: &str) -> Option<usize> {
-    let cassette = source.load(session).unwrap()?;
-    let [exchange] = &cassette.exchanges[..] else { panic!("one exchange") };
+    let loaded = source.load(session).unwrap()?;
+    let [exchange] = &loaded.cassette.exchanges[..] else { panic!("one exchange") };
     let Body::Whole(body) = &exchange.response.body else { panic!("a small body") };
     Some(body.len())
 }
@@ -162,7 +162,7 @@ fn a_session_without_a_cassette_is_read_from_what_was_recovered_last() {
     }
     let folder = Folder::open(dir.path()).unwrap();
     let said = |session: &str| {
-        let cassette = folder.load(session).unwrap().unwrap();
+        let cassette = folder.load(session).unwrap().unwrap().cassette;
         let Body::Whole(body) = &cassette.exchanges[0].response.body else { panic!("whole") };
         String::from_utf8(body.to_vec()).unwrap()
     };
@@ -228,7 +228,7 @@ fn large_bodies_on_tapes_are_found_by_their_digest() {
     let dir = tempfile::tempdir().unwrap();
     let left = kill(dir.path(), note("api", 1, "h"), &[("a", "/", 100_000), ("a", "/2", 70_000)]);
     let tapes = Tapes::new(Folder::open(dir.path()).unwrap(), vec![left]);
-    let cassette = tapes.load("a").unwrap().unwrap();
+    let cassette = tapes.load("a").unwrap().unwrap().cassette;
     let lens = cassette.exchanges.iter().map(|one| {
         let Body::File { digest, len } = one.response.body else { panic!("in a file") };
         let path = tapes.body_path(&digest);
@@ -237,7 +237,10 @@ fn large_bodies_on_tapes_are_found_by_their_digest() {
         len
     });
     assert_eq!(lens.collect::<Vec<_>>(), [100_000, 70_000]);
-    assert!(tapes.load("a").unwrap().unwrap().exchanges.is_empty(), "lost with their bodies");
+    assert!(
+        tapes.load("a").unwrap().unwrap().cassette.exchanges.is_empty(),
+        "lost with their bodies"
+    );
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub(in crate::http) async fn answer(
         // A handshake is answered before anything else is said.
         Next::Await(_) | Next::Choose(_) | Next::Over => return Err(unanswered()),
     };
-    let recorded = session.recorded().get(place).ok_or_else(unanswered)?;
+    let recorded = session.recorded(place).ok_or_else(unanswered)?;
     if !recorded.exchange.is_conversation() {
         request.check_refusal(recorded.exchange.response.head.status, Fault::Miss)?;
         // All of a refusal is due at once.
