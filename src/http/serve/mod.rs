@@ -149,7 +149,7 @@ pub(super) async fn answer_hit(
 
 fn damaged(damaged: Damaged) -> Problem {
     let line = causes::line(&damaged);
-    tracing::error!("{line}");
+    tracing::error!("{line}; {}", Damaged::HINT);
     Problem::new(Fault::BadCassette, line).hint(Damaged::HINT)
 }
 

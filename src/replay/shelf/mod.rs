@@ -252,8 +252,8 @@ fn invalid() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
-fn of(malformed: Malformed) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, malformed)
+fn of(_: Malformed) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "it is damaged")
 }
 
 fn stamp(cassette: &Metadata) -> Stamp {

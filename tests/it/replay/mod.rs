@@ -2,6 +2,7 @@
 
 mod broken;
 mod choice;
+mod large;
 mod matching;
 mod miss;
 mod offline;
