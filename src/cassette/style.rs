@@ -231,7 +231,18 @@ pub(crate) fn push_scalar(out: &mut String, value: &Value<'_>, escapes: Escapes)
 pub(crate) fn push_string(out: &mut String, text: &str, escapes: Escapes) {
     out.push('"');
     let mut rest = text;
-    while let Some((at, found)) = rest.char_indices().find(|(_, c)| escapes.apply_to(*c)) {
+    loop {
+        // Most text is made of what no style escapes.
+        let plain = json::blocks_without(rest.as_bytes(), |byte| {
+            !matches!(byte, b'\x20'..=b'\x7e')
+                || matches!(byte, b'"' | b'\\' | b'/' | b'<' | b'>' | b'&')
+        });
+        let (plain, tail) = rest.split_at(plain);
+        out.push_str(plain);
+        rest = tail;
+        let Some((at, found)) = rest.char_indices().find(|(_, c)| escapes.apply_to(*c)) else {
+            break;
+        };
         out.push_str(rest.get(..at).unwrap_or_default());
         push_escape(out, found);
         rest = rest.get(at + found.len_utf8()..).unwrap_or_default();

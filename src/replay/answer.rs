@@ -9,6 +9,7 @@ use crate::exchange::{Coding, Digest, Piece};
 /// A recorded answer in the form it goes over the wire.
 #[derive(Debug)]
 pub struct Answer {
+    pub status: u16,
     pub content: Content,
     /// Head and body of the answer to an ordinary HTTP/1.1 request as one run of bytes, where it is
     /// small and the same for all. Made when it is first asked for that way.

@@ -20,7 +20,7 @@ const EMPTY: u32 = u32::MAX;
 pub(super) struct Index {
     keys: Vec<u8>,
     groups: Vec<Group>,
-    /// Recordings by group, within a group in their order.
+    /// Recordings of groups that have several, by group, within a group in their order.
     occurrences: Vec<u32>,
     /// A power of two, at least a quarter of it empty.
     table: Box<[u32]>,
@@ -35,6 +35,8 @@ struct Group {
     hash: u64,
     key_start: usize,
     key_len: u32,
+    /// The recording where there is one, so that most look-ups end here; else where they begin in
+    /// `occurrences`.
     first: u32,
     count: u32,
     cursor: Cursor,
@@ -81,15 +83,28 @@ impl Index {
     /// Lays the recordings out by group.
     fn sort(&mut self, put: &[(u32, u32)]) {
         let mut first = 0;
-        for group in &mut self.groups {
+        for group in self.groups.iter_mut().filter(|group| group.count > 1) {
             group.first = first;
-            first += std::mem::take(&mut group.count);
+            first += group.count;
         }
-        self.occurrences = vec![0; put.len()];
-        for (group, recording) in put {
-            let group = &mut self.groups[*group as usize];
-            self.occurrences[(group.first + group.count) as usize] = *recording;
-            group.count += 1;
+        self.occurrences = vec![0; first as usize];
+        let mut filled = vec![0u32; self.groups.len()];
+        for (number, recording) in put {
+            let group = &mut self.groups[*number as usize];
+            let filled = &mut filled[*number as usize];
+            match group.count {
+                1 => group.first = *recording,
+                _ => self.occurrences[(group.first + *filled) as usize] = *recording,
+            }
+            *filled += 1;
+        }
+    }
+
+    fn occurrences<'i>(&'i self, group: &'i Group) -> &'i [u32] {
+        let first = group.first as usize;
+        match group.count {
+            1 => std::slice::from_ref(&group.first),
+            count => &self.occurrences[first..first + count as usize],
         }
     }
 
@@ -106,8 +121,7 @@ impl Index {
     /// The occurrences of a group's key in order, and how far they have been given out.
     pub(super) fn group(&self, group: u32) -> (&[u32], &Cursor) {
         let group = &self.groups[group as usize];
-        let first = group.first as usize;
-        (&self.occurrences[first..first + group.count as usize], &group.cursor)
+        (self.occurrences(group), &group.cursor)
     }
 
     pub(super) fn group_count(&self) -> usize {
@@ -123,7 +137,7 @@ impl Index {
             (here + LOOKED_AT_MAX / 2).min(self.by_place.len()).saturating_sub(LOOKED_AT_MAX);
         self.by_place.iter().skip(start).take(LOOKED_AT_MAX).filter_map(|group| {
             let group = self.groups.get(*group as usize)?;
-            let first = self.occurrences.get(group.first as usize)?;
+            let first = self.occurrences(group).first()?;
             Some((self.key(group), *first))
         })
     }
@@ -219,6 +233,7 @@ impl Index {
         Sizes {
             keys_bytes: self.keys.len() as u64,
             groups: self.groups.len() as u32,
+            occurrences: self.occurrences.len() as u32,
             by_place: self.by_place.len() as u32,
         }
     }
@@ -260,11 +275,14 @@ impl Index {
         for group in &mut groups {
             group.key_start = key_start;
             key_start += group.key_len as usize;
-            let end = group.first.checked_add(group.count);
-            is_sound &= end.is_some_and(|end| end <= recording_count) && group.count > 0;
+            is_sound &= match group.count {
+                0 => false,
+                1 => group.first < recording_count,
+                count => group.first.checked_add(count).is_some_and(|end| end <= sizes.occurrences),
+            };
         }
         let keys = table.take_bytes(sizes.keys_bytes)?;
-        let occurrences = table.take_u32s(recording_count.into())?;
+        let occurrences = table.take_u32s(sizes.occurrences.into())?;
         let by_place = table.take_u32s(sizes.by_place.into())?;
         is_sound &= key_start == keys.len();
         is_sound &= occurrences.iter().all(|recording| *recording < recording_count);
@@ -310,23 +328,30 @@ mod tests {
         index.save(&mut table)?;
         let (len, _) = table.finish();
         let mut table = TableReader::new(&bytes[..], len);
-        Index::load(&mut table, index.sizes(), index.occurrences.len() as u32)
+        let recording_count = index.groups.iter().map(|group| group.count).sum();
+        Index::load(&mut table, index.sizes(), recording_count)
     }
 
     #[test]
     fn an_index_that_leads_outside_of_itself_is_none() {
-        let edits: [fn(&mut Index); 5] = [
-            |index| index.groups[1].first = 1000,
-            |index| index.groups[1].count = u32::MAX,
+        let edits: [fn(&mut Index); 8] = [
+            |index| index.groups[0].first = 1,
+            |index| index.groups[0].first = u32::MAX,
+            |index| index.groups[0].count = 3,
+            |index| index.groups[1].first = 4,
+            |index| index.groups[1].count = 0,
             |index| index.groups[1].key_len += 1,
-            |index| index.occurrences[2] = 3,
+            |index| index.occurrences[1] = 4,
             |index| index.by_place.push(3),
         ];
         for (n, edit) in edits.into_iter().enumerate() {
-            let mut index = index(&[b"a".to_vec(), b"b".to_vec(), b"c".to_vec()]);
+            let mut index = index(&[b"a", b"b", b"c", b"a"].map(|key| key.to_vec()));
             assert!(reloaded(&index).is_ok());
+            let mut bytes = Vec::new();
             edit(&mut index);
-            assert!(reloaded(&index).is_err(), "edit {n}");
+            index.save(&mut TableWriter::new(&mut bytes)).unwrap();
+            let mut table = TableReader::new(&bytes[..], bytes.len() as u64);
+            assert!(Index::load(&mut table, index.sizes(), 4).is_err(), "edit {n}");
         }
     }
 

@@ -12,6 +12,7 @@ mod de;
 mod text;
 
 pub(crate) use de::Error;
+pub(crate) use text::blocks_without;
 
 use std::borrow::Cow;
 use std::collections::HashSet;

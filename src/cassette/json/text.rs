@@ -4,6 +4,18 @@ use std::borrow::Cow;
 
 use super::{Parser, Result, SyntaxError};
 
+/// Bytes that are looked at together, which the compiler makes a few instructions of.
+const BLOCK_BYTES: usize = 32;
+
+/// How many bytes there are before the first block that holds a special one.
+pub(crate) fn blocks_without(bytes: &[u8], is_special: impl Fn(u8) -> bool) -> usize {
+    let (blocks, _) = bytes.as_chunks::<BLOCK_BYTES>();
+    let is_plain = |block: &&[u8; BLOCK_BYTES]| {
+        !block.iter().fold(false, |special, byte| special | is_special(*byte))
+    };
+    blocks.iter().take_while(is_plain).count() * BLOCK_BYTES
+}
+
 impl<'a> Parser<'a> {
     /// The string that starts at the quote standing here. Borrowed where it has no escapes.
     pub(super) fn string(&mut self) -> Result<Cow<'a, str>> {
@@ -32,10 +44,10 @@ impl<'a> Parser<'a> {
     /// What stands up to the next quote, backslash or control character.
     fn run(&mut self) -> &'a str {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let len = rest
-            .iter()
-            .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)
-            .unwrap_or(rest.len());
+        let is_special = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+        let skipped = blocks_without(rest, is_special);
+        let (_, tail) = rest.split_at(skipped);
+        let len = skipped + tail.iter().position(|&byte| is_special(byte)).unwrap_or(tail.len());
         let run = self.text.get(self.at..self.at + len).unwrap_or_default();
         self.at += len;
         run

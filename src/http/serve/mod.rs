@@ -173,7 +173,7 @@ async fn give(
         Some(then) => then,
         None => send::send(request, asked, response, answer, client).await?,
     };
-    Ok(Outcome::new(Source::Hit, response.head.status, then))
+    Ok(Outcome::new(Source::Hit, answer.status, then))
 }
 
 /// The recorded answer ready to be sent, made so by whoever is first to ask.

@@ -24,7 +24,8 @@ pub(super) fn prepare(response: &Response) -> Answer {
         Ok(content) => content,
         Err(error) => Content::Unusable(error.to_string()),
     };
-    Answer { content, wire: OnceLock::new(), frames: OnceLock::new() }
+    let status = response.head.status;
+    Answer { status, content, wire: OnceLock::new(), frames: OnceLock::new() }
 }
 
 /// How nearly every HTTP/1.1 request is asked.

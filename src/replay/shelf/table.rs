@@ -17,7 +17,7 @@ use crate::tape::wire::{Malformed, Take, put_u64};
 
 const MAGIC: [u8; 8] = *b"ouli.idx";
 
-pub(super) const HEAD_BYTES: usize = 8 + 4 + 32 + 9 * 8;
+pub(super) const HEAD_BYTES: usize = 8 + 4 + 32 + 9 * 8 + 4;
 
 /// What a shelf was made from and for, and how large its parts are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub(super) struct Head {
 pub(in crate::replay) struct Sizes {
     pub(in crate::replay) keys_bytes: u64,
     pub(in crate::replay) groups: u32,
+    pub(in crate::replay) occurrences: u32,
     pub(in crate::replay) by_place: u32,
 }
 
@@ -57,7 +58,8 @@ impl Head {
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&self.rules.0);
         let crcs = u64::from(self.tables_crc) | u64::from(self.rest_crc) << 32;
-        let sizes = u64::from(self.sizes.groups) | u64::from(self.sizes.by_place) << 32;
+        let Sizes { keys_bytes, groups, occurrences, by_place } = self.sizes;
+        let sizes = u64::from(groups) | u64::from(occurrences) << 32;
         for number in [
             self.cassette.len,
             self.cassette.changed_ns,
@@ -65,12 +67,13 @@ impl Head {
             self.records_bytes,
             self.tables_bytes,
             self.rest_bytes,
-            self.sizes.keys_bytes,
+            keys_bytes,
             sizes,
             crcs,
         ] {
             put_u64(&mut out, number);
         }
+        out.extend_from_slice(&by_place.to_le_bytes());
         let crc = crc32c::crc32c(&out[12..]);
         out[8..12].copy_from_slice(&crc.to_le_bytes());
         out
@@ -87,8 +90,9 @@ impl Head {
         let cassette = Stamp { len: take.u64()?, changed_ns: take.u64()? };
         let (count, records_bytes) = (take.u64()?, take.u64()?);
         let (tables_bytes, rest_bytes) = (take.u64()?, take.u64()?);
-        let sizes = Sizes { keys_bytes: take.u64()?, groups: take.u32()?, by_place: take.u32()? };
-        let (tables_crc, rest_crc) = (take.u32()?, take.u32()?);
+        let (keys_bytes, groups, occurrences) = (take.u64()?, take.u32()?, take.u32()?);
+        let (tables_crc, rest_crc, by_place) = (take.u32()?, take.u32()?, take.u32()?);
+        let sizes = Sizes { keys_bytes, groups, occurrences, by_place };
         Ok(Head {
             rules,
             cassette,
@@ -218,7 +222,7 @@ mod tests {
             rest_bytes: 6,
             tables_crc: u32::MAX,
             rest_crc: 8,
-            sizes: Sizes { keys_bytes: 9, groups: u32::MAX - 1, by_place: 11 },
+            sizes: Sizes { keys_bytes: 9, groups: u32::MAX - 1, occurrences: 10, by_place: 11 },
         }
     }
 
