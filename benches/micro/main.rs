@@ -30,9 +30,32 @@ fn cases() -> impl Iterator<Item = &'static Case> {
 }
 
 fn main() {
-    if !instructions::asked_for(cases) {
-        divan::main();
+    if instructions::asked_for(cases) {
+        return;
     }
+    // Cargo says so, unless it runs tests.
+    match std::env::args().any(|arg| arg == "--bench") {
+        true => divan::main(),
+        false => test(),
+    }
+}
+
+/// Runs each case once, or those whose names have a word that is given, whatever else a test
+/// runner says.
+fn test() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.iter().any(|arg| arg == "--list") {
+        return;
+    }
+    let words: Vec<_> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
+    let is_meant =
+        |case: &&Case| words.is_empty() || words.iter().any(|word| case.name.contains(*word));
+    let mut count = 0;
+    for case in cases().filter(is_meant) {
+        (case.prepare)()();
+        count += 1;
+    }
+    println!("{count} benchmarks ran once each");
 }
 
 #[divan::bench(args = cases())]
