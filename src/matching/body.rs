@@ -243,12 +243,14 @@ impl Kind {
         if content.is_empty() {
             return BodyPrint::None;
         }
-        let mut canonical = Vec::new();
-        if self.may_be_json(content) && json::canonical(content, &mut canonical) {
-            return BodyPrint::Json(sha256(&canonical));
+        if self.may_be_json(content)
+            && let Some(digest) = json::digest(content)
+        {
+            return BodyPrint::Json(digest);
         }
         match self {
             Kind::Form => {
+                let mut canonical = Vec::new();
                 form::canonical(content, &mut canonical);
                 BodyPrint::Form(sha256(&canonical))
             }

@@ -4,23 +4,68 @@
 //! Numbers keep their text: `1.0` and `1` differ, and integers past 2^53 aren't folded together.
 //! Members of the same name keep their order. What breaks RFC 8259 in any way is no JSON.
 
+use std::cell::RefCell;
+
+use super::body::sha256;
+use crate::exchange::Digest;
+
 /// Deeper values are no JSON here. It keeps the stack small; documents seldom pass 20.
 const DEPTH_MAX: usize = 128;
 
-/// Writes the canonical form of a JSON text to `out`, which is cleared, and says true; false when
-/// it isn't JSON. The form is longer than the text by a byte for each object at most.
-pub(super) fn canonical(text: &[u8], out: &mut Vec<u8>) -> bool {
-    out.clear();
+/// Bytes of room that a thread keeps for the next text; more than that is given back.
+const ROOM_BYTES_MAX: usize = 64 << 10;
+
+thread_local! {
+    /// Lent to one text at a time. A replay digests every JSON body that it gets, and would allocate
+    /// some buffers for each.
+    static ROOM: RefCell<Room> = RefCell::default();
+}
+
+/// The digest of a JSON text's canonical form; none when it isn't JSON. Allocates nothing once the
+/// thread has seen texts of that size, up to some tens of kilobytes.
+pub(super) fn digest(text: &[u8]) -> Option<Digest> {
+    ROOM.with_borrow_mut(|room| {
+        let digest = canonical(text, room).then(|| sha256(&room.form));
+        if room.capacity_bytes() > ROOM_BYTES_MAX {
+            *room = Room::default();
+        }
+        digest
+    })
+}
+
+/// Makes the canonical form of a JSON text in `room`, and says true; false when it isn't JSON. The
+/// form is longer than the text by a byte for each object at most.
+fn canonical(text: &[u8], room: &mut Room) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
-    let mut parser = Parser { rest: text.as_bytes(), out, members: Vec::new(), sorted: Vec::new() };
+    let Room { form, members, sorted } = room;
+    form.clear();
+    form.reserve(text.len());
+    members.clear();
+    let mut parser = Parser { rest: text.as_bytes(), out: form, members, sorted };
     parser.value(DEPTH_MAX).is_some() && {
         parser.skip_space();
         parser.rest.is_empty()
     }
 }
 
+/// What a form is made in.
+#[derive(Debug, Default)]
+struct Room {
+    form: Vec<u8>,
+    /// Members of all objects that are open, innermost last.
+    members: Vec<Member>,
+    sorted: Vec<u8>,
+}
+
+impl Room {
+    fn capacity_bytes(&self) -> usize {
+        let members = self.members.capacity() * size_of::<Member>();
+        self.form.capacity() + members + self.sorted.capacity()
+    }
+}
+
 /// Where a member stands in the output.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Member {
     start: usize,
     name_end: usize,
@@ -30,9 +75,8 @@ struct Member {
 struct Parser<'a> {
     rest: &'a [u8],
     out: &'a mut Vec<u8>,
-    /// Members of all objects that are open, innermost last.
-    members: Vec<Member>,
-    sorted: Vec<u8>,
+    members: &'a mut Vec<Member>,
+    sorted: &'a mut Vec<u8>,
 }
 
 /// None means: not JSON.
@@ -139,8 +183,11 @@ impl Parser<'_> {
         let members = &mut self.members[first..];
         if !members.is_sorted_by_key(|member| &out[member.start..member.name_end]) {
             let start = members[0].start;
-            // Stable: members of one name keep their order.
-            members.sort_by(|a, b| out[a.start..a.name_end].cmp(&out[b.start..b.name_end]));
+            // Members of one name keep their order. A stable sort would allocate.
+            members.sort_unstable_by(|a, b| {
+                let names = out[a.start..a.name_end].cmp(&out[b.start..b.name_end]);
+                names.then(a.start.cmp(&b.start))
+            });
             self.sorted.clear();
             for member in members.iter() {
                 self.sorted.extend_from_slice(&out[member.start..member.end]);
@@ -193,8 +240,7 @@ impl Parser<'_> {
         self.take()?;
         self.out.push(b'"');
         loop {
-            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-            let plain = self.rest.iter().position(special)?;
+            let plain = plain_len(self.rest)?;
             self.out.extend_from_slice(&self.rest[..plain]);
             self.rest = &self.rest[plain..];
             match self.take()? {
@@ -262,6 +308,27 @@ impl Parser<'_> {
     }
 }
 
+/// How many bytes stand before the first that means something in a string: a quote, a backslash, or
+/// a control character. Strings are most of most texts, so it looks at eight bytes at a time.
+fn plain_len(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    // The high bit of each byte that is below `least`, up to the first such byte. Beyond it a
+    // borrow may set others.
+    let below = |word: u64, least: u64| word.wrapping_sub(ONES * least) & !word & HIGH;
+    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let (words, rest) = text.as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let special = below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
+        if special != 0 {
+            return Some(n * 8 + (special.trailing_zeros() / 8) as usize);
+        }
+    }
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    rest.iter().position(special).map(|at| words.len() * 8 + at)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -269,8 +336,8 @@ mod tests {
     use super::*;
 
     fn form(text: &str) -> Option<String> {
-        let mut out = Vec::new();
-        canonical(text.as_bytes(), &mut out).then(|| String::from_utf8(out).unwrap())
+        let mut room = Room::default();
+        canonical(text.as_bytes(), &mut room).then(|| String::from_utf8(room.form).unwrap())
     }
 
     #[test]
@@ -338,7 +405,17 @@ mod tests {
         ] {
             assert_eq!(form(text), None, "{text:?}");
         }
-        assert!(!canonical(b"\"\xff\"", &mut Vec::new()));
+        assert!(!canonical(b"\"\xff\"", &mut Room::default()));
+    }
+
+    proptest! {
+        #[test]
+        fn what_ends_the_plain_part_of_a_string_is_found_wherever_it_stands(
+            text in prop::collection::vec(prop_oneof![any::<u8>(), 0x1e..=0x23u8, 0x5b..=0x5du8], 0..40),
+        ) {
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            prop_assert_eq!(plain_len(&text), text.iter().position(special));
+        }
     }
 
     #[test]
@@ -404,10 +481,10 @@ mod tests {
         #[test]
         fn the_form_is_hardly_longer_than_the_text(text in ".{0,40}", value in any_json()) {
             for text in [text, value.to_string()] {
-                let mut out = Vec::new();
-                canonical(text.as_bytes(), &mut out);
+                let mut room = Room::default();
+                canonical(text.as_bytes(), &mut room);
                 let objects = text.matches('{').count();
-                prop_assert!(out.len() <= text.len() + objects);
+                prop_assert!(room.form.len() <= text.len() + objects);
             }
         }
     }

@@ -237,18 +237,17 @@ impl<'a> MessageKey<'a> {
             return MessagePrint::of_bytes(self.kind, Digest(flowing.finalize().into()), len);
         }
         match self.value(&self.kept) {
-            Some(value) => {
+            Some(digest) => {
                 let exact = (self.kind == Kind::Text).then(|| sha256(&self.kept));
-                MessagePrint { by: By::Value, digest: sha256(&value), exact, len }
+                MessagePrint { by: By::Value, digest, exact, len }
             }
             None => MessagePrint::of_bytes(self.kind, sha256(&self.kept), len),
         }
     }
 
-    /// What the content's value makes to digest, where it has one.
-    fn value(&self, content: &[u8]) -> Option<Vec<u8>> {
-        let mut value = Vec::new();
-        json::canonical(&self.json(content)?, &mut value).then_some(value)
+    /// The digest of the content's value, where it has one.
+    fn value(&self, content: &[u8]) -> Option<Digest> {
+        json::digest(&self.json(content)?)
     }
 
     /// The content as JSON, where it counts by value. Whatever is to be ignored of messages by rule

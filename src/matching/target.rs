@@ -3,6 +3,9 @@
 //! reserved characters stay as they are: `%2F` and `/` differ.
 
 use std::cmp::Ordering;
+use std::iter;
+
+use memchr::memchr;
 
 /// A target in its parts: `/a/b` and `x=1&y=2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +22,9 @@ pub(super) fn split(target: &str) -> Target<'_> {
         true => target,
         false => behind_authority(target),
     };
-    let (path, query) = relative.split_once('?').unwrap_or((relative, ""));
+    let (path, query) = memchr(b'?', relative.as_bytes())
+        .and_then(|mark| Some((relative.get(..mark)?, relative.get(mark + 1..)?)))
+        .unwrap_or((relative, ""));
     // RFC 9112 section 3.2.1: an empty path is sent as "/".
     Target { path: if path.is_empty() { "/" } else { path }, query }
 }
@@ -33,8 +38,20 @@ fn behind_authority(target: &str) -> &str {
 }
 
 /// The parameters of a query as they stand there. Empty ones don't count.
-pub(super) fn parameters(query: &str) -> impl Iterator<Item = &str> + Clone {
-    query.split('&').filter(|parameter| !parameter.is_empty())
+pub(super) fn parameters(query: &str) -> impl Iterator<Item = &str> {
+    let mut rest = query;
+    // Parameters are short: a search that is made for long texts takes longer to begin than this.
+    let next = move || {
+        let end = rest.bytes().position(|byte| byte == b'&');
+        let (parameter, behind) = match end {
+            Some(end) => (rest.get(..end)?, rest.get(end + 1..)?),
+            None if rest.is_empty() => return None,
+            None => (rest, ""),
+        };
+        rest = behind;
+        Some(parameter)
+    };
+    iter::from_fn(next).filter(|parameter| !parameter.is_empty())
 }
 
 /// What stands in the canonical form as it came.

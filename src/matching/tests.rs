@@ -66,6 +66,46 @@ fn method_path_query_endpoint_and_body_count() {
     assert_ne!(other, get("/a"));
 }
 
+/// What a second one allocates.
+fn allocations_once_warm(mut run: impl FnMut()) -> u64 {
+    run();
+    allocation_counter::measure(run).count_total
+}
+
+#[test]
+fn the_key_of_an_ordinary_get_allocates_nothing_once_warm() {
+    let redactor = Redactor::default();
+    let mut out = Vec::new();
+    for target in ["/", "/v1/items?sort=name&page=3&b=1&a=2", "/a%20b/%7Ec?q=%c3%a9&x=a+b&x="] {
+        let asked = Asked { endpoint: "api", method: "GET", target, body: BodyPrint::None };
+        assert_eq!(
+            allocations_once_warm(|| key::write(&mut out, &asked, &redactor)),
+            0,
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn the_key_of_a_post_allocates_nothing_once_warm() {
+    let members = (0..30).rev().map(|n| format!(r#""m{n}": ["\u0041", {{"b": {n}, "a": null}}]"#));
+    let json = format!("{{{}}}", members.collect::<Vec<_>>().join(", "));
+    let (redactor, bounds) = (Redactor::default(), Bounds { match_bytes_max: 1 << 16, ..BOUNDS });
+    let (mut out, mut kept) = (Vec::new(), Vec::new());
+    for content_type in ["application/json", "text/plain", "application/octet-stream"] {
+        let fields = Fields::from_iter([("Content-Type", content_type)]);
+        let mut write_key = || {
+            let mut body = BodyKey::new(&fields, bounds, std::mem::take(&mut kept));
+            json.as_bytes().chunks(1000).for_each(|chunk| body.push(chunk));
+            let print = body.finish();
+            let asked = Asked { endpoint: "api", method: "POST", target: "/v1/chat", body: print };
+            key::write(&mut out, &asked, &redactor);
+            kept = body.into_buffer();
+        };
+        assert_eq!(allocations_once_warm(&mut write_key), 0, "{content_type}");
+    }
+}
+
 #[test]
 fn the_key_of_a_request_leads_to_that_of_its_recording_in_part() {
     let part = key_of("GET", "/a?b=c", BodyPrint::Part);
