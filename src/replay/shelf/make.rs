@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::table::{HEAD_BYTES, Head, TableWriter};
+use super::table::{HEAD_BYTES, Head, Stamp, TableWriter};
 use super::{is_current, record, rules, stamp};
 use crate::cassette::{self, Exchanges, Unfit};
-use crate::exchange::{Body, Exchange};
+use crate::exchange::{Body, Digest, Exchange};
 use crate::grpc::{self, Catalog};
 use crate::replay::bodies::Bodies;
 use crate::replay::call::tree;
@@ -25,8 +25,8 @@ use crate::tape::names;
 /// Written at a time.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// Exchanges on one shelf: they are counted in 32 bits, with one value for "none".
-const COUNT_MAX: u32 = u32::MAX - 1;
+/// Exchanges of one session: they are counted in 32 bits, with one value for "none".
+const COUNT_MAX: usize = u32::MAX as usize - 1;
 
 /// A file that was changed within this time may change again without a sign of it: some file
 /// systems count in whole seconds, Linux in turns of its clock.
@@ -114,86 +114,106 @@ impl Maker<'_> {
         let unkept = |source| MakeError::Unkept { path: to.to_owned(), source };
         let source = File::open(cassette).map_err(|_| MakeError::Unfit)?;
         let mut exchanges = Exchanges::open(&source, self.files, self.descriptors)?;
-        file.set_len(0).map_err(unkept)?;
-        let mut out = BufWriter::with_capacity(WRITE_BYTES, file);
-        out.write_all(&[0; HEAD_BYTES]).map_err(unkept)?;
-        let mut shelved = Shelved::default();
-        let mut index = index::Builder::new(0);
-        let (mut key, mut bytes) = (Vec::new(), Vec::new());
+        let mut shelved = Shelved::begin(file).map_err(unkept)?;
         while let Some(one) = exchanges.next()? {
             if stands_elsewhere(&one.exchange) {
-                let place = shelved.count() + shelved.elsewhere.len() as u32;
-                shelved.elsewhere.push(place);
-                shelved.rest.push(one.text.to_owned());
+                shelved.set_aside(one.text);
                 continue;
             }
-            let n = shelved.count();
-            if n >= COUNT_MAX {
-                return Err(MakeError::Unfit);
-            }
-            session::ordinary_key(&one.exchange, self.bodies, &self.settings.redactor, &mut key)
-                .map_err(|_| MakeError::Unfit)?;
-            index.put(&key, n);
-            bytes.clear();
-            record::put(&mut bytes, &one.exchange).map_err(|_| MakeError::Unfit)?;
-            shelved.lens.push(u32::try_from(bytes.len()).map_err(|_| MakeError::Unfit)?);
-            if matches!(one.exchange.response.body, Body::Omitted { .. }) {
-                shelved.unusable.push(n);
-            }
-            out.write_all(&bytes).map_err(unkept)?;
+            shelved.take(&one.exchange, self)?;
+            shelved.write().map_err(unkept)?;
         }
         let is_same = source.metadata().is_ok_and(|now| stamp(&now) == stamp(settled));
         if !is_same {
             return Err(MakeError::Unfit);
         }
-        let index = index.finish();
         let rest = exchanges.cassette_of(&shelved.rest);
+        let made_for = (rules(self.settings), stamp(settled));
+        shelved.finish(&rest, made_for).map_err(unkept)
+    }
+}
+
+/// A shelf while it is filled.
+struct Shelved<'f> {
+    out: BufWriter<&'f File>,
+    index: index::Builder,
+    lens: Vec<u32>,
+    unusable: Vec<u32>,
+    elsewhere: Vec<u32>,
+    /// The texts of what stands elsewhere.
+    rest: Vec<String>,
+    /// The record that was taken last, and its key.
+    record: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl<'f> Shelved<'f> {
+    /// Leaves room for the head.
+    fn begin(file: &'f File) -> io::Result<Shelved<'f>> {
+        file.set_len(0)?;
+        let mut out = BufWriter::with_capacity(WRITE_BYTES, file);
+        out.write_all(&[0; HEAD_BYTES])?;
+        let index = index::Builder::new(0);
+        let (lens, unusable, elsewhere, rest) = Default::default();
+        let (record, key) = Default::default();
+        Ok(Shelved { out, index, lens, unusable, elsewhere, rest, record, key })
+    }
+
+    fn set_aside(&mut self, text: &str) {
+        self.elsewhere.push((self.lens.len() + self.elsewhere.len()) as u32);
+        self.rest.push(text.to_owned());
+    }
+
+    /// Makes a record of an exchange.
+    fn take(&mut self, exchange: &Exchange, maker: &Maker<'_>) -> Result<(), MakeError> {
+        let place = self.lens.len() + self.elsewhere.len();
+        if place >= COUNT_MAX {
+            return Err(MakeError::Unfit);
+        }
+        let n = self.lens.len() as u32;
+        session::ordinary_key(exchange, maker.bodies, &maker.settings.redactor, &mut self.key)
+            .map_err(|_| MakeError::Unfit)?;
+        self.record.clear();
+        record::put(&mut self.record, exchange).map_err(|_| MakeError::Unfit)?;
+        self.lens.push(u32::try_from(self.record.len()).map_err(|_| MakeError::Unfit)?);
+        self.index.put(&self.key, n);
+        if matches!(exchange.response.body, Body::Omitted { .. }) {
+            self.unusable.push(n);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.record)
+    }
+
+    /// Writes what stands behind the records, and then the head.
+    fn finish(self, rest: &str, (rules, cassette): (Digest, Stamp)) -> io::Result<()> {
+        let Shelved { mut out, index, lens, unusable, elsewhere, .. } = self;
+        let index = index.finish();
         let mut table = TableWriter::new(&mut out);
-        let saved = shelved.save(&index, &mut table);
+        lens.iter().try_for_each(|len| table.put_u32(*len))?;
+        index.save(&mut table)?;
+        for numbers in [unusable, elsewhere] {
+            table.put_u32(numbers.len() as u32)?;
+            numbers.iter().try_for_each(|number| table.put_u32(*number))?;
+        }
         let (tables_bytes, tables_crc) = table.finish();
+        out.write_all(rest.as_bytes())?;
         let head = Head {
-            rules: rules(self.settings),
-            cassette: stamp(settled),
-            count: shelved.lens.len() as u64,
-            records_bytes: shelved.lens.iter().map(|len| u64::from(*len)).sum(),
+            rules,
+            cassette,
+            count: lens.len() as u64,
+            records_bytes: lens.iter().map(|len| u64::from(*len)).sum(),
             tables_bytes,
             tables_crc,
             rest_bytes: rest.len() as u64,
             rest_crc: crc32c::crc32c(rest.as_bytes()),
             sizes: index.sizes(),
         };
-        saved
-            .and_then(|()| out.write_all(rest.as_bytes()))
-            .and_then(|()| out.seek(SeekFrom::Start(0)))
-            .and_then(|_| out.write_all(&head.to_bytes()))
-            .and_then(|()| out.flush())
-            .map_err(unkept)
-    }
-}
-
-/// What is known of the records while they are written.
-#[derive(Default)]
-struct Shelved {
-    lens: Vec<u32>,
-    unusable: Vec<u32>,
-    elsewhere: Vec<u32>,
-    /// The texts of what stands elsewhere.
-    rest: Vec<String>,
-}
-
-impl Shelved {
-    fn count(&self) -> u32 {
-        self.lens.len() as u32
-    }
-
-    fn save(&self, index: &index::Index, table: &mut TableWriter<impl Write>) -> io::Result<()> {
-        self.lens.iter().try_for_each(|len| table.put_u32(*len))?;
-        index.save(table)?;
-        for numbers in [&self.unusable, &self.elsewhere] {
-            table.put_u32(numbers.len() as u32)?;
-            numbers.iter().try_for_each(|number| table.put_u32(*number))?;
-        }
-        Ok(())
+        out.seek(SeekFrom::Start(0))?;
+        out.write_all(&head.to_bytes())?;
+        out.flush()
     }
 }
 
