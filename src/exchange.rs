@@ -72,6 +72,11 @@ impl Fields {
         Self::default()
     }
 
+    /// With room for so many fields, whose names and values are so many bytes.
+    pub fn with_capacity(count: usize, text_bytes: usize) -> Self {
+        Fields { text: Vec::with_capacity(text_bytes), spans: Vec::with_capacity(count) }
+    }
+
     pub fn clear(&mut self) {
         self.text.clear();
         self.spans.clear();

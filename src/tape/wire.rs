@@ -125,10 +125,15 @@ impl<'a> Take<'a> {
 
     pub(crate) fn fields(&mut self) -> Result<Fields, Malformed> {
         let count = self.len()?;
-        let mut lens = Take(self.raw(count.checked_mul(LENS_BYTES).ok_or(Malformed)?)?);
-        let mut fields = Fields::new();
-        for _ in 0..count {
-            let (name_len, value_len) = (lens.len()?, lens.len()?);
+        let (lens, _) =
+            self.raw(count.checked_mul(LENS_BYTES).ok_or(Malformed)?)?.as_chunks::<LENS_BYTES>();
+        let lens = lens.iter().map(|lens| {
+            let both = u64::from_le_bytes(*lens);
+            (both as u32 as usize, (both >> 32) as usize)
+        });
+        let text_bytes = lens.clone().map(|(name, value)| name + value).sum::<usize>();
+        let mut fields = Fields::with_capacity(count, text_bytes.min(self.0.len()));
+        for (name_len, value_len) in lens {
             let name = self.raw(name_len)?;
             let value = self.raw(value_len)?;
             fields.push(name, value);
