@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use crate::expected::{ExpectedBody, Paths};
+use crate::expected::{Asked, ExpectedBody, Paths};
 use crate::target::Target;
 
 /// A server that is silent for longer has lost the request.
@@ -27,6 +27,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(20);
 pub(crate) fn run(args: &Args, target: &Target) {
     if args.get::<f64>("rate").is_some() || args.get::<String>("new-connections").is_some() {
         fail("HTTP/2 is driven in a closed loop over kept connections only");
+    }
+    if args.get::<String>("send").is_some() || args.get::<u64>("sessions").is_some() {
+        fail("over HTTP/2 there are neither bodies nor sessions");
     }
     block_on(async {
         let connections = open(target, args.need("connections")).await;
@@ -48,7 +51,7 @@ pub(crate) fn run(args: &Args, target: &Target) {
         join(loops).await;
         let progress = run.progress();
         let seconds = progress.last_answer.duration_since(started).as_secs_f64();
-        crate::report(progress.answered, seconds, &progress.latency, 0);
+        crate::report(progress.answered, seconds, &progress.latency, 0, 0);
     });
 }
 
@@ -124,14 +127,15 @@ impl Run {
 
     /// One of a connection's streams after the other, until time or requests are used up.
     async fn ask_on(self: Arc<Self>, mut connection: SendRequest<Bytes>) {
-        let mut path = String::new();
+        let mut asked = Asked::default();
         let mut template = None;
-        while let Some(since) = self.begin(&mut path, &mut template) {
+        while let Some(since) = self.begin(&mut asked, &mut template) {
             let Some(request) = &template else { fail("no request to send") };
             let body;
             (connection, body) = ask(connection, request.clone()).await;
-            if !self.body.matches(&body, &path) {
-                fail(format!("wrong body for {path}: {}", String::from_utf8_lossy(&body)));
+            if !self.body.matches(&body, &asked.path) {
+                let body = String::from_utf8_lossy(&body);
+                fail(format!("wrong body for {}: {body}", asked.path));
             }
             let now = Instant::now();
             let mut progress = self.progress();
@@ -142,15 +146,15 @@ impl Run {
     }
 
     /// Takes the next request, unless there is none; returns when it began.
-    fn begin(&self, path: &mut String, template: &mut Option<Request<()>>) -> Option<Instant> {
+    fn begin(&self, asked: &mut Asked, template: &mut Option<Request<()>>) -> Option<Instant> {
         let now = Instant::now();
         let mut progress = self.progress();
         if progress.asked >= self.requests_max || self.stop_at.is_some_and(|at| now >= at) {
             return None;
         }
         progress.asked += 1;
-        if progress.paths.next_into(path) || template.is_none() {
-            *template = Some(request(self.addr, path));
+        if progress.paths.next_into(asked) || template.is_none() {
+            *template = Some(request(self.addr, &asked.path));
         }
         Some(now)
     }

@@ -20,7 +20,7 @@ pub(crate) fn main(args: &Args, target: &Target) {
     let count: usize = args.need("connections");
     let body = args.need_file("body");
     let path: String = args.get("path").unwrap_or_else(|| "/".into());
-    let request = crate::request(&path, &target.addr.to_string());
+    let request = crate::request::get(&path, &target.addr.to_string());
     let at_once = args.get::<String>("at-once").as_deref() == Some("yes");
 
     let mut streams: Vec<Wire<TcpStream>> = Vec::with_capacity(count);

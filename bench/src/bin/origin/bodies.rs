@@ -2,6 +2,7 @@
 //!
 //! - `GET /bytes/N` with a length, `GET /chunked/N` without
 //! - `GET /trickle/N/MICROS`: N bytes, each a piece of its own, so many microseconds apart
+//! - `GET /events/N`: N server-sent events, each a chunk and a write of its own, at once
 //! - `POST /upload`: checks what comes, and answers with how much it was
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -42,6 +43,7 @@ fn serve(client: TcpStream) -> io::Result<()> {
                 write!(writer, "{BINARY}transfer-encoding: chunked\r\n\r\n")?;
                 pattern::write(&mut writer, len, true)?;
             }
+            ("events", &[count]) => events(&mut writer, count)?,
             ("trickle", &[count, micros]) => {
                 trickle(&mut writer, count, Duration::from_micros(micros))?;
             }
@@ -51,6 +53,8 @@ fn serve(client: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+const STREAM: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 const BINARY: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n";
 
 struct Request {
@@ -115,9 +119,18 @@ fn check_part(reader: &mut impl BufRead, len: u64, checker: &mut Checker) -> io:
     Ok(())
 }
 
+/// What each holds follows from its number, so `bench/run` knows it too.
+fn events(writer: &mut impl Write, count: u64) -> io::Result<()> {
+    writer.write_all(STREAM)?;
+    for number in 0..count {
+        let event = format!("data: {{\"index\":{number:04},\"delta\":\"lorem ipsum\"}}\n\n");
+        writer.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())?;
+    }
+    writer.write_all(b"0\r\n\r\n")
+}
+
 fn trickle(writer: &mut impl Write, count: u64, gap: Duration) -> io::Result<()> {
-    writer.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")?;
-    writer.write_all(b"transfer-encoding: chunked\r\n\r\n")?;
+    writer.write_all(STREAM)?;
     let mut due = Instant::now();
     for offset in 0..count {
         let mut byte = [0];
