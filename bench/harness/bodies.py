@@ -29,5 +29,5 @@ def question(size=1024):
 
 
 def events(count):
-    """What the bench's origin sends for `/events/COUNT`."""
+    """What the bench's origin sends for `/events/COUNT/MICROS`."""
     return "".join(f'data: {{"index":{n:04},"delta":"lorem ipsum"}}\n\n' for n in range(count)).encode()

@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest import mock
 from xml.etree import ElementTree
 
-from . import bodies, config, load, page, results, tables
+from . import allocator, bodies, config, load, page, results, tables
 from .cases import CASES, tables_of
 from .figures import Column, Result, Target, ratio_target
 from .plots import PLOTS
@@ -270,4 +270,5 @@ def answering(body):
 
 def load_tests(_loader, suite, _pattern):
     suite.addTests(doctest.DocTestSuite(load))
+    suite.addTests(doctest.DocTestSuite(allocator))
     return suite

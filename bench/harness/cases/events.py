@@ -4,6 +4,8 @@ from ..bench import FOREIGN, NGINX_PROXY, P50, P99
 from ..figures import Column, ratio_target
 
 EVENTS = 100
+# Between an origin's events: they come one by one, as tokens do.
+GAP_MICROS = 2000
 
 
 def events(bench):
@@ -12,7 +14,7 @@ def events(bench):
     bench.setup.kept(f"files/{EVENTS}.txt", body.read_bytes())
     origin = bench.setup.origin_streaming()
     try:
-        path = "--path", f"/events/{EVENTS}"
+        path = "--path", f"/events/{EVENTS}/{GAP_MICROS}"
         folder = bench.setup.folder("recorded")
         if bench.setup.ouli:
             server = bench.setup.ouli_serve("record", origin.port, folder)
@@ -48,7 +50,7 @@ def events(bench):
             [bench.nginx_proxy(origin), bench.ouli_record(origin)], columns, NGINX_PROXY,
             bench.checked_loop(*path, body=body), [ratio_target("Ouli record", "cpu_us", 1.2)],
             [
-                "the origin, on the load's CPU, writes each event by itself, one after the other",
+                f"the origin, on the load's CPU, sends an event each {GAP_MICROS // 1000} ms, so rate and latency are its own",
                 "nginx `proxy_pass` with `proxy_buffering off`; chunks are counted as they come to the client",
             ],
         )

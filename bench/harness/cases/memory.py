@@ -16,6 +16,9 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 # Memory is read this long after the last answer: what a server gives back a moment later isn't held.
 SETTLE_SECONDS = 3
 
+# 4,096 handshakes with each of three servers at the same time take some.
+HOLD_SECONDS = 180
+
 # And once more: what comes back only slowly.
 LATER_SECONDS = 12
 
@@ -35,7 +38,7 @@ def idle_on(bench, name, protocol, target_kib):
 
     def measure(server):
         bench.load.check(server)
-        hold_all = lambda at_once: hold(bench, server, count, at_once)
+        hold_all = lambda: hold(bench, server, count)
         return held_kib(server, count, hold_all, ask_allocator=is_ouli(bench, server))
 
     lacking = allocator.why_not(bench.setup.ouli)
@@ -44,7 +47,7 @@ def idle_on(bench, name, protocol, target_kib):
         bench.fixed_and_replay(protocol),
         [
             Column("one_kib", "KiB each, asked one by one", "{:.2f}", ratio=True),
-            Column("all_kib", "KiB each, all asked at once before", "{:.2f}"),
+            Column("all_kib", "KiB each, after all asked at once", "{:.2f}"),
             Column("before_mib", "MiB before", "{:.1f}"),
             *ALLOCATOR_COLUMNS,
         ],
@@ -54,9 +57,7 @@ def idle_on(bench, name, protocol, target_kib):
             "growth of anonymous memory over what the server had after a burst of 64 connections,"
             f" {SETTLE_SECONDS} s after the last answer; the kernel's part of a connection isn't in it",
             "each connection answers once more at the end, which proves that it was held",
-            f"no figures of the allocator: {lacking}" if lacking else
-            "allocated, active and resident are jemalloc's, of the whole program while all are held that"
-            " asked at once",
+            f"no figures of the allocator: {lacking}" if lacking else allocator.MEANING,
         ],
         at_once=True,
     )
@@ -72,36 +73,46 @@ def is_ouli(bench, server):
 
 
 def held_kib(server, count, hold, ask_allocator=False):
-    """What each of those costs that are held by `hold(at_once)`; and of what the allocator has given out."""
+    """What each of those costs that `hold` holds, before and after all were active at once; and what the
+    allocator says of them then."""
     time.sleep(1)
     before = server.process.anonymous_bytes()
-    sample = {"before_mib": before / MIB}
-    for key, at_once in (("one_kib", "no"), ("all_kib", "yes")):
-        holder = hold(at_once)
-        time.sleep(SETTLE_SECONDS)
-        sample[key] = (server.process.anonymous_bytes() - before) / count / KIB
-        if ask_allocator and at_once == "yes":
-            figures = allocator.statistics(server.process.pid)
-            sample |= {f"{name}_mib": held / MIB for name, held in figures.items()}
-        release(holder)
+    held = lambda: (server.process.anonymous_bytes() - before) / count / KIB
+    holder = hold()
+    time.sleep(SETTLE_SECONDS)
+    sample = {"before_mib": before / MIB, "one_kib": held()}
+    all_at_once(holder)
+    time.sleep(SETTLE_SECONDS)
+    sample["all_kib"] = held()
+    if ask_allocator:
+        figures = allocator.statistics(server.process.pid)
+        sample |= {f"{name}_mib": figure / MIB for name, figure in figures.items()}
+    release(holder)
     return sample
 
 
-def hold(bench, server, count, at_once="no", command="idle"):
+def hold(bench, server, count, command="idle"):
     """Connections that each made a request and are kept; `release` ends them."""
     argv = [
         bench.load.program, command, *bench.load.to(server), "--connections", count,
-        "--at-once", at_once, "--body", bench.setup.body_file(),
+        "--body", bench.setup.body_file(),
     ]
     log = server.scratch / "idle.stderr"
     holder = Process(argv, bench.setup.load_cpus, log, stdin=subprocess.PIPE)
-    holder.read_line(60)
+    holder.read_line(HOLD_SECONDS)
     return holder
+
+
+def all_at_once(holder):
+    """Has all of them make a request together."""
+    holder.child.stdin.write(b"\n")
+    holder.child.stdin.flush()
+    holder.read_line(HOLD_SECONDS)
 
 
 def release(holder):
     holder.child.stdin.close()
-    holder.read_line(60)
+    holder.read_line(HOLD_SECONDS)
     holder.stop()
 
 

@@ -95,9 +95,7 @@ def websocket_idle(bench):
 
     def measure(server):
         echo(bench, server, "--connections", 64, "--messages", 10)
-        return held_kib(
-            server, count, lambda at_once: hold(bench, server, count, at_once, "websocket-idle")
-        )
+        return held_kib(server, count, lambda: hold(bench, server, count, "websocket-idle"))
 
     try:
         yield bench.compare(
@@ -105,7 +103,7 @@ def websocket_idle(bench):
             [nginx(bench, origin), bench.ouli_record(origin)],
             [
                 Column("one_kib", "KiB each, opened one by one", "{:.2f}", ratio=True),
-                Column("all_kib", "KiB each, all spoke at once before", "{:.2f}"),
+                Column("all_kib", "KiB each, after all spoke at once", "{:.2f}"),
                 Column("before_mib", "MiB before", "{:.1f}"),
             ],
             NGINX, measure, [Target("Ouli record", "one_kib", "at most", 12, "KiB, both sides together")],

@@ -1,7 +1,6 @@
 //! `load run` and `load idle` over HTTP/2, by the h2 crate on one thread: the same checks and the same
 //! report. h2load drives the measured rounds; this proves before and after that the answers are right.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,25 +57,27 @@ pub(crate) fn run(args: &Args, target: &Target) {
 pub(crate) fn idle(args: &Args, target: &Target) {
     let count: usize = args.need("connections");
     let path: String = args.get("path").unwrap_or_else(|| "/".into());
-    let at_once = args.get::<String>("at-once").as_deref() == Some("yes");
     let body: Arc<[u8]> = args.need_file("body").into();
     block_on(async {
         let mut connections = Vec::with_capacity(count);
         for _ in 0..count {
             let connection = connect(target).await;
-            if !at_once {
-                check(connection.clone(), request(target.addr, &path), &body).await;
-            }
+            check(connection.clone(), request(target.addr, &path), &body).await;
             connections.push(connection);
         }
-        if at_once {
-            check_all(&connections, target.addr, &path, &body).await;
-        }
         println!("holding {count}");
-        // On a thread of its own: the connections answer pings meanwhile.
-        let closed = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-        let _ = closed.await;
-        check_all(&connections, target.addr, &path, &body).await;
+        // Until stdin closes, as `idle::hold`; its lines come on a thread of their own, since the
+        // connections answer pings meanwhile.
+        loop {
+            let line =
+                tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+            let came = line.await.unwrap_or_else(|e| fail(e)).unwrap_or_else(|e| fail(e));
+            check_all(&connections, target.addr, &path, &body).await;
+            if came == 0 {
+                break;
+            }
+            println!("asked {count}");
+        }
         println!("{{\"connections\":{count}}}");
     });
 }
