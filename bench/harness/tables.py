@@ -64,9 +64,12 @@ SAID = {True: "**Met**", False: "**Missed**", None: "**Not measured**"}
 
 def verdict_table(tables):
     """All targets of all tables, for the head of the page."""
-    lines = ["| target | | measured |", "| --- | --- | --- |"]
+    lines = ["| | target | | measured |", "| --- | --- | --- | ---: |"]
     for table in tables:
+        title = table["title"]
         for words, is_met, shown in verdicts(table):
-            doubt = " (not to be quoted)" if table["poor"] else ""
-            lines.append(f"| {table['title']}: {words} | {SAID[is_met]}{doubt} | {shown} |")
+            doubt = ", not to be quoted" if table["poor"] and is_met is not None else ""
+            lines.append(f"| {title} | {words} | {SAID[is_met]}{doubt} | {shown} |")
+            # Told once for all targets of a table.
+            title = ""
     return "\n".join(lines)
