@@ -83,7 +83,7 @@ class Result:
         """Why these figures are not to be quoted; nothing if they are."""
         rounds = min((len(rounds) for rounds in self.samples.values()), default=0)
         if rounds < self.rounds_min:
-            return f"{rounds} rounds only"
+            return f"{rounds} round{'s' * (rounds != 1)} only"
         if any(column.key == "foreign" for column in self.columns):
             if (highest := busiest(self.samples)) > FOREIGN_MAX:
                 return f"others took up to {highest:.0%} of a CPU"

@@ -19,7 +19,7 @@ class Report:
         self.folder = Path(folder) if folder else BENCH.parent / "docs"
         self.stored_in = self.folder / "results.json" if folder else BENCH / "results.json"
         self.stored = results.load(self.stored_in)
-        # Table's key → why it isn't kept.
+        # Table's key → its case, and why it isn't kept.
         self.left_out = {}
         self.written = []
 
@@ -28,7 +28,7 @@ class Report:
         good = {}
         for key, table in tables.items():
             if table["poor"] and not self.keep_poor:
-                self.left_out[key] = table["poor"]
+                self.left_out[key] = case, table["poor"]
             else:
                 good[key] = table
         if not good:
@@ -47,7 +47,9 @@ class Report:
         lines = [f"written: {self.written[0]} and {len(self.written) - 1} plots"] if self.written else []
         if self.left_out:
             lines.append("not written, so that the page keeps what it had (--poor writes them too):")
-            lines += [f"  {key}: {why}" for key, why in self.left_out.items()]
+            lines += [f"  {key}: {why}" for key, (_, why) in self.left_out.items()]
+            cases = dict.fromkeys(case for case, _ in self.left_out.values())
+            lines.append(f"again, on a quiet machine: bench/run {' '.join(cases)}")
         return "\n".join(lines)
 
 

@@ -134,10 +134,10 @@ class Merging(unittest.TestCase):
             report = Report(RUN, folder, template=template)
             report.take("replay", {"replay": poor}, 1)
             self.assertFalse((Path(folder) / "benchmarks.md").exists())
-            self.assertIn("replay: 1 rounds only", report.said())
+            self.assertIn("replay: 1 round only", report.said())
             report.keep_poor = True
             report.take("replay", {"replay": poor}, 1)
-            self.assertIn("**Not to be quoted**: 1 rounds only.", (Path(folder) / "benchmarks.md").read_text())
+            self.assertIn("**Not to be quoted**: 1 round only.", (Path(folder) / "benchmarks.md").read_text())
 
 
 class Pages(unittest.TestCase):
