@@ -11,7 +11,7 @@ from ..figures import Column, Result, Target
 from ..process import BenchError
 from .memory import GIB, KIB, MIB, Peak
 
-ANSWER_BYTES, UPLOAD_BYTES = 2 * GIB, GIB
+ANSWER_BYTES = UPLOAD_BYTES = GIB
 
 # Peers that are slow at the same time, and for how long.
 SLOW_COUNT, SLOW_SECONDS = 500, 10
@@ -62,7 +62,7 @@ def large(bench, origin, keeping):
     )
     samples = {}
     for name, drive in (
-        ("2 GiB answer, by length", answer("bytes")), ("2 GiB answer, in chunks", answer("chunked")),
+        ("1 GiB answer, by length", answer("bytes")), ("1 GiB answer, in chunks", answer("chunked")),
         ("1 GiB upload, by length", upload("false")), ("1 GiB upload, in chunks", upload("true")),
     ):
         samples |= on_both_roads(bench, origin, name, drive, "--config", keeping)

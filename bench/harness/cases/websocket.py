@@ -97,6 +97,7 @@ def websocket_idle(bench):
         echo(bench, server, "--connections", 64, "--messages", 10)
         return held_kib(server, count, lambda: hold(bench, server, count, "websocket-idle"))
 
+    measure.load = ""
     try:
         yield bench.compare(
             "websocket_idle", f"Memory of a silent WebSocket conversation that is recorded, {count:,} held",
