@@ -185,14 +185,16 @@ class Bench:
 
     # -- recordings to replay
 
-    def recorded(self, items=0, size=256, seconds=120):
+    def recorded(self, items=0, size=256, seconds=900):
         """A folder with one recorded exchange, or with `items` of different paths; and the port of
         the origin they came from, which is gone again."""
         folder = self.setup.folder("recorded")
         if not self.setup.ouli:
             return folder, 0
         origin = self.origin(item_size=size)
-        server = self.setup.ouli_serve("record", origin.port, folder)
+        # A million exchanges may take longer to seal than a recorder waits by itself.
+        config = self.setup.kept("patient.toml", f'[limits]\nseal_timeout = "{seconds}s"\n'.encode())
+        server = self.setup.ouli_serve("record", origin.port, folder, "--config", config)
         try:
             if items:
                 self.ask_items(server, items, items, size=size)
@@ -207,7 +209,7 @@ class Bench:
         """As `recorded`, of 1 KiB each, made once for all cases of a run."""
         if items not in self.libraries:
             self.say(f"recording {items:,} exchanges of 1 KiB")
-            self.libraries[items] = self.recorded(items, size=1024, seconds=900)
+            self.libraries[items] = self.recorded(items, size=1024)
         return self.libraries[items]
 
     def ask_items(self, server, items, requests, connections=64, size=256, **options):
