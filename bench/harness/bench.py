@@ -21,7 +21,7 @@ FOREIGN = Column("foreign", "others, of one CPU", "{:.1%}")
 
 NGINX, NGINX_PROXY = "nginx `return 200`", "nginx `proxy_pass`"
 
-OULI_LOGS = "its default log to a file: no line per exchange, since that is no terminal"
+OULI_LOGS = "to a file as by default, no line per exchange"
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Bench:
 
     def nginx_fixed(self, protocol=HTTP1):
         start = lambda: self.setup.nginx_fixed(protocol=protocol)
-        return Contender(NGINX, start, "no access log", missing("nginx"))
+        return Contender(NGINX, start, "none", missing("nginx"))
 
     def hyper_fixed(self, protocol=HTTP1):
         return Contender("hyper, fixed answer", lambda: self.setup.hyper_fixed(protocol))
@@ -81,11 +81,11 @@ class Bench:
 
     def nginx_proxy(self, origin, protocol=HTTP1):
         start = lambda: self.setup.nginx_proxy(origin, protocol)
-        return Contender(NGINX_PROXY, start, "no access log", missing("nginx"))
+        return Contender(NGINX_PROXY, start, "none", missing("nginx"))
 
     def haproxy(self, origin, protocol=None):
         start = lambda: self.setup.haproxy(origin, protocol)
-        return Contender("HAProxy", start, "no log", missing("haproxy"))
+        return Contender("HAProxy", start, "none", missing("haproxy"))
 
     def hyper_forward(self, origin, protocol=None):
         return Contender("hyper + hyper-util", lambda: self.setup.hyper_forward(origin, protocol))
@@ -99,15 +99,15 @@ class Bench:
         if find("mitmdump"):
             flows, port = self.setup.mitmproxy_flows()
         start = lambda: self.setup.mitmproxy_replay(flows, port)
-        return Contender("mitmproxy, server replay", start, "no log", missing("mitmdump"))
+        return Contender("mitmproxy, server replay", start, "none", missing("mitmdump"))
 
     def mitmproxy_record(self, origin):
         start = lambda: self.setup.mitmproxy_record(origin)
-        return Contender("mitmproxy, reverse proxy", start, "no log, and every exchange to a file", missing("mitmdump"))
+        return Contender("mitmproxy, reverse proxy", start, "none, and every exchange to a file", missing("mitmdump"))
 
     def wiremock(self):
         lacking = "" if find_wiremock() else "no WireMock, or no Java"
-        return Contender("WireMock", self.setup.wiremock, "no log, no request journal", lacking)
+        return Contender("WireMock", self.setup.wiremock, "none, nor a journal of requests", lacking)
 
     def ouli_missing(self):
         return "" if self.setup.ouli else "no binary (cargo build --release)"
@@ -230,4 +230,5 @@ def logged(contenders):
     for contender in contenders:
         if contender.logs:
             by_log.setdefault(contender.logs, []).append((contender.line or contender.name))
-    return [f"{', '.join(dict.fromkeys(names))}: {logs}" for logs, names in by_log.items()]
+    said = [f"{', '.join(dict.fromkeys(names))}: {logs}" for logs, names in by_log.items()]
+    return ["logs while measured: " + "; ".join(said)] if said else []

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -75,7 +76,7 @@ class Contender:
     name: str
     start: Callable[[], Server]
     # What it writes to its log per request, as configured; stated with the figures.
-    logs: str = "no log"
+    logs: str = "none"
     missing: str = ""
     # Where it stands in a plot: on which line, and at which number.
     line: str = ""
@@ -113,6 +114,9 @@ def version(name):
     if name == "WireMock":
         jar = find_wiremock()
         return f"WireMock {jar.stem.rsplit('-', 1)[1]}" if jar else None
+    if name == "hyper":
+        lock = tomllib.loads((INSTALLED.parent.parent / "Cargo.lock").read_text())
+        return "hyper " + next(p["version"] for p in lock["package"] if p["name"] == "hyper")
     program, option = VERSIONS[name]
     if not find(program):
         return None
@@ -122,7 +126,7 @@ def version(name):
     return f"{name} {number.split('-')[0]}"
 
 
-PEERS = (*VERSIONS, "WireMock")
+PEERS = (*VERSIONS, "WireMock", "hyper")
 
 
 def free_port():

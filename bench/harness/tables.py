@@ -8,10 +8,8 @@ def markdown(table, about=""):
     lines = [f"### {table['title']}", "", *grid(table)]
     if table["poor"]:
         lines += ["", f"**Not to be quoted**: {table['poor']}."]
-    if verdicts := verdict_lines(table):
-        lines += ["", *[f"- {verdict}" for verdict in verdicts]]
-    if table["notes"]:
-        lines += ["", *[f"- {note}" for note in table["notes"]]]
+    if said := [*verdict_lines(table), *table["notes"]]:
+        lines += ["", *[f"- {words}" for words in said]]
     if about:
         lines += ["", f"<sub>{about}</sub>"]
     return "\n".join(lines) + "\n"

@@ -121,7 +121,7 @@ def websocket_idle(bench):
 
 def nginx(bench, origin):
     start = lambda: bench.setup.nginx_websocket(origin)
-    return Contender(NGINX, start, "no access log", missing("nginx"))
+    return Contender(NGINX, start, "none", missing("nginx"))
 
 
 def echo(bench, server, *args):
