@@ -22,7 +22,10 @@ class Column:
 
 @dataclass
 class Target:
-    """What a row should reach: its median in a column, or that of its ratio to the baseline."""
+    """What a row should reach: its median in a column, or that of its ratio to the baseline.
+
+    Where `row` ends in `…` all rows that begin like that should, and the one that is farthest off counts.
+    """
 
     row: str
     key: str
@@ -34,9 +37,18 @@ class Target:
 
     RELATIONS = {"at most": operator.le, "at least": operator.ge, "below": operator.lt}
 
+    def rows(self, names):
+        begin = self.row.removesuffix("…")
+        return [name for name in names if name == self.row or begin != self.row and name.startswith(begin)]
+
+    def worst(self, figures):
+        """Of medians with their spread."""
+        return (min if self.relation == "at least" else max)(figures, default=None)
+
     def words(self, column):
         of = "" if self.ratio and column.ratio else f", {column.heading}"
-        return f"{self.row}{of}: {self.relation} {self.bound:g} {self.unit}"
+        row = self.row.replace("…", ", all") if self.row != "…" else "all"
+        return f"{row}{of}: {self.relation} {self.bound:g} {self.unit}"
 
     def is_met(self, value):
         return self.RELATIONS[self.relation](value, self.bound)

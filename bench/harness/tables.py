@@ -45,8 +45,9 @@ def verdicts(table):
     rows = {row["name"]: row for row in table["rows"]}
     for target in map(lambda raw: Target(**raw), table["targets"]):
         column = columns[target.key]
-        row = rows.get(target.row, {"ratios": {}, "figures": {}})
-        figure = row["ratios" if target.ratio else "figures"].get(target.key)
+        kind = "ratios" if target.ratio else "figures"
+        figures = [rows[name][kind].get(target.key) for name in target.rows(rows)]
+        figure = target.worst([figure for figure in figures if figure])
         is_met = target.is_met(figure[0]) if figure else None
         form = "{:.2f}" if target.ratio else column.form
         yield target.words(column), is_met, cell(figure, form) + (" ×" if figure and target.ratio else "")

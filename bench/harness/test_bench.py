@@ -98,6 +98,13 @@ class Verdicts(unittest.TestCase):
         self.assertEqual([at("below", 3), at("at most", 3), at("at least", 3)], [False, True, True])
         self.assertEqual([at("at least", 3.1), at("below", 3.1)], [False, True])
 
+    def test_a_target_of_several_rows_is_judged_by_the_worst(self):
+        every = lambda row, relation, bound: self.verdict(Target(row, "cpu_us", relation, bound, "µs"))[0]
+        self.assertEqual(every("…", "at most", 2)[1:], (False, "3.00 (1.00–5.00)"))
+        self.assertEqual(every("…", "at least", 2)[1:], (True, "2.00"))
+        self.assertEqual(every("ng…", "at most", 2)[1:], (True, "2.00"))
+        self.assertEqual(every("Ouli…", "at most", 3)[0], "Ouli, all, CPU µs: at most 3 µs")
+
     def test_what_was_not_measured_is_neither(self):
         self.assertIsNone(self.verdict(ratio_target("somebody", "cpu_us", 1))[0][1])
 

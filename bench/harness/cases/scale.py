@@ -90,8 +90,7 @@ def sizes(bench):
     origin = bench.origin()
     try:
         record = [bench.nginx_proxy(origin), bench.ouli_record(origin)]
-        targets = [ratio_target(f"Ouli record, {name}", "cpu_us", 1.2) for name, *_ in SIZES]
-        yield sizes_on(bench, "record", record, targets, [
+        yield sizes_on(bench, "record", record, [ratio_target("Ouli record…", "cpu_us", 1.2)], [
             "the origin is nginx on the load's CPU, with `return 200` and files by `sendfile`",
             "nginx `proxy_pass` may hold a MiB of an answer in memory and writes none to a file",
             "others include the kernel's own work of writing to the disk what Ouli keeps",
