@@ -89,8 +89,8 @@ def websocket_many(bench):
 
 
 def websocket_idle(bench):
-    """Anonymous memory per silent WebSocket conversation, its two connections together, 2,000 of them."""
-    count = 2000
+    """Anonymous memory per silent WebSocket conversation, its two connections together, 4,096 of them."""
+    count = 4096
     origin = bench.setup.origin_echo()
 
     def measure(server):
