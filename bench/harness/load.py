@@ -12,8 +12,8 @@ import subprocess
 from .process import BenchError
 from .servers import find
 
-# Requests of the passes before and after a round under wrk or h2load.
-CHECKED_REQUESTS = 2000
+# Requests of the passes before and after a round under wrk or h2load; of a server that is slow.
+CHECKED_REQUESTS, CHECKED_REQUESTS_SLOW = 2000, 200
 
 
 class Load:
@@ -43,9 +43,11 @@ class Load:
         return self.own("run", *self.to(server), *args, body=self.setup.body_file())
 
     def check(self, server, connections=64, streams=1):
+        requests = CHECKED_REQUESTS_SLOW if server.is_slow else CHECKED_REQUESTS
+        if server.warm_up_requests:
+            requests, server.warm_up_requests = server.warm_up_requests, 0
         self.run(
-            server, "--connections", connections, "--streams", streams,
-            "--requests", CHECKED_REQUESTS,
+            server, "--connections", connections, "--streams", streams, "--requests", requests
         )
 
     def closed_loop(self, server, connections, seconds, streams=1):
@@ -58,8 +60,8 @@ class Load:
         url = f"{server.protocol.scheme}://{server.addr}/"
         argv = [find(driver), "-t1", f"-c{connections}"]
         if driver == "wrk":
-            return parse_wrk(self._output([*argv, f"-d{seconds}s", "--latency", url]))
-        return parse_h2load(self._output([*argv, f"-m{streams}", f"-D{seconds}", url]))
+            return parse_wrk(self._output([*argv, f"-d{seconds:g}s", "--latency", url]))
+        return parse_h2load(self._output([*argv, f"-m{streams}", f"-D{seconds:g}", url]))
 
     def _output(self, argv):
         argv = ["taskset", "-c", ",".join(map(str, self.setup.load_cpus)), *map(str, argv)]

@@ -32,10 +32,12 @@ class Certificate:
 
     file: Path
     key: Path
+    # One after the other, as HAProxy wants them.
+    both: Path
 
     @classmethod
     def make(cls, folder):
-        made = cls(folder / "cert.pem", folder / "key.pem")
+        made = cls(folder / "cert.pem", folder / "key.pem", folder / "both.pem")
         argv = [
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
             "-nodes", "-keyout", made.key, "-out", made.file, "-days", "2", "-subj", "/CN=localhost",
@@ -47,4 +49,5 @@ class Certificate:
             raise BenchError("no openssl, which makes the certificate") from None
         if done.returncode != 0:
             raise BenchError(f"openssl made no certificate\n{done.stderr}")
+        made.both.write_text(made.file.read_text() + made.key.read_text())
         return made

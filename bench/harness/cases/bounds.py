@@ -7,14 +7,14 @@ import statistics
 import threading
 import time
 
-from ..figures import Column, Result
+from ..figures import Column, Result, Target
 from ..process import BenchError
 from .memory import GIB, KIB, MIB, Peak
 
-ANSWER_BYTES, UPLOAD_BYTES = 4 * GIB, GIB
+ANSWER_BYTES = UPLOAD_BYTES = GIB
 
 # Peers that are slow at the same time, and for how long.
-SLOW_COUNT, SLOW_SECONDS = 500, 20
+SLOW_COUNT, SLOW_SECONDS = 500, 10
 # A slow reader's answer: more than it will take and all buffers hold.
 SLOW_BYTES, SLOW_RATE = 8 * MIB, KIB
 # A trickling origin: a byte each 100 ms.
@@ -62,7 +62,7 @@ def large(bench, origin, keeping):
     )
     samples = {}
     for name, drive in (
-        ("4 GiB answer, by length", answer("bytes")), ("4 GiB answer, in chunks", answer("chunked")),
+        ("1 GiB answer, by length", answer("bytes")), ("1 GiB answer, in chunks", answer("chunked")),
         ("1 GiB upload, by length", upload("false")), ("1 GiB upload, in chunks", upload("true")),
     ):
         samples |= on_both_roads(bench, origin, name, drive, "--config", keeping)
@@ -71,7 +71,10 @@ def large(bench, origin, keeping):
         Column("rate", "MiB/s", "{:.0f}"), Column("cpu_us", "CPU µs per MiB", "{:.0f}"),
         Column("end_s", "s to end", "{:.2f}"), Column("end_mib", "peak MiB meanwhile"),
     ]
-    return Result("Memory while a large body passes", columns, "", samples, target="growth below 4 MiB")
+    targets = [Target("…", "grown_mib", "below", 4, "MiB")]
+    return Result(
+        "bounds-large", "Memory while a large body passes", columns, "", samples, targets=targets, rounds_min=1
+    )
 
 
 def slow(bench, origin):
@@ -93,7 +96,7 @@ def slow(bench, origin):
         Column("grown_mib", "MiB grown", "{:.2f}"), Column("peak_mib", "peak MiB"),
         Column("end_s", "s to end", "{:.2f}"), Column("end_mib", "peak MiB meanwhile"),
     ]
-    return Result("Memory with slow peers", columns, "", samples)
+    return Result("bounds-slow", "Memory with slow peers", columns, "", samples, rounds_min=1)
 
 
 def on_both_roads(bench, origin, name, drive, *options, replay=()):
@@ -153,7 +156,8 @@ def paced(bench, origin):
         Column("max_ms", "max ms", "{:.2f}"),
     ]
     title = f"Lateness of {PACED_COUNT} pieces under `--pace recorded`, one each {PACED_MICROS / 1000} ms"
-    return Result(title, columns, "", samples, target="each within 2 ms of its time")
+    targets = [Target("…", "max_ms", "at most", 2, "ms")]
+    return Result("pace", title, columns, "", samples, targets=targets, rounds_min=1)
 
 
 def recorded_times(cassette):

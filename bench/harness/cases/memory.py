@@ -4,7 +4,9 @@ import subprocess
 import threading
 import time
 
-from ..figures import Column, Result
+from .. import allocator
+from ..bench import NGINX
+from ..figures import Column, Result, Target
 from ..process import Process
 from ..protocol import H2_TLS, H2C, HTTP1, HTTP1_TLS
 from ..servers import find
@@ -14,99 +16,141 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 # Memory is read this long after the last answer: what a server gives back a moment later isn't held.
 SETTLE_SECONDS = 3
 
+# 4,096 handshakes with each of three servers at the same time take some.
+HOLD_SECONDS = 180
+
+# And once more: what comes back only slowly.
+LATER_SECONDS = 12
+
+
+# What a kept connection may cost, by protocol, in KiB.
+IDLE_TARGETS = (("http1", HTTP1, 4), ("tls", HTTP1_TLS, 20), ("h2c", H2C, 24), ("h2tls", H2_TLS, 24))
+
 
 def idle(bench):
-    """Anonymous memory per kept connection that does nothing, 4,096 of them, by protocol."""
-    for protocol, kib in ((HTTP1, 6), (HTTP1_TLS, 20), (H2C, 24), (H2_TLS, 24)):
-        yield idle_on(bench, protocol, kib)
+    """Anonymous memory per kept connection that does nothing, 4,096 of them, by protocol; allocator's figures."""
+    for name, protocol, kib in IDLE_TARGETS:
+        yield idle_on(bench, name, protocol, kib)
 
 
-def idle_on(bench, protocol, target_kib):
+def idle_on(bench, name, protocol, target_kib):
     count = 4096
 
     def measure(server):
         bench.load.check(server)
-        return held_kib(server, count, lambda at_once: hold(bench, server, count, at_once))
+        hold_all = lambda: hold(bench, server, count)
+        return held_kib(server, count, hold_all, ask_allocator=is_ouli(bench, server))
 
+    # Nothing asks for a time that would be worth telling.
+    measure.load = ""
+    lacking = allocator.why_not(bench.setup.ouli)
     return bench.compare(
-        f"Memory of an idle connection, {protocol.name}, 4,096 held",
+        f"idle-{name}", f"Memory of an idle connection, {protocol.name}, 4,096 held",
         bench.fixed_and_replay(protocol),
         [
             Column("one_kib", "KiB each, asked one by one", "{:.2f}", ratio=True),
-            Column("all_kib", "KiB each, all asked at once before", "{:.2f}"),
+            Column("all_kib", "KiB each, after all asked at once", "{:.2f}"),
             Column("before_mib", "MiB before", "{:.1f}"),
+            *ALLOCATOR_COLUMNS,
         ],
-        "nginx `return 200`", measure,
-        target=f"Ouli at most {target_kib} KiB",
-        notes=[
+        NGINX, measure,
+        [Target("Ouli replay", "one_kib", "at most", target_kib, "KiB")],
+        [
             "growth of anonymous memory over what the server had after a burst of 64 connections,"
             f" {SETTLE_SECONDS} s after the last answer; the kernel's part of a connection isn't in it",
             "each connection answers once more at the end, which proves that it was held",
+            f"no figures of the allocator: {lacking}" if lacking else allocator.MEANING,
         ],
+        at_once=True,
     )
 
 
-def held_kib(server, count, hold):
-    """What each of those costs that are held by `hold(at_once)`."""
+ALLOCATOR_COLUMNS = [
+    Column(f"{name}_mib", f"{name} MiB", "{:.1f}") for name in allocator.FIGURES
+]
+
+
+def is_ouli(bench, server):
+    return server.process.argv[0] == str(bench.setup.ouli)
+
+
+def held_kib(server, count, hold, ask_allocator=False):
+    """What each of those costs that `hold` holds, before and after all were active at once; and what the
+    allocator says of them then."""
     time.sleep(1)
     before = server.process.anonymous_bytes()
-    sample = {"before_mib": before / MIB}
-    for key, at_once in (("one_kib", "no"), ("all_kib", "yes")):
-        holder = hold(at_once)
-        time.sleep(SETTLE_SECONDS)
-        sample[key] = (server.process.anonymous_bytes() - before) / count / KIB
-        release(holder)
+    held = lambda: (server.process.anonymous_bytes() - before) / count / KIB
+    holder = hold()
+    time.sleep(SETTLE_SECONDS)
+    sample = {"before_mib": before / MIB, "one_kib": held()}
+    all_at_once(holder)
+    time.sleep(SETTLE_SECONDS)
+    sample["all_kib"] = held()
+    if ask_allocator:
+        figures = allocator.statistics(server.process.pid)
+        sample |= {f"{name}_mib": figure / MIB for name, figure in figures.items()}
+    release(holder)
     return sample
 
 
-def hold(bench, server, count, at_once="no", command="idle"):
+def hold(bench, server, count, command="idle"):
     """Connections that each made a request and are kept; `release` ends them."""
     argv = [
         bench.load.program, command, *bench.load.to(server), "--connections", count,
-        "--at-once", at_once, "--body", bench.setup.body_file(),
+        "--body", bench.setup.body_file(),
     ]
-    log = bench.setup.scratch / "idle.stderr"
+    log = server.scratch / "idle.stderr"
     holder = Process(argv, bench.setup.load_cpus, log, stdin=subprocess.PIPE)
-    holder.read_line(60)
+    holder.read_line(HOLD_SECONDS)
     return holder
+
+
+def all_at_once(holder):
+    """Has all of them make a request together."""
+    holder.child.stdin.write(b"\n")
+    holder.child.stdin.flush()
+    holder.read_line(HOLD_SECONDS)
 
 
 def release(holder):
     holder.child.stdin.close()
-    holder.read_line(60)
+    holder.read_line(HOLD_SECONDS)
     holder.stop()
 
 
 def memory(bench):
     """What a server holds at rest, under load, and after it: buffers that come back or don't."""
     contenders = bench.fixed_and_replay()
+    # It drives three servers at the same time.
+    active = lambda server, count: bench.load.run(
+        server, "--connections", count, "--seconds", bench.seconds
+    )
 
     def measure(server):
         held = lambda: server.process.anonymous_bytes() / MIB
         sample = {"ready": held()}
         with Peak(server.process) as peak:
-            bench.closed_loop(64)(server)
+            active(server, 64)
         sample["peak_64"] = peak.bytes / MIB
         time.sleep(SETTLE_SECONDS)
         sample["after_64"] = held()
         with Peak(server.process) as peak:
-            bench.closed_loop(4096)(server)
+            active(server, 4096)
         sample["peak_4096"] = peak.bytes / MIB
         time.sleep(SETTLE_SECONDS)
         sample["after_4096"] = held()
-        time.sleep(15)
+        time.sleep(LATER_SECONDS)
         sample["later"] = held()
         return sample
 
     yield bench.compare(
-        "Anonymous memory of the whole server, MiB",
-        contenders,
+        "memory", "Anonymous memory of the whole server, MiB", contenders,
         [
             Column("ready", "ready"), Column("peak_64", "peak, 64 active"),
             Column("after_64", "after"), Column("peak_4096", "peak, 4,096 active"),
-            Column("after_4096", "after"), Column("later", "15 s later"),
+            Column("after_4096", "after"), Column("later", f"{LATER_SECONDS} s later"),
         ],
-        "nginx `return 200`", measure,
+        NGINX, measure, at_once=True,
     )
 
 
@@ -153,12 +197,13 @@ def stream(bench):
     finally:
         origin.stop()
     yield Result(
-        f"Memory while a 1 GiB answer passes to a reader of {STREAM_RATE // MIB} MiB/s",
+        "stream", f"Memory while a 1 GiB answer passes to a reader of {STREAM_RATE // MIB} MiB/s",
         [
             Column("grown_mib", "MiB grown"), Column("peak_mib", "peak MiB"),
             Column("rate", "MiB/s read", "{:.0f}"),
         ],
-        "", samples, notes, target="growth below 4 MiB",
+        "", samples, notes, [Target("Ouli…", "grown_mib", "below", 4, "MiB")],
+        rounds_min=1,
     )
 
 

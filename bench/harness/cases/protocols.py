@@ -1,9 +1,8 @@
 """CPU per request over HTTP/2 and TLS, and per TLS handshake: what the cases of `speed` are for plain HTTP/1.1."""
 
-from ..bench import CPU, FOREIGN, MEAN, P50, P99, RATE
-from ..figures import Column
+from ..bench import CPU, FOREIGN, MEAN, NGINX, NGINX_PROXY, P50, P99, RATE
+from ..figures import Column, ratio_target
 from ..protocol import H2_TLS, H2C, HTTP1_TLS
-from ..servers import OULI_ENDPOINT, Contender, find
 
 # Of HTTP/2: as many requests open at once as 256 connections of HTTP/1.1 have.
 CONNECTIONS, STREAMS = 8, 32
@@ -14,52 +13,69 @@ SAME_CERTIFICATE = "all servers hold the same ECDSA P-256 certificate; the clien
 
 def h2c(bench):
     """Replay over HTTP/2 without TLS (prior knowledge), 8 connections of 32 streams."""
-    yield http2(bench, H2C, "Ouli at most 0.75 × nginx")
+    yield replay_on(bench, "h2c", H2C, 0.75)
 
 
 def h2tls(bench):
     """Replay over HTTP/2 with TLS, 8 connections of 32 streams."""
-    yield http2(bench, H2_TLS, "Ouli at most 1.0 × nginx", [SAME_CERTIFICATE])
-
-
-def http2(bench, protocol, target, notes=()):
-    return bench.compare(
-        f"Replay of a 256-byte JSON answer, {protocol.name}, {LAYOUT}",
-        bench.fixed_and_replay(protocol), [CPU, RATE, MEAN, FOREIGN], "nginx `return 200`",
-        bench.closed_loop(CONNECTIONS, streams=STREAMS), target=target, notes=notes,
-    )
+    yield replay_on(bench, "h2tls", H2_TLS, 1.0)
 
 
 def tls(bench):
     """Replay over HTTP/1.1 with TLS, 64 keep-alive connections."""
-    yield bench.compare(
-        f"Replay of a 256-byte JSON answer, {HTTP1_TLS.name}, 64 keep-alive connections",
-        bench.fixed_and_replay(HTTP1_TLS), [CPU, RATE, P50, P99, FOREIGN], "nginx `return 200`",
-        bench.closed_loop(), target="Ouli at most 1.1 × nginx", notes=[SAME_CERTIFICATE],
+    yield replay_on(bench, "tls", HTTP1_TLS, 1.1)
+
+
+def replay_on(bench, key, protocol, target):
+    words, columns, measure = driven(bench, protocol)
+    return bench.compare(
+        key, f"Replay of a 256-byte JSON answer, {protocol.name}, {words}",
+        bench.fixed_and_replay(protocol), columns, NGINX, measure,
+        [ratio_target("Ouli replay", "cpu_us", target)], [SAME_CERTIFICATE] * protocol.tls,
     )
+
+
+def driven(bench, protocol):
+    """How a protocol's kept connections are laid out, what is told of them, and the measurement."""
+    if protocol.version == 2:
+        measure = bench.closed_loop(CONNECTIONS, STREAMS, protocol)
+        return LAYOUT, [CPU, RATE, MEAN, FOREIGN], measure
+    return "64 keep-alive connections", [CPU, RATE, P50, P99, FOREIGN], bench.closed_loop()
 
 
 def record_h2c(bench):
     """Recording over HTTP/2 without TLS in front of a fast origin that speaks it too."""
-    setup = bench.setup
     check_that_all_is_kept(bench)
     origin = bench.origin(H2C)
-    missing_haproxy = "" if find("haproxy") else "no haproxy"
-    contenders = [
-        Contender("HAProxy", lambda: setup.haproxy(origin), "no log", missing_haproxy),
-        bench.ouli_record(origin),
-        Contender("hyper + hyper-util", lambda: setup.hyper_forward(origin), "no log"),
-    ]
+    words, columns, measure = driven(bench, H2C)
     try:
         yield bench.compare(
-            f"Record of a 256-byte JSON answer, {H2C.name} on both sides, {LAYOUT}",
-            contenders, [CPU, RATE, MEAN, FOREIGN], "HAProxy",
-            bench.closed_loop(CONNECTIONS, streams=STREAMS),
-            notes=[
+            "record_h2c", f"Record of a 256-byte JSON answer, {H2C.name} on both sides, {words}",
+            [bench.haproxy(origin), bench.ouli_record(origin), bench.hyper_forward(origin)],
+            columns, "HAProxy", measure, notes=[
                 "the origin is nginx `return 200` over HTTP/2 on the load's CPU;"
                 " nginx itself can't speak HTTP/2 to the origin of a `proxy_pass`",
             ],
         )
+    finally:
+        origin.stop()
+
+
+def record_tls(bench):
+    """Recording from clients that speak TLS, over HTTP/1.1 and HTTP/2, in front of a fast origin without it."""
+    origin = bench.origin()
+    try:
+        for key, protocol in (("record_tls", HTTP1_TLS), ("record_h2tls", H2_TLS)):
+            words, columns, measure = driven(bench, protocol)
+            contenders = [
+                bench.nginx_proxy(origin, protocol), bench.ouli_record(origin, protocol),
+                bench.haproxy(origin, protocol), bench.hyper_forward(origin, protocol),
+            ]
+            yield bench.compare(
+                key, f"Record of a 256-byte JSON answer, {protocol.name} to plain HTTP/1.1, {words}",
+                contenders, columns, NGINX_PROXY, measure, [ratio_target("Ouli record", "cpu_us", 1.2)],
+                [SAME_CERTIFICATE, "the origin is nginx `return 200` over plain HTTP/1.1 on the load's CPU"],
+            )
     finally:
         origin.stop()
 
@@ -70,7 +86,7 @@ def check_that_all_is_kept(bench, items=2000):
         return
     setup, recordings = bench.setup, bench.setup.folder("recorded")
     origin = bench.origin(H2C)
-    endpoint = OULI_ENDPOINT.format(source="http", target="h2c", origin=origin.port)
+    endpoint = setup.ouli_endpoint(origin.port, H2C, H2C)
     try:
         for mode, options in (("record", ()), ("replay", ("--strict",))):
             server = setup.ouli_configured(mode, endpoint, recordings, H2C, options=options)
@@ -84,11 +100,11 @@ def check_that_all_is_kept(bench, items=2000):
 
 def handshakes(bench):
     """A new TLS connection for every request, with a full handshake and with a resumed session."""
-    yield handshakes_on(bench, "a full handshake", "no")
-    yield handshakes_on(bench, "the session resumed where the server can", "yes")
+    yield handshakes_on(bench, "handshakes-full", "a full handshake", "no")
+    yield handshakes_on(bench, "handshakes-resumed", "the session resumed where the server can", "yes")
 
 
-def handshakes_on(bench, words, resume):
+def handshakes_on(bench, key, words, resume):
     def new(server, concurrency, *limits):
         return bench.load.run(
             server, "--connections", concurrency, "--new-connections", "yes", "--resume", resume,
@@ -107,7 +123,7 @@ def handshakes_on(bench, words, resume):
         return sample
 
     return bench.compare(
-        f"A new TLS connection per request, {words}",
+        key, f"A new TLS connection per request, {words}",
         bench.fixed_and_replay(HTTP1_TLS),
         [
             Column("cpu_us", "CPU µs per connection", "{:.1f}", ratio=True),
@@ -117,9 +133,8 @@ def handshakes_on(bench, words, resume):
             Column("alone_p99_us", "p99 µs", "{:.0f}"),
             FOREIGN,
         ],
-        "nginx `return 200`", measure,
-        target="handshakes/s at least 0.9 × nginx's: at most 1.11 × its CPU per connection",
-        notes=[
+        NGINX, measure, [ratio_target("Ouli replay", "rate", 0.9, relation="at least")],
+        [
             SAME_CERTIFICATE,
             "a connection is handshake, request, answer, close_notify, close",
             "the load compares each server's certificate, and checks its signature in passes before and"

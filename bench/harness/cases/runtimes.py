@@ -34,7 +34,7 @@ def runtimes_on(bench, road, title, args):
 
     for threads, words in ((1, "1 thread"), (2, "2 threads")):
         yield bench.compare(
-            f"Runtimes, {title}, {words}",
+            f"runtimes-{road}-{threads}", f"Runtimes, {title}, {words}",
             [
                 contender("work-stealing", "stealing", threads),
                 contender("one runtime per core", "per-core", threads),

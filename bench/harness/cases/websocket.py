@@ -3,19 +3,18 @@
 import json
 import subprocess
 
-from ..bench import CPU, FOREIGN, OULI_LOGS
-from ..figures import Column
+from ..bench import CPU, FOREIGN, NGINX_PROXY as NGINX
+from ..bench import OULI_LOGS, missing
+from ..figures import Column, Target, ratio_target
 from ..process import Process
-from ..servers import Contender, find
+from ..servers import Contender
 from .memory import SETTLE_SECONDS, held_kib, hold, release
-
-NGINX = "nginx `proxy_pass`"
 
 COLUMNS = [
     Column(CPU.key, "CPU µs per message", "{:.2f}", ratio=True),
-    Column("rate", "messages/s", "{:.0f}"),
-    Column("p50_us", "echo p50 µs", "{:.0f}"),
-    Column("p99_us", "p99 µs", "{:.0f}"),
+    Column("rate", "messages/s", "{:,.0f}"),
+    Column("p50_us", "echo p50 µs", "{:,.0f}"),
+    Column("p99_us", "p99 µs", "{:,.0f}"),
     FOREIGN,
 ]
 
@@ -26,6 +25,9 @@ MEANING = [
     "an echo is two messages of 256 bytes, one each way; each is another one, and compared when it is back",
     "the origin is one of the bench's own on the load's CPU, without any compression",
 ]
+
+
+EVERY_MESSAGE = "every message comes back: one that doesn't ends the run"
 
 
 def websocket(bench):
@@ -40,9 +42,9 @@ def websocket(bench):
     contenders = [nginx(bench, origin), bench.ouli_record(origin), untaped]
     try:
         yield bench.compare(
-            "Record of 256-byte WebSocket messages, 64 conversations",
+            "websocket-record", "Record of 256-byte WebSocket messages, 64 conversations",
             contenders, COLUMNS, NGINX, echoing(bench, 64),
-            target="Ouli at most 1.0 × nginx without the tape's writes",
+            [ratio_target(untaped.name, "cpu_us", 1.0)],
             notes=[*MEANING, "without its writes, the tape's frames are still made and checksummed"],
         )
     finally:
@@ -54,7 +56,7 @@ def replay(bench):
     port, recordings = recorded(bench)
     echo = Contender("an echo, the bench's origin", lambda: setup_echo(bench))
     yield bench.compare(
-        f"Replay of 256-byte WebSocket messages, 64 conversations of {SCRIPT:,} echoes",
+        "websocket-replay", f"Replay of 256-byte WebSocket messages, 64 conversations of {SCRIPT:,} echoes",
         [echo, bench.ouli_replay(recordings, port)], COLUMNS, echo.name,
         echoing(bench, 64, "--messages", SCRIPT, "--again", "yes"),
         notes=[*MEANING[:1], "one conversation is recorded, and each client says the same again"],
@@ -73,56 +75,53 @@ def websocket_many(bench):
     again = "--messages", SCRIPT, "--again", "yes"
     try:
         yield bench.compare(
-            f"Record of 256-byte WebSocket messages, {count:,} conversations at once",
+            "websocket_many-record", f"Record of 256-byte WebSocket messages, {count:,} conversations at once",
             [nginx(bench, origin), bench.ouli_record(origin)], COLUMNS, NGINX, echoing(bench, count),
-            target="every message comes back: one that doesn't ends the run",
-            notes=MEANING,
+            notes=[*MEANING, EVERY_MESSAGE],
         )
         yield bench.compare(
-            f"Replay of 256-byte WebSocket messages, {count:,} conversations at once",
+            "websocket_many-replay", f"Replay of 256-byte WebSocket messages, {count:,} conversations at once",
             [bench.ouli_replay(recordings, port)], COLUMNS, "", echoing(bench, count, *again),
-            target="every message comes back: one that doesn't ends the run",
-            notes=MEANING[:1],
+            notes=[*MEANING[:1], EVERY_MESSAGE],
         )
     finally:
         origin.stop()
 
 
 def websocket_idle(bench):
-    """Anonymous memory per silent WebSocket conversation, its two connections together, 2,000 of them."""
-    count = 2000
+    """Anonymous memory per silent WebSocket conversation, its two connections together, 4,096 of them."""
+    count = 4096
     origin = bench.setup.origin_echo()
 
     def measure(server):
         echo(bench, server, "--connections", 64, "--messages", 10)
-        return held_kib(
-            server, count, lambda at_once: hold(bench, server, count, at_once, "websocket-idle")
-        )
+        return held_kib(server, count, lambda: hold(bench, server, count, "websocket-idle"))
 
+    measure.load = ""
     try:
         yield bench.compare(
-            f"Memory of a silent WebSocket conversation that is recorded, {count:,} held",
+            "websocket_idle", f"Memory of a silent WebSocket conversation that is recorded, {count:,} held",
             [nginx(bench, origin), bench.ouli_record(origin)],
             [
                 Column("one_kib", "KiB each, opened one by one", "{:.2f}", ratio=True),
-                Column("all_kib", "KiB each, all spoke at once before", "{:.2f}"),
+                Column("all_kib", "KiB each, after all spoke at once", "{:.2f}"),
                 Column("before_mib", "MiB before", "{:.1f}"),
             ],
-            NGINX, measure,
-            target="Ouli at most 12 KiB for both sides together",
-            notes=[
+            NGINX, measure, [Target("Ouli record", "one_kib", "at most", 12, "KiB, both sides together")],
+            [
                 "growth of anonymous memory over what the server had after 64 conversations,"
                 f" {SETTLE_SECONDS} s after the last echo; the kernel's part of the connections isn't in it",
                 "each conversation echoes once more at the end, which proves that it was held",
             ],
+            at_once=True,
         )
     finally:
         origin.stop()
 
 
 def nginx(bench, origin):
-    missing = "" if find("nginx") else "no nginx"
-    return Contender(NGINX, lambda: bench.setup.nginx_websocket(origin), "no access log", missing)
+    start = lambda: bench.setup.nginx_websocket(origin)
+    return Contender(NGINX, start, "none", missing("nginx"))
 
 
 def echo(bench, server, *args):
@@ -146,7 +145,7 @@ def echoing(bench, count, *args):
 def begin(bench, server, *args):
     """Conversations that are open and wait for `go`; `release` closes them."""
     argv = [bench.load.program, "websocket", "--addr", server.addr, "--pauses", "yes", *args]
-    log = bench.setup.scratch / "websocket.stderr"
+    log = server.scratch / "websocket.stderr"
     talk = Process(argv, bench.setup.load_cpus, log, stdin=subprocess.PIPE)
     talk.read_line(60)
     return talk

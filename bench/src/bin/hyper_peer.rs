@@ -1,6 +1,7 @@
 //! hyper as a peer, on one thread: `fixed` answers every request with one body, `forward` sends it
 //! to an origin through hyper-util's pooled client, as a program built on them would. `--http 2` makes
-//! both of its sides HTTP/2, `--certificate` and `--key` put rustls before them.
+//! both of its sides HTTP/2, `--origin-http 1` but the origin's; `--certificate` and `--key` put rustls
+//! before them.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Request, Response, StatusCode, Uri, Version};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -26,7 +27,7 @@ type Body = Either<Full<Bytes>, Incoming>;
 #[derive(Clone)]
 enum Road {
     Fixed(Bytes),
-    Forward { client: Box<Client<HttpConnector, Incoming>>, origin: String },
+    Forward { client: Box<Client<HttpConnector, Incoming>>, http2: bool, origin: String },
 }
 
 fn main() {
@@ -39,7 +40,8 @@ async fn serve(args: &Args) {
     let road = match args.command.as_str() {
         "fixed" => Road::Fixed(args.need_file("body").into()),
         "forward" => {
-            Road::Forward { client: client(http2(args)).into(), origin: args.need("origin") }
+            let http2 = args.get::<u8>("origin-http").map_or(http2(args), |version| version == 2);
+            Road::Forward { client: client(http2).into(), http2, origin: args.need("origin") }
         }
         other => fail(format!("unknown command {other}")),
     };
@@ -94,16 +96,18 @@ fn client(http2: bool) -> Client<HttpConnector, Incoming> {
 }
 
 async fn answer(road: Road, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let (client, origin) = match road {
+    let (client, version, origin) = match road {
         Road::Fixed(body) => {
             let mut response = Response::new(Either::Left(Full::new(body)));
             let json = HeaderValue::from_static("application/json");
             response.headers_mut().insert(CONTENT_TYPE, json);
             return Ok(response);
         }
-        Road::Forward { client, origin } => (client, origin),
+        Road::Forward { client, http2, origin } => {
+            (client, if http2 { Version::HTTP_2 } else { Version::HTTP_11 }, origin)
+        }
     };
-    match forward(&client, &origin, request).await {
+    match forward(&client, version, &origin, request).await {
         Some(response) => Ok(response.map(Either::Right)),
         None => {
             let mut response = Response::new(Either::Left(Full::default()));
@@ -115,14 +119,18 @@ async fn answer(road: Road, request: Request<Incoming>) -> Result<Response<Body>
 
 async fn forward(
     client: &Client<HttpConnector, Incoming>,
+    version: Version,
     origin: &str,
     mut request: Request<Incoming>,
 ) -> Option<Response<Incoming>> {
     let target = request.uri().path_and_query()?.as_str();
     *request.uri_mut() = format!("http://{origin}{target}").parse::<Uri>().ok()?;
+    *request.version_mut() = version;
     request.headers_mut().remove(HOST);
     request.headers_mut().remove(CONNECTION);
     let mut response = client.request(request).await.ok()?;
+    // What answers the client is of the client's version, and named by its own connection.
+    *response.version_mut() = Version::default();
     response.headers_mut().remove(CONNECTION);
     Some(response)
 }

@@ -1,7 +1,6 @@
 //! `load run` and `load idle` over HTTP/2, by the h2 crate on one thread: the same checks and the same
 //! report. h2load drives the measured rounds; this proves before and after that the answers are right.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use crate::expected::{ExpectedBody, Paths};
+use crate::expected::{Asked, ExpectedBody, Paths};
 use crate::target::Target;
 
 /// A server that is silent for longer has lost the request.
@@ -27,6 +26,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(20);
 pub(crate) fn run(args: &Args, target: &Target) {
     if args.get::<f64>("rate").is_some() || args.get::<String>("new-connections").is_some() {
         fail("HTTP/2 is driven in a closed loop over kept connections only");
+    }
+    if args.get::<String>("send").is_some() || args.get::<u64>("sessions").is_some() {
+        fail("over HTTP/2 there are neither bodies nor sessions");
     }
     block_on(async {
         let connections = open(target, args.need("connections")).await;
@@ -48,32 +50,34 @@ pub(crate) fn run(args: &Args, target: &Target) {
         join(loops).await;
         let progress = run.progress();
         let seconds = progress.last_answer.duration_since(started).as_secs_f64();
-        crate::report(progress.answered, seconds, &progress.latency, 0);
+        crate::report(progress.answered, seconds, &progress.latency, 0, 0);
     });
 }
 
 pub(crate) fn idle(args: &Args, target: &Target) {
     let count: usize = args.need("connections");
     let path: String = args.get("path").unwrap_or_else(|| "/".into());
-    let at_once = args.get::<String>("at-once").as_deref() == Some("yes");
     let body: Arc<[u8]> = args.need_file("body").into();
     block_on(async {
         let mut connections = Vec::with_capacity(count);
         for _ in 0..count {
             let connection = connect(target).await;
-            if !at_once {
-                check(connection.clone(), request(target.addr, &path), &body).await;
-            }
+            check(connection.clone(), request(target.addr, &path), &body).await;
             connections.push(connection);
         }
-        if at_once {
-            check_all(&connections, target.addr, &path, &body).await;
-        }
         println!("holding {count}");
-        // On a thread of its own: the connections answer pings meanwhile.
-        let closed = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-        let _ = closed.await;
-        check_all(&connections, target.addr, &path, &body).await;
+        // Until stdin closes, as `idle::hold`; its lines come on a thread of their own, since the
+        // connections answer pings meanwhile.
+        loop {
+            let line =
+                tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+            let came = line.await.unwrap_or_else(|e| fail(e)).unwrap_or_else(|e| fail(e));
+            check_all(&connections, target.addr, &path, &body).await;
+            if came == 0 {
+                break;
+            }
+            println!("asked {count}");
+        }
         println!("{{\"connections\":{count}}}");
     });
 }
@@ -124,14 +128,15 @@ impl Run {
 
     /// One of a connection's streams after the other, until time or requests are used up.
     async fn ask_on(self: Arc<Self>, mut connection: SendRequest<Bytes>) {
-        let mut path = String::new();
+        let mut asked = Asked::default();
         let mut template = None;
-        while let Some(since) = self.begin(&mut path, &mut template) {
+        while let Some(since) = self.begin(&mut asked, &mut template) {
             let Some(request) = &template else { fail("no request to send") };
             let body;
             (connection, body) = ask(connection, request.clone()).await;
-            if !self.body.matches(&body, &path) {
-                fail(format!("wrong body for {path}: {}", String::from_utf8_lossy(&body)));
+            if !self.body.matches(&body, &asked.path) {
+                let body = String::from_utf8_lossy(&body);
+                fail(format!("wrong body for {}: {body}", asked.path));
             }
             let now = Instant::now();
             let mut progress = self.progress();
@@ -142,15 +147,15 @@ impl Run {
     }
 
     /// Takes the next request, unless there is none; returns when it began.
-    fn begin(&self, path: &mut String, template: &mut Option<Request<()>>) -> Option<Instant> {
+    fn begin(&self, asked: &mut Asked, template: &mut Option<Request<()>>) -> Option<Instant> {
         let now = Instant::now();
         let mut progress = self.progress();
         if progress.asked >= self.requests_max || self.stop_at.is_some_and(|at| now >= at) {
             return None;
         }
         progress.asked += 1;
-        if progress.paths.next_into(path) || template.is_none() {
-            *template = Some(request(self.addr, path));
+        if progress.paths.next_into(asked) || template.is_none() {
+            *template = Some(request(self.addr, &asked.path));
         }
         Some(now)
     }

@@ -1,8 +1,8 @@
 //! `load idle`: connections that each made one request and now do nothing.
 //!
-//! With `--at-once yes` all requests are open together, so the server has seen its full concurrency
-//! before the silence. When stdin closes each connection must answer once more: that they were held
-//! open is a claim to be proved.
+//! They ask one by one. At each line on stdin all ask again, together, so the server has seen its full
+//! concurrency before the next silence. When stdin closes each connection must answer once more: that
+//! they were held open is a claim to be proved.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -20,26 +20,28 @@ pub(crate) fn main(args: &Args, target: &Target) {
     let count: usize = args.need("connections");
     let body = args.need_file("body");
     let path: String = args.get("path").unwrap_or_else(|| "/".into());
-    let request = crate::request(&path, &target.addr.to_string());
-    let at_once = args.get::<String>("at-once").as_deref() == Some("yes");
+    let request = crate::request::get(&path, &target.addr.to_string());
 
     let mut streams: Vec<Wire<TcpStream>> = Vec::with_capacity(count);
     for _ in 0..count {
         let mut stream = connect(target);
-        if !at_once {
-            ask(&mut stream, &request);
-            check(&mut stream, &body);
-        }
+        ask(&mut stream, &request);
+        check(&mut stream, &body);
         streams.push(stream);
     }
-    if at_once {
-        ask_all(&mut streams, &request, &body);
-    }
-    println!("holding {count}");
-    let mut sink = Vec::new();
-    let _ = std::io::stdin().read_to_end(&mut sink);
-    ask_all(&mut streams, &request, &body);
+    hold(count, || ask_all(&mut streams, &request, &body));
     println!("{{\"connections\":{count}}}");
+}
+
+/// Says that so many are held; has them ask at each line on stdin and when it closes.
+pub(crate) fn hold(count: usize, mut ask_all: impl FnMut()) {
+    println!("holding {count}");
+    let mut line = String::new();
+    while std::io::stdin().read_line(&mut line).unwrap_or_else(|e| fail(e)) > 0 {
+        ask_all();
+        println!("asked {count}");
+    }
+    ask_all();
 }
 
 fn connect(target: &Target) -> Wire<TcpStream> {

@@ -2,7 +2,8 @@
 //! first that is wrong. wrk is faster to trust and drives the plain cases; this one does what wrk
 //! can't: check, pace, open a connection per request, hold idle connections, read slowly.
 //!
-//! - `run`: requests over keep-alive or new connections, as fast as answers come or at a rate
+//! - `run`: requests over keep-alive or new connections, as fast as answers come or at a rate; with
+//!   bodies, in sessions
 //! - `idle`: connections that each made a request, held until stdin closes, then used once more
 //! - `stream`: long answers, read at a given rate, one or many at once
 //! - `upload`: one long request
@@ -15,6 +16,8 @@
 mod expected;
 mod http2;
 mod idle;
+mod reading;
+mod request;
 mod run;
 mod stream;
 mod target;
@@ -42,18 +45,13 @@ fn main() {
     }
 }
 
-fn report(answered: u64, seconds: f64, latency: &Histogram, resumed: u64) {
+fn report(answered: u64, seconds: f64, latency: &Histogram, resumed: u64, chunks: u64) {
     println!(
-        "{{\"requests\":{answered},\"seconds\":{seconds:.6},\"mean_us\":{:.1},\"p50_us\":{:.1},\"p90_us\":{:.1},\"p99_us\":{:.1},\"max_us\":{:.1},\"resumed\":{resumed}}}",
+        "{{\"requests\":{answered},\"seconds\":{seconds:.6},\"mean_us\":{:.1},\"p50_us\":{:.1},\"p90_us\":{:.1},\"p99_us\":{:.1},\"max_us\":{:.1},\"resumed\":{resumed},\"chunks\":{chunks}}}",
         latency.mean_us(),
         latency.quantile_us(0.5),
         latency.quantile_us(0.9),
         latency.quantile_us(0.99),
         latency.max_us()
     );
-}
-
-/// A request as a test's client would send it: wrk's own fields, so that both loads cost the same.
-fn request(path: &str, host: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes()
 }

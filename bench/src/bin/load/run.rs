@@ -12,16 +12,17 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use ouli_bench::answer::{BodyLength, read_head};
 use ouli_bench::args::{Args, fail};
 use ouli_bench::histogram::Histogram;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::expected::{ExpectedBody, Paths};
+use crate::expected::{Asked, ExpectedBody, Paths};
+use crate::reading::Reading;
+use crate::request::Form;
 use crate::target::{Target, Wire};
 
-/// Larger than any answer of these cases, so that one read takes one answer.
-const READ_BYTES: usize = 64 * 1024;
+/// Larger than most answers of these cases, so that one read takes one answer.
+const READ_BYTES: usize = 256 * 1024;
 
 /// A run whose answers stay away this long has failed.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
@@ -31,7 +32,8 @@ pub(crate) fn main(args: &Args, target: Target) {
     let started = Instant::now();
     run.drive(started);
     let seconds = run.last_answer.duration_since(started).as_secs_f64();
-    crate::report(run.answered, seconds, &run.latency, run.resumed);
+    let chunks = run.slots.iter().map(|slot| slot.reading.chunks).sum();
+    crate::report(run.answered, seconds, &run.latency, run.resumed, chunks);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,7 @@ struct Run {
     target: Target,
     connections: Connections,
     paths: Paths,
+    form: Form,
     body: ExpectedBody,
     /// Between two due requests; `None` is the closed loop.
     interval: Option<Duration>,
@@ -72,8 +75,8 @@ struct Slot {
     /// Times of requests that became due while one was open.
     due: VecDeque<Instant>,
     request: Vec<u8>,
-    path: String,
-    partial: Vec<u8>,
+    asked: Asked,
+    reading: Reading,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,6 +99,7 @@ impl Run {
             target,
             connections,
             paths: Paths::new(args),
+            form: Form::new(args),
             body: ExpectedBody::new(args.need_file("body")),
             interval: rate.map(|rate| Duration::from_secs_f64(1.0 / rate)),
             seconds: args.get("seconds"),
@@ -181,8 +185,8 @@ impl Run {
         self.asked += 1;
         let slot = &mut self.slots[index];
         slot.since = since;
-        if self.paths.next_into(&mut slot.path) || slot.request.is_empty() {
-            slot.request = crate::request(&slot.path, &self.target.addr.to_string());
+        if self.paths.next_into(&mut slot.asked) || slot.request.is_empty() {
+            self.form.write(&slot.asked, &mut slot.request);
         }
         match self.connections {
             Connections::Kept => slot.send(),
@@ -287,8 +291,8 @@ impl Slot {
             since: now,
             due: VecDeque::new(),
             request: Vec::new(),
-            path: String::new(),
-            partial: Vec::new(),
+            asked: Asked::default(),
+            reading: Reading::default(),
         }
     }
 
@@ -303,7 +307,7 @@ impl Slot {
         let Some(stream) = &mut self.stream else { return false };
         loop {
             let len = match stream.read(scratch) {
-                Ok(0) => fail(format!("closed by the server ({} bytes came)", self.partial.len())),
+                Ok(0) => fail(format!("closed by the server ({} bytes came)", self.reading.came())),
                 Ok(len) => len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 Err(error) => fail(format!("receiving: {error}")),
@@ -311,43 +315,9 @@ impl Slot {
             if self.state != State::AwaitAnswer {
                 fail("bytes came that nobody asked for");
             }
-            let bytes = if self.partial.is_empty() {
-                &scratch[..len]
-            } else {
-                self.partial.extend_from_slice(&scratch[..len]);
-                &self.partial
-            };
-            if is_right(bytes, body, &self.path) {
-                self.partial.clear();
+            if self.reading.take(&scratch[..len], body, &self.asked.path) {
                 return true;
-            }
-            if self.partial.is_empty() {
-                self.partial.extend_from_slice(&scratch[..len]);
             }
         }
     }
-}
-
-/// False while the answer isn't whole; a wrong one ends the program.
-fn is_right(bytes: &[u8], expected: &ExpectedBody, path: &str) -> bool {
-    let head = match read_head(bytes) {
-        Ok(Some(head)) => head,
-        Ok(None) => return false,
-        Err(error) => fail(error),
-    };
-    let body = &bytes[head.len..];
-    if head.status != 200 {
-        fail(format!("status {}: {}", head.status, String::from_utf8_lossy(bytes)));
-    }
-    let BodyLength::Exactly(len) = head.body else { fail("an answer in chunks") };
-    if (body.len() as u64) < len {
-        return false;
-    }
-    if body.len() as u64 > len {
-        fail("bytes after the answer");
-    }
-    if !expected.matches(body, path) {
-        fail(format!("wrong body for {path}: {}", String::from_utf8_lossy(body)));
-    }
-    true
 }

@@ -54,7 +54,7 @@ impl Plan {
     fn read(&self) -> u64 {
         let mut stream = TcpStream::connect(self.addr).unwrap_or_else(|e| fail(e));
         stream.set_read_timeout(Some(SILENCE_MAX)).unwrap_or_else(|e| fail(e));
-        let request = crate::request(&self.path, &self.addr.to_string());
+        let request = crate::request::get(&self.path, &self.addr.to_string());
         stream.write_all(&request).unwrap_or_else(|e| fail(e));
 
         let mut buffer = Vec::with_capacity(2 * self.piece);

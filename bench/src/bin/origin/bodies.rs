@@ -2,6 +2,7 @@
 //!
 //! - `GET /bytes/N` with a length, `GET /chunked/N` without
 //! - `GET /trickle/N/MICROS`: N bytes, each a piece of its own, so many microseconds apart
+//! - `GET /events/N/MICROS`: N server-sent events, each a chunk and a write of its own, so far apart
 //! - `POST /upload`: checks what comes, and answers with how much it was
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -42,6 +43,9 @@ fn serve(client: TcpStream) -> io::Result<()> {
                 write!(writer, "{BINARY}transfer-encoding: chunked\r\n\r\n")?;
                 pattern::write(&mut writer, len, true)?;
             }
+            ("events", &[count, micros]) => {
+                events(&mut writer, count, Duration::from_micros(micros))?;
+            }
             ("trickle", &[count, micros]) => {
                 trickle(&mut writer, count, Duration::from_micros(micros))?;
             }
@@ -51,6 +55,8 @@ fn serve(client: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+const STREAM: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 const BINARY: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n";
 
 struct Request {
@@ -115,14 +121,36 @@ fn check_part(reader: &mut impl BufRead, len: u64, checker: &mut Checker) -> io:
     Ok(())
 }
 
+/// What each holds follows from its number, so `bench/run` knows it too.
+fn events(writer: &mut impl Write, count: u64, gap: Duration) -> io::Result<()> {
+    in_pieces(writer, count, gap, |number| {
+        format!("data: {{\"index\":{number:04},\"delta\":\"lorem ipsum\"}}\n\n").into_bytes()
+    })
+}
+
 fn trickle(writer: &mut impl Write, count: u64, gap: Duration) -> io::Result<()> {
-    writer.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")?;
-    writer.write_all(b"transfer-encoding: chunked\r\n\r\n")?;
-    let mut due = Instant::now();
-    for offset in 0..count {
+    in_pieces(writer, count, gap, |offset| {
         let mut byte = [0];
         pattern::fill(offset, &mut byte);
-        writer.write_all(&[b'1', b'\r', b'\n', byte[0], b'\r', b'\n'])?;
+        byte.to_vec()
+    })
+}
+
+/// Sends so many pieces, each a chunk and a write of its own, that begin so far apart.
+fn in_pieces(
+    writer: &mut impl Write,
+    count: u64,
+    gap: Duration,
+    piece: impl Fn(u64) -> Vec<u8>,
+) -> io::Result<()> {
+    writer.write_all(STREAM)?;
+    let mut due = Instant::now();
+    for number in 0..count {
+        let piece = piece(number);
+        let mut chunk = format!("{:x}\r\n", piece.len()).into_bytes();
+        chunk.extend_from_slice(&piece);
+        chunk.extend_from_slice(b"\r\n");
+        writer.write_all(&chunk)?;
         due += gap;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }

@@ -1,8 +1,8 @@
 //! `load websocket-idle`: conversations that said one message each and are silent now.
 //!
-//! `--at-once yes` and the proof at the end are as of `load idle`.
+//! What lines on stdin do, and the proof at the end, are as of `load idle`.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
 use ouli_bench::args::{Args, fail};
@@ -12,23 +12,15 @@ use super::opening;
 
 pub(crate) fn main(args: &Args, addr: SocketAddr) {
     let count: usize = args.need("connections");
-    let at_once = args.get::<String>("at-once").as_deref() == Some("yes");
     let mut held = Vec::with_capacity(count);
     for speaker in 0..count {
         let mut one =
             Conversation { stream: opening::open(addr), messages: Messages::new(speaker) };
-        if !at_once {
-            one.say();
-            one.hear();
-        }
+        one.say();
+        one.hear();
         held.push(one);
     }
-    if at_once {
-        say_all(&mut held);
-    }
-    println!("holding {count}");
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
-    say_all(&mut held);
+    crate::idle::hold(count, || say_all(&mut held));
     held.iter_mut().for_each(|one| opening::close(&mut one.stream));
     println!("{{\"connections\":{count}}}");
 }

@@ -33,7 +33,7 @@ pub(crate) fn main(args: &Args, addr: SocketAddr) {
     let started = Instant::now();
     run.drive(args.get::<f64>("seconds").map(|s| started + Duration::from_secs_f64(s)));
     let seconds = run.last_echo.duration_since(started).as_secs_f64();
-    crate::report(run.heard, seconds, &run.latency, 0);
+    crate::report(run.heard, seconds, &run.latency, 0, 0);
     if pauses {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
     }
