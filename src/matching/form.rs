@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use super::target::hex_pair;
+
 /// A name and its value.
 pub(super) type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
@@ -19,9 +21,20 @@ fn decode(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.iter().any(|byte| matches!(byte, b'+' | b'%')) {
         return Cow::Borrowed(text);
     }
-    let spaced: Vec<u8> =
-        text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    Cow::Owned(percent_encoding::percent_decode(&spaced).collect())
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [byte, behind @ ..] = rest {
+        let (byte, behind) = match byte {
+            b'+' => (b' ', behind),
+            b'%' if let Some(byte) = hex_pair(behind) => {
+                (byte, behind.get(2..).unwrap_or_default())
+            }
+            byte => (*byte, behind),
+        };
+        decoded.push(byte);
+        rest = behind;
+    }
+    decoded.into()
 }
 
 /// Writes the canonical form to `out`, which is cleared.
@@ -37,6 +50,8 @@ pub(super) fn canonical(text: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn form(text: &str) -> Vec<u8> {
@@ -69,6 +84,15 @@ mod tests {
             ("ab=c", "a=bc"),
         ] {
             assert_ne!(form(a), form(b), "{a} {b}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_decoded_as_the_url_standard_says(text in "[a+%0-9A-Fz]{0,20}") {
+            let spaced = text.replace('+', " ");
+            let known: Vec<u8> = percent_encoding::percent_decode_str(&spaced).collect();
+            prop_assert_eq!(&*decode(text.as_bytes()), &known[..]);
         }
     }
 }

@@ -192,7 +192,7 @@ impl Parser<'_> {
             for member in members.iter() {
                 self.sorted.extend_from_slice(&out[member.start..member.end]);
             }
-            out[start..].copy_from_slice(&self.sorted);
+            out[start..].copy_from_slice(self.sorted);
         }
         self.members.truncate(first);
     }

@@ -141,7 +141,8 @@ impl Iterator for Canonical<'_> {
     }
 }
 
-fn hex_pair(digits: &[u8]) -> Option<u8> {
+/// What two hex digits at the front stand for.
+pub(super) fn hex_pair(digits: &[u8]) -> Option<u8> {
     let digit = |at: usize| digits.get(at).and_then(|byte| char::from(*byte).to_digit(16));
     Some((digit(0)? * 16 + digit(1)?) as u8)
 }
