@@ -25,14 +25,16 @@ pub(super) async fn replay_or_forward(
     if request.is_handshake() {
         return Box::pin(replay_or_forward_handshake(request, path, &session, arena, client)).await;
     }
-    let mut body = serve::body_key(request);
+    let mut body = serve::body_key(request, &mut arena.origin_read);
     let mut spool = Spool::default();
     client.invite(request.head).await?;
     while let Some(bytes) = client.rx.body().await? {
         body.push(bytes);
         spool.push(bytes).map_err(spool_problem)?;
     }
-    match serve::choose(request, path, &session, &mut body, &mut arena.key) {
+    let choice = serve::choose(request, path, &session, &mut body, &mut arena.key);
+    serve::give_back(body, &mut arena.origin_read);
+    match choice {
         Choice::Hit(hit) => serve::answer_hit(request, hit, client).await,
         Choice::Exhausted | Choice::Miss => {
             let body = Upload::after(spool);

@@ -42,7 +42,7 @@ pub(super) async fn replay(
     if request.is_handshake() {
         return Box::pin(conversation::replay(request, path, session, arena, client)).await;
     }
-    let mut body = body_key(request);
+    let mut body = body_key(request, &mut arena.origin_read);
     if client.waits_for_continue(request.head)
         && let Some(hit) = answered_early(request, path, &session, &mut arena.key)
     {
@@ -53,7 +53,10 @@ pub(super) async fn replay(
         body.push(bytes);
     }
     match choose(request, path, &session, &mut body, &mut arena.key) {
-        Choice::Hit(hit) => answer_hit(request, hit, client).await,
+        Choice::Hit(hit) => {
+            give_back(body, &mut arena.origin_read);
+            answer_hit(request, hit, client).await
+        }
         Choice::Exhausted => Err(miss::exhausted(request, path)),
         Choice::Miss => Err(miss::unknown(request, path, session.clone(), &arena.key, body).await),
     }
@@ -101,8 +104,16 @@ pub(super) async fn session(request: &Request<'_>) -> Result<Arc<Session>, Stop>
     })
 }
 
-pub(super) fn body_key(request: &Request<'_>) -> BodyKey {
-    BodyKey::new(&request.head.fields, Bounds::from(request.here.limits()), Vec::new())
+/// The key of the body that comes, which is kept in `buffer` until `give_back`: nothing else needs
+/// it before the request is answered.
+pub(super) fn body_key(request: &Request<'_>, buffer: &mut Vec<u8>) -> BodyKey {
+    let buffer = std::mem::take(buffer);
+    BodyKey::new(&request.head.fields, Bounds::from(request.here.limits()), buffer)
+}
+
+pub(super) fn give_back(body: BodyKey, buffer: &mut Vec<u8>) {
+    *buffer = body.into_buffer();
+    buffer.clear();
 }
 
 /// The recording of an origin that answered such a client without asking for the body.

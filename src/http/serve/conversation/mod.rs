@@ -45,9 +45,14 @@ pub(super) async fn replay(
 ) -> Result<Outcome, Stop> {
     match answer(request, path, &session, arena, client).await? {
         Answered::As(outcome) => Ok(outcome),
-        Answered::Missed(missed) if missed.why == Why::Head => {
-            Err(miss::unknown(request, path, session, &arena.key, body_key(request)).await)
-        }
+        Answered::Missed(missed) if missed.why == Why::Head => Err(miss::unknown(
+            request,
+            path,
+            session,
+            &arena.key,
+            body_key(request, &mut Vec::new()),
+        )
+        .await),
         Answered::Missed(missed) => {
             Err(miss::call(request, path, session, &arena.key, missed, None).await)
         }
