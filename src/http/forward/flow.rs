@@ -433,7 +433,7 @@ impl<'a> Flow<'a> {
         for omitted in recording.omitted() {
             self.request.here.notes().omitted(self.request.session, &omitted);
         }
-        recording.into_buffer()
+        recording.take_buffer()
     }
 }
 
