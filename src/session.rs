@@ -148,6 +148,10 @@ pub fn recovered_name(name: &str, number: u32) -> String {
 /// The session that a recovered one was recovered of, and the how manyth time that was. None for
 /// a name that recovery doesn't give.
 pub fn of_recovered(name: &str) -> Option<(&str, u32)> {
+    // Asked of every request's session, and nearly none looks like it.
+    if !name.ends_with(|last: char| last == 'd' || last.is_ascii_digit()) {
+        return None;
+    }
     let (of, number) = name.rsplit_once(RECOVERED)?;
     if number.is_empty() {
         return Some((of, 1));

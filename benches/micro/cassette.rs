@@ -96,6 +96,7 @@ fn session(folder: &Path) -> Arc<Session> {
         redactor: Redactor::default(),
         bounds: Bounds::from(&Limits::default()),
         after_last: AfterLast::Repeat,
+        index_over: u64::MAX,
     };
     let library =
         Library::open(folder, Vec::new(), Catalog::new(), settings).expect("the folder is there");

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use ouli::exchange::{End, Fields, RequestHead, ResponseHead, Version};
-use ouli::record::{Keep, Recorder, Recording, Run};
+use ouli::record::{Keep, Recorder, Run};
 use ouli::tape::format::{Frame, encode};
 
 use crate::case::{Body, Case};
@@ -48,7 +48,7 @@ fn exchange(body_bytes: usize, then: Then) -> Body {
         if then == Then::Write {
             recording.flush().expect("there is room");
         }
-        buffer = Recording::into_buffer(black_box(recording));
+        buffer = black_box(&mut recording).take_buffer();
     })
 }
 

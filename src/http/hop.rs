@@ -12,12 +12,14 @@ use crate::exchange::{Field, Fields};
 const HOP_BY_HOP: [&str; 6] =
     ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "upgrade"];
 
-/// Names listed by every `Connection` line of a head: several proxies read only the first.
+/// Names listed by every `Connection` line of a head: several proxies read only the first. Not
+/// `keep-alive`, which most lines say and which stops in any case: without it nothing is allocated.
 pub struct Named<'a>(Vec<&'a [u8]>);
 
 impl<'a> Named<'a> {
     pub fn by(fields: &'a Fields) -> Self {
-        Named(fields.get_all("connection").flat_map(tokens).collect())
+        let named = fields.get_all("connection").flat_map(tokens);
+        Named(named.filter(|name| !name.eq_ignore_ascii_case(b"keep-alive")).collect())
     }
 
     pub fn contains(&self, name: &[u8]) -> bool {

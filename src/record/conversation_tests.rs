@@ -305,7 +305,7 @@ fn nothing_of_a_message_waits_for_its_end_however_large_it_is() {
     one.origin(3, TEXT, true, b"thanks");
     one.end(End::Whole, &Fields::new()).unwrap();
     one.flush().unwrap();
-    let buffer = one.into_buffer();
+    let buffer = one.take_buffer();
     assert!(buffer.is_empty() && buffer.capacity() < 1 << 20, "{}", buffer.capacity());
     let exchange = bench.exchange();
     assert!(told(&exchange.request.body)[0].4 == large);

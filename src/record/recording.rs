@@ -8,10 +8,11 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::body::{BodyFile, Kept, Store};
-use super::{Error, Omitted, Recorder};
+use super::{Error, Handover, Omitted, Recorder};
 use crate::exchange::{Digest, End, Fields, RequestHead, ResponseHead, Seq};
 use crate::grpc;
 use crate::tape::Side;
+use crate::tape::batch::Ticket;
 use crate::tape::format::{Frame, Split, encode, encode_masked, split};
 use crate::tape::writer::Extent;
 use crate::ws::frame::Mask;
@@ -26,8 +27,10 @@ const WAITING_BYTES_MAX: usize = 128 << 10;
 pub struct Recording {
     recorder: Recorder,
     seq: Seq,
-    /// Frames that wait for `flush`.
+    /// Frames that wait for `flush` or `hand_over`.
     pub(super) waiting: Vec<u8>,
+    /// For what was handed over last, while it isn't known to be on the tape.
+    ticket: Option<Ticket>,
     /// Where this exchange is on the tape; only while a body may still have to be read back.
     flushed: Vec<Extent>,
     is_on_tape: bool,
@@ -36,7 +39,7 @@ pub struct Recording {
     request: Kept,
     response: Kept,
     ended: bool,
-    /// Bytes of a body were lost, so nothing may follow them on the tape.
+    /// Something of it was lost, so nothing may follow that on the tape.
     broken: Option<Box<Error>>,
 }
 
@@ -62,6 +65,7 @@ impl Recording {
             recorder,
             seq,
             waiting: buffer,
+            ticket: None,
             flushed: Vec::new(),
             is_on_tape: false,
             is_call,
@@ -141,24 +145,47 @@ impl Recording {
         self.bound_waiting()
     }
 
-    /// Hands every waiting frame to the kernel, in one write. Only after that may the bytes that
+    /// Hands every waiting frame to the kernel now, in one write. Only after that may the bytes that
     /// they hold go to the client.
     ///
-    /// Errors: nothing of what waited is on the tape; it still waits. After an error of
-    /// `request_data`, `response_data` or `said` it is that one again: the exchange stays cut there.
+    /// Errors: nothing of what waited is on the tape, and nothing more of this exchange comes there.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.check_unbroken()?;
-        if self.waiting.is_empty() {
-            return Ok(());
+        let behind = self.ticket.take();
+        if !self.waiting.is_empty() {
+            let written = self.recorder.append(&self.waiting, behind.as_ref());
+            let extent = self.unless_broken(written)?;
+            self.handed_over(extent);
+        } else if let Some(ticket) = behind {
+            let written = self.recorder.redeem(&ticket);
+            self.unless_broken(written)?;
         }
-        let written = self.recorder.tape().borrow_mut().append(&self.waiting);
-        let extent = written.map_err(|error| self.recorder.note(error))?;
+        Ok(())
+    }
+
+    /// As `flush`, together with what other exchanges hand over in this turn of the event loop. What
+    /// is given must be awaited before anything may go to the client; without it there is nothing
+    /// to wait for.
+    ///
+    /// Errors: as of `flush`.
+    pub fn hand_over(&mut self) -> Result<Option<Handover>, Error> {
+        self.check_unbroken()?;
+        if !self.waiting.is_empty() {
+            let added = self.recorder.add(&self.waiting, self.ticket.as_ref());
+            let (extent, ticket) = self.unless_broken(added)?;
+            self.ticket = ticket;
+            self.handed_over(extent);
+        }
+        let ticket = self.ticket.clone();
+        Ok(ticket.map(|ticket| Handover::new(self.recorder.clone(), ticket)))
+    }
+
+    fn handed_over(&mut self, extent: Extent) {
         self.is_on_tape = true;
         self.waiting.clear();
         if !(self.request.is_over() && self.response.is_over()) {
             Extent::append(&mut self.flushed, extent);
         }
-        Ok(())
     }
 
     /// Bodies that were passed on and not kept, as far as they are over.
@@ -167,7 +194,7 @@ impl Recording {
     }
 
     /// The exchange came to nothing: nothing of it will be kept. Gives the lent buffer back.
-    pub fn abandon(mut self) -> Vec<u8> {
+    pub fn abandon(&mut self) -> Vec<u8> {
         self.waiting.clear();
         let mut is_told = true;
         if self.is_on_tape {
@@ -181,13 +208,13 @@ impl Recording {
                 self.remove_file(side);
             }
         }
-        self.into_buffer()
+        self.take_buffer()
     }
 
-    /// Gives the lent buffer back, empty. Frames that wait are lost.
-    pub fn into_buffer(mut self) -> Vec<u8> {
+    /// Gives the lent buffer back, empty: nothing more is recorded. Frames that wait are lost.
+    pub fn take_buffer(&mut self) -> Vec<u8> {
         self.waiting.clear();
-        self.waiting
+        std::mem::take(&mut self.waiting)
     }
 
     fn push(&mut self, frame: &Frame<'_>) {
@@ -206,7 +233,7 @@ impl Recording {
             None => self.push(frame),
         }
         let bounded = self.bound_waiting();
-        self.break_on(bounded)
+        self.unless_broken(bounded)
     }
 
     /// Nothing more of a body comes, so nothing on the tape has to be found again.
@@ -231,21 +258,28 @@ impl Recording {
         }
         self.check_unbroken()?;
         let kept = self.keep(side, at, bytes);
-        self.break_on(kept)
+        self.unless_broken(kept)
     }
 
-    fn check_unbroken(&self) -> Result<(), Error> {
+    fn check_unbroken(&mut self) -> Result<(), Error> {
+        // What has failed since it was handed over: nothing may stand behind it.
+        match self.ticket.as_ref().and_then(Ticket::fate) {
+            Some(Ok(())) => self.ticket = None,
+            Some(Err(error)) => {
+                self.ticket = None;
+                self.broken = Some(Box::new(error.into()));
+            }
+            None => {}
+        }
         match &self.broken {
             Some(error) => Err((**error).clone()),
             None => Ok(()),
         }
     }
 
-    fn break_on(&mut self, kept: Result<(), Error>) -> Result<(), Error> {
-        if let Err(error) = &kept {
-            self.broken = Some(Box::new(error.clone()));
-        }
-        kept
+    /// After an error nothing more of this exchange comes to the tape.
+    fn unless_broken<T>(&mut self, kept: Result<T, Error>) -> Result<T, Error> {
+        kept.inspect_err(|error| self.broken = Some(Box::new(error.clone())))
     }
 
     fn keep(&mut self, side: Side, at: Duration, bytes: &[u8]) -> Result<(), Error> {
@@ -347,8 +381,7 @@ impl Recording {
         }
         self.flush()?;
         let mut frames = Vec::new();
-        let read = self.recorder.tape().borrow().read_back(&self.flushed, &mut frames);
-        read.map_err(|error| self.recorder.note(error))?;
+        self.recorder.read_back(&self.flushed, &mut frames)?;
         Ok(body_of(side, &frames))
     }
 

@@ -14,10 +14,11 @@ use crate::cassette::EndpointNote;
 use crate::clock;
 use crate::exchange::{RequestHead, Seq};
 use crate::grpc::Catalog;
+use crate::tape::batch::{Batch, Ticket};
 use crate::tape::disk::make_folder;
 use crate::tape::format::Header;
 use crate::tape::lock::{RunLock, SessionHeld};
-use crate::tape::writer::Writer;
+use crate::tape::writer::{Extent, Writer};
 use crate::tape::{Disk, DiskError, Loss, RealDisk, RunId, names};
 
 /// What is kept of a body, and where.
@@ -191,7 +192,7 @@ pub struct Recorder(Rc<Inner>);
 struct Inner {
     run: Arc<Run>,
     keep: Keep,
-    tape: RefCell<Writer>,
+    tape: RefCell<Batch>,
     /// The session that was claimed last: most runs have one, and most requests stay in theirs.
     claimed: RefCell<Option<Box<str>>>,
 }
@@ -203,7 +204,7 @@ impl Recorder {
         run.tapes.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
         let tape = Writer::create(&*run.disk, &path, &run.header)
             .map_err(|error| run.note(error.into()))?;
-        let (tape, claimed) = (RefCell::new(tape), RefCell::new(None));
+        let (tape, claimed) = (RefCell::new(Batch::new(tape)), RefCell::new(None));
         Ok(Recorder(Rc::new(Inner { run, keep, tape, claimed })))
     }
 
@@ -222,7 +223,7 @@ impl Recorder {
     }
 
     /// Begins an exchange whose request head is complete and redacted. `buffer` is lent until
-    /// `Recording::into_buffer`; nothing is written before the first flush.
+    /// `Recording::take_buffer`; nothing is written before the first flush.
     pub fn begin(
         &self,
         seq: Seq,
@@ -239,8 +240,52 @@ impl Recorder {
         self.0.keep
     }
 
-    pub(super) fn tape(&self) -> &RefCell<Writer> {
-        &self.0.tape
+    /// Adds frames to what the tape's exchanges write together, unless there is nobody else. As
+    /// `Batch::add`.
+    pub(super) fn add(
+        &self,
+        frames: &[u8],
+        behind: Option<&Ticket>,
+    ) -> Result<(Extent, Option<Ticket>), Error> {
+        match self.is_alone() {
+            true => Ok((self.append(frames, behind)?, None)),
+            false => self.with_tape(|tape| tape.add(frames, behind)),
+        }
+    }
+
+    /// Whether nothing else is being recorded on this tape now, so that nobody is worth a wait.
+    fn is_alone(&self) -> bool {
+        // The worker holds one, and each recording.
+        Rc::strong_count(&self.0) <= 2
+    }
+
+    /// Hands frames to the kernel, behind those that wait. As `Batch::append`.
+    pub(super) fn append(&self, frames: &[u8], behind: Option<&Ticket>) -> Result<Extent, Error> {
+        self.with_tape(|tape| tape.append(frames, behind))
+    }
+
+    /// Has frames written that were added, with all that wait, unless they were already.
+    pub(super) fn redeem(&self, ticket: &Ticket) -> Result<(), Error> {
+        self.with_tape(|tape| tape.redeem(ticket))
+    }
+
+    pub(super) fn read_back(&self, extents: &[Extent], out: &mut Vec<u8>) -> Result<(), Error> {
+        self.with_tape(|tape| tape.read_back(extents, out))
+    }
+
+    /// Notes whatever fails on the run, also what was others'.
+    fn with_tape<T>(
+        &self,
+        operation: impl FnOnce(&mut Batch) -> Result<T, DiskError>,
+    ) -> Result<T, Error> {
+        let (done, fault) = {
+            let mut tape = self.0.tape.borrow_mut();
+            (operation(&mut tape), tape.take_fault())
+        };
+        if let Some(fault) = fault {
+            self.note(fault);
+        }
+        done.map_err(|error| self.note(error))
     }
 
     pub(super) fn note(&self, error: impl Into<Error>) -> Error {

@@ -284,8 +284,7 @@ fn a_body_over_the_limit_is_kept_as_length_and_digest() {
 fn an_abandoned_exchange_leaves_nothing() {
     let bench = bench();
     let untouched = std::fs::metadata(&bench.run.tapes()[0]).unwrap().len();
-    let one = bench.begin("/");
-    one.abandon();
+    bench.begin("/").abandon();
     assert_eq!(std::fs::metadata(&bench.run.tapes()[0]).unwrap().len(), untouched);
     let mut one = bench.begin("/");
     one.request_data(ms(0), &noise(200_000)).unwrap();
@@ -311,7 +310,7 @@ fn the_lent_buffer_comes_back_empty_and_stays_small() {
     }
     one.end(End::Whole, &Fields::new()).unwrap();
     one.flush().unwrap();
-    let buffer = one.into_buffer();
+    let buffer = one.take_buffer();
     assert!(buffer.is_empty());
     assert!(buffer.capacity() <= 512 << 10, "{} bytes", buffer.capacity());
     let Body::File { len, .. } = bench.exchanges().remove(0).response.body else { panic!("file") };

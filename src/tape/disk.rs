@@ -36,10 +36,15 @@ pub trait DiskFile: Send {
 
 /// Writes all of it, in as many writes as that takes.
 pub(crate) fn write_all(file: &mut dyn DiskFile, mut bytes: &[u8]) -> io::Result<()> {
+    write_rest(file, &mut bytes)
+}
+
+/// As `write_all`; after an error `bytes` is what has not been written.
+pub(super) fn write_rest(file: &mut dyn DiskFile, bytes: &mut &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Ok(written) => *bytes = bytes.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

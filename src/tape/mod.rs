@@ -1,6 +1,7 @@
 //! The tape: the append-only file that a recording run writes and that survives its death.
 //!
-//! `format` is the bytes, `writer` and `reader` the two ends of a file, `recover` what the frames
+//! `format` is the bytes, `writer` and `reader` the two ends of a file, `batch` what several exchanges
+//! write together, `recover` what the frames
 //! of a tape mean, `lock` which runs live, `names` what their files are called, and `disk` the seam
 //! that tests break. Knows nothing of cassettes' contents: `seal` turns tapes into those.
 //!
@@ -9,6 +10,7 @@
 //! touched by nobody else.
 
 pub mod assemble;
+pub mod batch;
 mod call;
 pub(crate) mod codes;
 mod conversation;

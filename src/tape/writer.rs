@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, DiskError, DiskFile, Loss, write_all};
+use super::disk::{Disk, DiskError, DiskFile, Loss, write_rest};
 use super::format::{Frame, Header, encode};
 use crate::exchange::Seq;
 
@@ -72,18 +72,37 @@ impl Writer {
     ///
     /// Errors: nothing of `frames` is on the tape then.
     pub fn append(&mut self, frames: &[u8]) -> Result<Extent, DiskError> {
-        if self.closed {
-            return Err(
-                self.error(std::io::Error::other("the tape was closed by an earlier fault"))
-            );
-        }
-        if let Err(error) = write_all(&mut *self.file, frames) {
-            self.closed = self.file.set_len(self.len).is_err();
-            return Err(self.error(error));
-        }
         let extent = Extent { offset: self.len, len: frames.len() as u64 };
-        self.len += extent.len;
+        self.append_parts(frames, &[frames.len()]).map_err(|(_, error)| error)?;
         Ok(extent)
+    }
+
+    /// As `append`, of several parts, whose ends are given.
+    ///
+    /// Errors: with so many bytes of `frames` on the tape, the parts that went there whole.
+    pub(super) fn append_parts(
+        &mut self,
+        frames: &[u8],
+        ends: &[usize],
+    ) -> Result<(), (usize, DiskError)> {
+        if self.closed {
+            let error = std::io::Error::other("the tape was closed by an earlier fault");
+            return Err((0, self.error(error)));
+        }
+        let mut rest = frames;
+        let written = write_rest(&mut *self.file, &mut rest);
+        let went = frames.len() - rest.len();
+        let whole = ends.iter().rev().find(|end| **end <= went).map_or(0, |end| *end);
+        self.len += whole as u64;
+        written.map_err(|error| {
+            self.closed = self.file.set_len(self.len).is_err();
+            (whole, self.error(error))
+        })
+    }
+
+    /// Bytes of whole records in the file.
+    pub(super) fn len(&self) -> u64 {
+        self.len
     }
 
     /// Appends what stands in `extents` to `out`.

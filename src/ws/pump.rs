@@ -4,7 +4,8 @@
 //! taken, so a slow side slows the other; and it has a buffer only while it has bytes. The tape has
 //! what they mean before they go on.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -19,7 +20,7 @@ use crate::exchange::{End, Fields, ResetCode};
 use crate::http::context::Here;
 use crate::net::arena::{Arena, Lease};
 use crate::net::drain::Waiter;
-use crate::record::{self, Recording};
+use crate::record::{self, Handover, Recording};
 use crate::tape::Side;
 
 /// A conversation that has been granted and is to be relayed.
@@ -82,6 +83,8 @@ struct Load {
     taken: usize,
     /// They are in `origin_write`, because not all that was read passes.
     pass: Pass,
+    /// While the tape doesn't have what they mean.
+    handover: Option<Handover>,
 }
 
 impl Load {
@@ -154,7 +157,7 @@ impl Pump {
     /// Moves on what one side says, by one read at most. False when that goes no further now.
     fn flow(&mut self, cx: &mut Context<'_>, from: Side) -> Result<bool, Ended> {
         let to = other(from);
-        if self.give(cx, from).is_pending() || self.give_own(cx, to).is_pending() {
+        if self.give(cx, from)?.is_pending() || self.give_own(cx, to).is_pending() {
             return Ok(false);
         }
         if from == Side::Request && self.is_client_done {
@@ -171,9 +174,17 @@ impl Pump {
         Ok(self.read(cx, from)?.is_ready())
     }
 
-    /// Writes what was read of `from`. Ready when all of it has been taken.
-    fn give(&mut self, cx: &mut Context<'_>, from: Side) -> Poll<()> {
-        let Some(mut load) = self.load(from).take() else { return Poll::Ready(()) };
+    /// Writes what was read of `from`, once the tape has it. Ready when all of it has been taken.
+    fn give(&mut self, cx: &mut Context<'_>, from: Side) -> Result<Poll<()>, Ended> {
+        let Some(load) = self.load(from) else { return Ok(Poll::Ready(())) };
+        if let Some(handover) = &mut load.handover {
+            match Pin::new(handover).poll(cx) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(kept) => kept.map_err(Ended::Unkept)?,
+            }
+            load.handover = None;
+        }
+        let Some(mut load) = self.load(from).take() else { return Ok(Poll::Ready(())) };
         let to = other(from);
         let (given, count) = write_all(self.wire(to), cx, load.rest());
         load.taken += count;
@@ -185,7 +196,7 @@ impl Pump {
         if to == Side::Request {
             self.here.worker.counters.sent_bytes.add(count as u64);
         }
-        self.given(to, given, is_done)
+        Ok(self.given(to, given, is_done))
     }
 
     /// Writes Ouli's own frames. Ready when there are none left, and nothing waits to leave.
@@ -233,8 +244,8 @@ impl Pump {
             Poll::Ready(Err(lost)) => Err(self.ended_by(from, lost)),
             Poll::Ready(Ok(_)) => {
                 self.pulses.felt(from);
-                let pass = self.keep(from, &mut arena).map_err(Ended::Unkept)?;
-                *self.load(from) = Some(Load { arena, taken: 0, pass });
+                let (pass, handover) = self.keep(from, &mut arena).map_err(Ended::Unkept)?;
+                *self.load(from) = Some(Load { arena, taken: 0, pass, handover });
                 Ok(Poll::Ready(()))
             }
         }
@@ -257,16 +268,20 @@ impl Pump {
     }
 
     /// Puts on the tape what the bytes mean that were read, and says what of them passes.
-    fn keep(&mut self, from: Side, arena: &mut Arena) -> Result<Pass, record::Error> {
+    fn keep(
+        &mut self,
+        from: Side,
+        arena: &mut Arena,
+    ) -> Result<(Pass, Option<Handover>), record::Error> {
         let Arena { read, origin_write: instead, tape, .. } = arena;
         self.recording.swap_buffer(tape);
         let mut keeping = Keeping::new(&mut self.recording, self.started, &self.label);
         let pass = self.relay.received(from, read, instead, &mut keeping);
-        let kept = keeping.finish().and_then(|()| self.recording.flush());
+        let kept = keeping.finish().and_then(|()| self.recording.hand_over());
         if kept.is_ok() {
             self.recording.swap_buffer(tape);
         }
-        kept.map(|()| pass)
+        kept.map(|handover| (pass, handover))
     }
 
     /// A side sends no more. A client that has closed is still answered: over HTTP/2 it may end its

@@ -160,7 +160,7 @@ impl Flow<'_> {
             recording.response_head(request.elapsed(), kept);
             recording.converse();
         }
-        self.flush_tape()?;
+        self.flush_tape().await?;
         // An origin of HTTP/2 was given no key (RFC 8441 section 5), whatever it says.
         let accept = match head.version {
             Version::Http2 => request.head.fields.get(handshake::KEY).map(handshake::accept),
@@ -187,7 +187,7 @@ impl Flow<'_> {
             let kept = here.redactor.response_head(head, &mut scratch);
             self.recording.borrow_mut().interim(self.request.elapsed(), kept);
         }
-        self.flush_tape()?;
+        self.flush_tape().await?;
         tx.interim(head, &here.endpoint, &self.request.asked())?;
         Ok(tx.flush().await?)
     }
@@ -215,7 +215,7 @@ impl Flow<'_> {
                         ended = true;
                     }
                     if !tx.stage(bytes) {
-                        self.flush_tape()?;
+                        self.flush_tape().await?;
                         tx.data(bytes).await?;
                     }
                 }
@@ -223,12 +223,12 @@ impl Flow<'_> {
                     if !ended {
                         self.keep_end(End::Whole, answering.trailers())?;
                     }
-                    self.flush_tape()?;
+                    self.flush_tape().await?;
                     tx.finish(&hop::passing(answering.trailers())).await?;
                     return Ok(Ended::Whole);
                 }
                 Step::NeedMore => {
-                    self.flush_tape()?;
+                    self.flush_tape().await?;
                     tx.flush().await?;
                     if let Err(broken) = answering.more().await {
                         return self.cut(&broken, tx).await;
@@ -246,7 +246,7 @@ impl Flow<'_> {
             None => End::CutByOrigin,
         };
         self.keep_end(end, &Fields::new())?;
-        self.flush_tape()?;
+        self.flush_tape().await?;
         tx.flush().await?;
         here.notes().faults.count(Fault::OriginBrokeOff);
         tracing::warn!(
@@ -270,8 +270,14 @@ impl Flow<'_> {
         kept.map_err(|error| self.disk_failed(error))
     }
 
-    fn flush_tape(&self) -> Result<(), Stop> {
-        let kept = self.recording.borrow_mut().flush();
+    /// Returns when the tape has all that was kept.
+    async fn flush_tape(&self) -> Result<(), Stop> {
+        let handed = self.recording.borrow_mut().hand_over();
+        let kept = match handed {
+            Ok(Some(handover)) => handover.await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
         kept.map_err(|error| self.disk_failed(error))
     }
 }

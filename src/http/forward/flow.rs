@@ -1,6 +1,7 @@
 //! One forwarded exchange.
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -318,9 +319,9 @@ impl<'a> Flow<'a> {
     ) -> Result<Came, Stop> {
         let Client { rx, tx, deadline } = client;
         let ended = {
-            let up = self.upload(outlet, rx, upload);
-            let down = self.download(answering, response, tx);
-            tokio::pin!(up, down);
+            // Made where they are pinned: each would have room for being moved as well.
+            let mut up = pin!(self.upload(outlet, rx, upload));
+            let mut down = pin!(self.download(answering, response, tx));
             tokio::select! {
                 biased;
                 // Polled first, so that the request is on its way before its answer is waited for.
@@ -414,8 +415,8 @@ impl<'a> Flow<'a> {
 
     /// Says on the tape how an exchange ended that had no proper end; gives the buffer back.
     /// `is_committed`: the client has got something of the answer.
-    pub(super) fn close(self, ended: &Result<Outcome, Stop>, is_committed: bool) -> Vec<u8> {
-        let mut recording = self.recording.into_inner();
+    pub(super) fn close(&self, ended: &Result<Outcome, Stop>, is_committed: bool) -> Vec<u8> {
+        let mut recording = self.recording.borrow_mut();
         let is_sound = match ended {
             Err(_) if !self.answered.get() => return recording.abandon(),
             // The client got Ouli's answer instead.
@@ -433,7 +434,7 @@ impl<'a> Flow<'a> {
         for omitted in recording.omitted() {
             self.request.here.notes().omitted(self.request.session, &omitted);
         }
-        recording.into_buffer()
+        recording.take_buffer()
     }
 }
 

@@ -142,7 +142,9 @@ async fn write_both(
     IoSlice::advance_slices(&mut rest, 0);
     while !rest.is_empty() {
         let count = match rest {
-            [only] => writer.write(only).await?,
+            [only, rest @ ..] if rest.iter().all(|slice| slice.is_empty()) => {
+                writer.write(only).await?
+            }
             _ => writer.write_vectored(rest).await?,
         };
         if count == 0 {

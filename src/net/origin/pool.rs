@@ -153,8 +153,12 @@ impl Shelves {
 /// Alive as far as anybody can know: neither ended nor saying something unasked. Free of system
 /// calls unless the runtime has seen something happen on the socket.
 fn is_alive(stream: &Stream) -> bool {
-    let mut byte = Vec::with_capacity(1);
-    matches!(stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    // Asked before each request, so nothing is allocated for it where that can be.
+    let read = match stream.protocol() {
+        None => stream.tcp().try_read(&mut [0]),
+        Some(_) => stream.try_read(&mut Vec::with_capacity(1)),
+    };
+    matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Closes connections as they get too old; ends when none is left.
