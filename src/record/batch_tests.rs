@@ -328,6 +328,21 @@ fn who_is_dropped_while_it_waits_keeps_nobody_waiting_and_is_kept_by_the_others(
 }
 
 #[test]
+fn who_is_dropped_while_it_waits_is_kept_where_nobody_comes_after_it() {
+    let bench = patient(Fault::Fails);
+    let (mut left, other) = (bench.answered(1, b"one"), bench.answered(2, b"two"));
+    drop(left.hand_over().unwrap().unwrap());
+    drop((left, other));
+    assert_eq!(bench.kept(), []);
+    let Bench { disk, dir, run, recorder, faults_told } = bench;
+    drop(recorder);
+    let again = run.clone();
+    let recorder = Recorder::open(again, 1, Keep::default()).unwrap();
+    let bench = Bench { disk, dir, run, recorder, faults_told };
+    assert_eq!(bench.kept(), [(1, b"one".to_vec(), End::Whole)]);
+}
+
+#[test]
 fn who_leaves_while_it_waits_and_says_so_is_on_the_tape_with_it() {
     let bench = patient(Fault::Fails);
     let (mut one, _other) = (bench.begin(1), bench.begin(2));

@@ -133,3 +133,10 @@ impl Batch {
         self.tape.read_back(extents, out)
     }
 }
+
+/// What waits is written: all who would have had it written may be gone.
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.write();
+    }
+}
