@@ -12,6 +12,8 @@
 //! files later; what isn't whole is a fault and never an answer.
 
 mod make;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 mod record;
 pub(super) mod table;
 #[cfg(test)]

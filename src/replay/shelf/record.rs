@@ -51,9 +51,11 @@ pub(super) fn request(record: &Bytes) -> Result<Request, Malformed> {
     exchange(record).map(|exchange| exchange.request)
 }
 
-fn exchange(record: &Bytes) -> Result<Exchange, Malformed> {
+pub(super) fn exchange(record: &Bytes) -> Result<Exchange, Malformed> {
     let (answer, rest) = parts(record)?;
-    let response = take_response(&mut Take(answer), record)?;
+    let mut take = Take(answer);
+    let response = take_response(&mut take, record)?;
+    take.nothing_more()?;
     let mut take = Take(rest);
     let endpoint = take.str()?.to_owned();
     let recorded_at_ms = take.u64()?;
@@ -205,6 +207,7 @@ mod tests {
     use super::*;
     use crate::cassette::tests::law::any_exchange;
     use crate::replay::fixture;
+    use crate::replay::shelf::property;
 
     proptest! {
         #[test]
@@ -232,9 +235,21 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let mut record = crc32c::crc32c(&bytes).to_le_bytes().to_vec();
-            record.extend(bytes);
-            let _ = exchange(&record.into());
+            property::reading(&bytes);
+            property::looking_up(&bytes);
+        }
+
+        #[test]
+        fn what_is_read_of_a_damaged_record_is_what_it_says(
+            given in any_exchange(),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let mut record = Vec::new();
+            put(&mut record, &given).unwrap();
+            let at = 4 + at.index(record.len() - 4);
+            record[at] = byte;
+            property::reading(&record[4..]);
         }
     }
 

@@ -1,0 +1,48 @@
+//! Laws of what is read from an index that must hold for any bytes: for fuzzing, and for tests.
+
+use bytes::Bytes;
+
+use super::record;
+use super::table::{Sizes, TableReader};
+use crate::matching::key::Parts;
+use crate::replay::index::Index;
+
+/// Reading a record doesn't panic. What is read is what was written.
+///
+/// # Panics
+/// When that doesn't hold.
+pub fn reading(bytes: &[u8]) {
+    let mut whole = crc32c::crc32c(bytes).to_le_bytes().to_vec();
+    whole.extend_from_slice(bytes);
+    let whole = Bytes::from(whole);
+    let Ok(exchange) = record::exchange(&whole) else { return };
+    assert_eq!(record::answer(&whole).expect("its answer"), exchange.response);
+    let mut again = Vec::new();
+    record::put(&mut again, &exchange).expect("an ordinary exchange");
+    assert_eq!(again, whole);
+}
+
+/// Reading the tables of a few keys doesn't panic, and neither does looking anything up in them.
+///
+/// # Panics
+/// When that doesn't hold.
+pub fn looking_up(bytes: &[u8]) {
+    let Some((sizes, tables)) = bytes.split_first_chunk::<5>() else { return };
+    let [keys, groups, occurrences, by_place, count] = *sizes;
+    let sizes = Sizes {
+        keys_bytes: keys.into(),
+        groups: groups.into(),
+        occurrences: occurrences.into(),
+        by_place: by_place.into(),
+    };
+    let mut reader = TableReader::new(tables, tables.len() as u64);
+    let Ok(index) = Index::load(&mut reader, sizes, count.into()) else { return };
+    for key in tables.chunks(7).chain([tables]) {
+        if let Some((recordings, _)) = index.find(key) {
+            assert!(recordings.iter().all(|recording| *recording < u32::from(count)));
+        }
+        if let Some(parts) = Parts::of(key) {
+            assert!(index.around(&parts).all(|(_, recording)| recording < u32::from(count)));
+        }
+    }
+}
