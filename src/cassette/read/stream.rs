@@ -81,7 +81,7 @@ impl<R: Read> Exchanges<R> {
     ///
     /// # Blocking
     /// Reads.
-    pub fn next(&mut self) -> Result<Option<One<'_>>, Unfit> {
+    pub fn read_next(&mut self) -> Result<Option<One<'_>>, Unfit> {
         let mut byte = self.window.next_byte()?;
         if byte == Some(b']') {
             self.window.at += 1;

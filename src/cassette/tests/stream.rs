@@ -24,7 +24,7 @@ fn stream(text: &str, step: usize) -> Result<(Vec<Exchange>, String), Unfit> {
     let file = Trickle(Cursor::new(text.as_bytes()), step);
     let mut stream = Exchanges::open(file, &Folder::new().bodies, &Catalog::new())?;
     let (mut all, mut texts) = (Vec::new(), Vec::new());
-    while let Some(one) = stream.next()? {
+    while let Some(one) = stream.read_next()? {
         texts.push(one.text.to_owned());
         all.push(one.exchange);
     }

@@ -115,7 +115,7 @@ impl Maker<'_> {
         let source = File::open(cassette).map_err(|_| MakeError::Unfit)?;
         let mut exchanges = Exchanges::open(&source, self.files, self.descriptors)?;
         let mut shelved = Shelved::begin(file).map_err(unkept)?;
-        while let Some(one) = exchanges.next()? {
+        while let Some(one) = exchanges.read_next()? {
             if stands_elsewhere(&one.exchange) {
                 shelved.set_aside(one.text);
                 continue;
