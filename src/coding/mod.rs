@@ -19,7 +19,7 @@ use bytes::Bytes;
 pub use decode::{DecodeError, Decoder, Step};
 pub use encode::{EncodeError, Encoder};
 
-use crate::exchange::{Body, Coding, Fields, Piece};
+use crate::exchange::{Body, Coding, End, Fields, Piece};
 
 /// Output that one step makes at most. Large enough to keep calls few, small enough that a body of
 /// any size passes through little memory.
@@ -69,6 +69,16 @@ pub enum Extent {
     Whole,
     /// Its beginning: its reader left, and its coding has no end.
     Begun,
+}
+
+impl Extent {
+    /// Of an answer that ended like this.
+    pub fn of(end: End) -> Extent {
+        match end {
+            End::Whole => Extent::Whole,
+            _ => Extent::Begun,
+        }
+    }
 }
 
 /// All of `coded` at once.

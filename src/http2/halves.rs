@@ -380,18 +380,19 @@ impl<'s> Tx<'s> {
         self.vitals.worked(2);
     }
 
-    /// Ends the stream in the middle of its answer, once what was sent has left.
+    /// Ends the stream in the middle of its answer, once what was sent has left. What waits is
+    /// forgotten: it may not be on the tape, and who may send it has flushed it.
     pub async fn cut(&mut self, code: ResetCode) {
         if self.is_finished {
             return;
         }
+        self.head = None;
+        self.staged.clear();
         let left = async {
-            if self.flush().await.is_ok() {
-                if let Handle::StreamBody(body) = &mut *self.sending.0.borrow_mut() {
-                    self.queued.follow_head(body);
-                }
-                poll_fn(|cx| self.queued.poll_empty(cx)).await;
+            if let Handle::StreamBody(body) = &mut *self.sending.0.borrow_mut() {
+                self.queued.follow_head(body);
             }
+            poll_fn(|cx| self.queued.poll_empty(cx)).await;
         };
         // Whether it was taken or not, nothing more comes.
         let _ = within(CUT_WAIT, pin!(left)).await;

@@ -64,8 +64,9 @@ impl Kept {
         }
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self.store, Store::Done(_))
+    /// Whether it may still have to be read back, to go to a file.
+    pub(super) fn is_on_tape(&self) -> bool {
+        matches!(self.store, Store::Tape)
     }
 
     /// Takes note of `bytes`, which have come, and says what is known of the body then.

@@ -183,8 +183,10 @@ impl Recording {
     fn handed_over(&mut self, extent: Extent) {
         self.is_on_tape = true;
         self.waiting.clear();
-        if !(self.request.is_over() && self.response.is_over()) {
+        if self.request.is_on_tape() || self.response.is_on_tape() {
             Extent::append(&mut self.flushed, extent);
+        } else {
+            self.flushed = Vec::new();
         }
     }
 

@@ -9,13 +9,22 @@ use crate::exchange::{Coding, Digest, Piece};
 /// A recorded answer in the form it goes over the wire.
 #[derive(Debug)]
 pub struct Answer {
-    pub status: u16,
     pub content: Content,
-    /// Head and body of the answer to an ordinary HTTP/1.1 request as one run of bytes, where it is
-    /// small and the same for all. Made when it is first asked for that way.
-    pub wire: OnceLock<Option<Bytes>>,
-    /// The same for HTTP/2.
+    /// What an ordinary HTTP/2 request gets, where that is small and the same for all. Made when it
+    /// is first asked for that way.
     pub frames: OnceLock<Option<Frames>>,
+}
+
+/// What an ordinary HTTP/1.1 request gets, where that is small and the same for all. Made when it is
+/// first asked for that way. Those of a session lie side by side, apart from all else that is known
+/// of its recordings: of ten thousand that are asked for in turn, only this has to be at hand.
+pub type Ready = OnceLock<Option<Wire>>;
+
+/// Head and body as one run of bytes.
+#[derive(Debug)]
+pub struct Wire {
+    pub status: u16,
+    pub bytes: Bytes,
 }
 
 /// An answer in HTTP/2's terms: what becomes a HEADERS and a DATA frame.

@@ -25,4 +25,4 @@ pub use bodies::BodyPath;
 pub use library::Library;
 pub use near::Near;
 pub use session::{Choice, Hit, Recorded, Session, Settings};
-pub use shelf::Damaged;
+pub use shelf::{Damaged, Shelf};

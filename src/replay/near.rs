@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::bodies;
 use super::session::Session;
+use super::shelf::Shelf;
 use crate::exchange::Request;
 use crate::matching::difference::Content;
 use crate::matching::key::Parts;
@@ -18,6 +19,9 @@ pub(super) const LOOKED_AT_MAX: usize = 2000;
 
 /// Recordings whose bodies are compared, the nearest by their keys.
 const FINALISTS_MAX: usize = 8;
+
+/// Requests that are read from a shelf.
+const READ_MAX: usize = 64;
 
 /// Bytes of bodies that are compared before the nearest so far is taken.
 const BODY_BYTES_MAX: u64 = 4 << 20;
@@ -78,7 +82,7 @@ impl Session {
             Candidate::new(asked, key, request, place)
         });
         let on_shelf = self.shelf.iter().flat_map(|shelf| {
-            shelf.index.around(asked).filter_map(|(key, n)| {
+            shelf_nearest(shelf, asked).into_iter().filter_map(|(key, n)| {
                 Candidate::new(asked, key, Cow::Owned(shelf.request(n).ok()?), shelf.place(n))
             })
         });
@@ -101,6 +105,17 @@ impl Session {
         let content = Content { bytes: shown.as_deref(), len };
         Differences::between(asked, (&candidate.parts, content), &self.redactor)
     }
+}
+
+/// The keys on a shelf that are nearest, each with the first of its recordings: so few that the
+/// requests can be read.
+fn shelf_nearest<'s>(shelf: &'s Shelf, asked: &Parts<'_>) -> Vec<(&'s [u8], u32)> {
+    let distance = |key| Some(nearest::distance(asked, &Parts::of(key)?));
+    let mut all: Vec<_> =
+        shelf.index.around(asked).filter_map(|(key, n)| Some((distance(key)?, n, key))).collect();
+    all.sort_unstable();
+    all.truncate(READ_MAX);
+    all.into_iter().map(|(_, n, key)| (key, n)).collect()
 }
 
 /// A recording that may be the nearest.

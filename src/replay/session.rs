@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::answer::Answer;
+use super::answer::{Answer, Ready};
 use super::bodies::{self, Bodies, BodyPath, Unreadable};
 use super::call::{Desk, Protocol, tree};
 use super::choose::{AfterLast, Ledger, Reserved};
@@ -47,7 +47,7 @@ pub enum Choice<'a> {
 /// A recording that answers a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Hit<'a> {
-    Kept(&'a Recorded),
+    Kept(&'a Recorded, &'a Ready),
     /// To be read from a shelf, by its number there.
     Shelved(&'a Arc<Shelf>, u32),
 }
@@ -56,6 +56,8 @@ pub enum Hit<'a> {
 pub struct Session {
     /// Those in memory: all of them, or what stands on no shelf.
     pub(super) recorded: Vec<Recorded>,
+    /// By recording.
+    ready: Box<[Ready]>,
     pub(super) shelf: Option<Arc<Shelf>>,
     pub(super) index: Index,
     pub(super) tree: tree::Tree,
@@ -130,6 +132,7 @@ impl Session {
         Ok(Session {
             name: name.to_owned(),
             recorded,
+            ready: (0..count).map(|_| Ready::new()).collect(),
             shelf: None,
             index,
             tree,
@@ -217,7 +220,8 @@ impl Session {
     fn kept(&self, reserved: Reserved) -> Choice<'_> {
         match reserved {
             Reserved::Given(n) | Reserved::Repeated(n) => {
-                Choice::Hit(Hit::Kept(&self.recorded[n as usize]))
+                let n = n as usize;
+                Choice::Hit(Hit::Kept(&self.recorded[n], &self.ready[n]))
             }
             Reserved::Exhausted(_) => Choice::Exhausted,
         }

@@ -113,11 +113,11 @@ impl<R: Read> Exchanges<R> {
         Ok(Some(One { exchange, text }))
     }
 
-    /// A cassette of what stands before the exchanges, and of these texts of exchanges.
-    pub fn cassette_of(&self, exchanges: &[String]) -> String {
+    /// What makes a cassette of texts of exchanges, with commas between them: what stands before
+    /// those, and behind.
+    pub fn around(&self) -> (String, &'static str) {
         let Exchanges { format, endpoints, .. } = self;
-        let exchanges = exchanges.join(",");
-        format!(r#"{{"format":{format},"endpoints":{endpoints},"exchanges":[{exchanges}]}}"#)
+        (format!(r#"{{"format":{format},"endpoints":{endpoints},"exchanges":["#), "]}")
     }
 
     /// Nothing but the end of the outermost object.

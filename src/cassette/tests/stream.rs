@@ -28,7 +28,8 @@ fn stream(text: &str, step: usize) -> Result<(Vec<Exchange>, String), Unfit> {
         texts.push(one.text.to_owned());
         all.push(one.exchange);
     }
-    Ok((all, stream.cassette_of(&texts)))
+    let (before, behind) = stream.around();
+    Ok((all, format!("{before}{}{behind}", texts.join(","))))
 }
 
 #[test]

@@ -24,8 +24,8 @@ use crate::config::Pace;
 use crate::exchange::{Response, Version};
 use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
 use crate::net::arena::Arena;
-use crate::replay::answer::Answer;
-use crate::replay::{Choice, Damaged, Hit, Recorded, Session};
+use crate::replay::answer::{Answer, Ready, Wire};
+use crate::replay::{Choice, Damaged, Hit, Recorded, Session, Shelf};
 pub(super) use call::{Replayed, Replaying};
 
 /// Answers from the session's recordings, or with a miss.
@@ -149,13 +149,45 @@ pub(super) async fn answer_hit(
     client: &mut Client<'_, '_>,
 ) -> Result<Outcome, Stop> {
     match hit {
-        Hit::Kept(recorded) => answer_with(request, recorded, client).await,
-        Hit::Shelved(shelf, n) => {
-            let response = shelf.answer(n).await.map_err(damaged)?;
-            let answer = prepare::prepare(&response);
-            give(request, &response, &answer, client).await
+        Hit::Kept(recorded, ready) => {
+            // Nothing else of the recording is looked at here.
+            if let Some(Some(wire)) = ready.get()
+                && let Some(outcome) = give_wire(request, wire, client).await?
+            {
+                return Ok(outcome);
+            }
+            give(request, &recorded.exchange.response, prepared(recorded), ready, client).await
         }
+        // In a box, since every connection's task has room for the largest that stands in it.
+        Hit::Shelved(shelf, n) => Box::pin(answer_from(request, shelf, n, client)).await,
     }
+}
+
+/// Answers from an index.
+async fn answer_from(
+    request: &Request<'_>,
+    shelf: &Arc<Shelf>,
+    n: u32,
+    client: &mut Client<'_, '_>,
+) -> Result<Outcome, Stop> {
+    let response = shelf.answer(n).await.map_err(damaged)?;
+    let answer = prepare::prepare(&response);
+    give(request, &response, &answer, &Ready::new(), client).await
+}
+
+/// Sends an answer that is ready, to who asks as usual over HTTP/1.1.
+async fn give_wire(
+    request: &Request<'_>,
+    wire: &Wire,
+    client: &mut Client<'_, '_>,
+) -> Result<Option<Outcome>, Stop> {
+    let asked = request.asked().kept_if(client.rx.is_ended());
+    let Tx::H1(tx) = &mut client.tx else { return Ok(None) };
+    if !is_ordinary(request, &asked) {
+        return Ok(None);
+    }
+    tx.wire(&wire.bytes).await?;
+    Ok(Some(Outcome::new(Source::Hit, wire.status, Then::Keep)))
 }
 
 fn damaged(damaged: Damaged) -> Problem {
@@ -169,22 +201,23 @@ pub(super) async fn answer_with(
     recorded: &Recorded,
     client: &mut Client<'_, '_>,
 ) -> Result<Outcome, Stop> {
-    give(request, &recorded.exchange.response, prepared(recorded), client).await
+    give(request, &recorded.exchange.response, prepared(recorded), &Ready::new(), client).await
 }
 
 async fn give(
     request: &Request<'_>,
     response: &Response,
     answer: &Answer,
+    ready: &Ready,
     client: &mut Client<'_, '_>,
 ) -> Result<Outcome, Stop> {
     // The body of a request that is answered early is never asked for.
     let asked = request.asked().kept_if(client.rx.is_ended());
-    let then = match give_built(request, &asked, response, answer, client).await? {
+    let then = match give_built(request, &asked, response, answer, ready, client).await? {
         Some(then) => then,
         None => send::send(request, asked, response, answer, client).await?,
     };
-    Ok(Outcome::new(Source::Hit, answer.status, then))
+    Ok(Outcome::new(Source::Hit, response.head.status, then))
 }
 
 /// The recorded answer ready to be sent, made so by whoever is first to ask.
@@ -198,17 +231,18 @@ async fn give_built(
     asked: &Asked<'_>,
     response: &Response,
     answer: &Answer,
+    ready: &Ready,
     client: &mut Client<'_, '_>,
 ) -> Result<Option<Then>, Stop> {
-    if !is_ordinary(asked) || request.pace != Pace::Instant {
+    if !is_ordinary(request, asked) {
         return Ok(None);
     }
     let endpoint = &request.here.endpoint;
     match &mut client.tx {
         Tx::H1(tx) => {
             let built = || prepare::wire(response, endpoint, &answer.content);
-            let Some(wire) = answer.wire.get_or_init(built) else { return Ok(None) };
-            tx.wire(wire).await?;
+            let Some(wire) = ready.get_or_init(built) else { return Ok(None) };
+            tx.wire(&wire.bytes).await?;
         }
         Tx::H2(tx) => {
             let built = || prepare::frames(response, endpoint, &answer.content);
@@ -223,6 +257,9 @@ async fn give_built(
 }
 
 /// Whether this is how most requests are asked, for which answers are built ahead.
-fn is_ordinary(asked: &Asked<'_>) -> bool {
-    asked.version != Version::Http10 && asked.keep_alive && !asked.is_head
+fn is_ordinary(request: &Request<'_>, asked: &Asked<'_>) -> bool {
+    asked.version != Version::Http10
+        && asked.keep_alive
+        && !asked.is_head
+        && request.pace == Pace::Instant
 }

@@ -1,6 +1,7 @@
 //! Recorded answers made ready to be sent: content coded again, and small ones framed ahead.
 //!
-//! Pure. What is made here is kept with the recording and sent to whoever asks.
+//! Pure. What is made here is kept with a recording that is in memory, and sent to whoever asks; for one
+//! that is read from an index it is made each time, its content coding excepted.
 
 use std::sync::OnceLock;
 
@@ -13,7 +14,7 @@ use crate::http::answer::{self, Asked};
 use crate::http::hop;
 use crate::http1::framing::Framing;
 use crate::http1::writer;
-use crate::replay::answer::{Answer, Content, Frames};
+use crate::replay::answer::{Answer, Content, Frames, Wire};
 
 /// Answers up to this size are kept as one run of bytes, head and body.
 const WIRE_MAX: usize = 16 << 10;
@@ -24,8 +25,7 @@ pub(super) fn prepare(response: &Response) -> Answer {
         Ok(content) => content,
         Err(error) => Content::Unusable(error.to_string()),
     };
-    let status = response.head.status;
-    Answer { status, content, wire: OnceLock::new(), frames: OnceLock::new() }
+    Answer { content, frames: OnceLock::new() }
 }
 
 /// How nearly every HTTP/1.1 request is asked.
@@ -50,7 +50,7 @@ fn plain_body<'c>(
 }
 
 /// The whole answer as one run of bytes, where it is one for every ordinary request.
-pub(super) fn wire(response: &Response, endpoint: &Endpoint, content: &Content) -> Option<Bytes> {
+pub(super) fn wire(response: &Response, endpoint: &Endpoint, content: &Content) -> Option<Wire> {
     let body = plain_body(response, endpoint, content)?;
     let framing = framing_of(response, content, &ORDINARY);
     let mut out = Vec::with_capacity(response.head.fields.text_bytes() + body.len() + 256);
@@ -67,7 +67,7 @@ pub(super) fn wire(response: &Response, endpoint: &Endpoint, content: &Content) 
         Framing::None => {}
         _ => out.extend_from_slice(body),
     }
-    Some(out.into())
+    Some(Wire { status: response.head.status, bytes: out.into() })
 }
 
 /// The same for HTTP/2, where it has no trailers.
@@ -89,11 +89,7 @@ pub(super) fn frames(
 
 /// The body as it goes out: with its content coding on again.
 fn coded(response: &Response) -> Result<Content, EncodeError> {
-    let extent = match response.end {
-        End::Whole => Extent::Whole,
-        _ => Extent::Begun,
-    };
-    Ok(match coding::recode(&response.body, response.coding, extent)? {
+    Ok(match coding::recode(&response.body, response.coding, Extent::of(response.end))? {
         Body::Absent => Content::None,
         Body::Whole(bytes) => Content::Whole(bytes),
         Body::Pieces(pieces) => Content::Pieces(pieces),
@@ -157,7 +153,7 @@ mod tests {
     fn wire_of(exchange: &Exchange) -> Option<String> {
         let answer = prepare(&exchange.response);
         let wire = wire(&exchange.response, &endpoint(), &answer.content)?;
-        Some(String::from_utf8(wire.to_vec()).unwrap())
+        Some(String::from_utf8(wire.bytes.to_vec()).unwrap())
     }
 
     #[test]

@@ -14,7 +14,7 @@ fn answer(recorded: &Recorded) -> &str {
 }
 
 fn kept(hit: Hit<'_>) -> &Recorded {
-    let Hit::Kept(recorded) = hit else { panic!("there is no shelf") };
+    let Hit::Kept(recorded, _) = hit else { panic!("there is no shelf") };
     recorded
 }
 

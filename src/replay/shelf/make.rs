@@ -11,9 +11,10 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::table::{HEAD_BYTES, Head, Stamp, TableWriter};
-use super::{is_current, record, rules, stamp};
+use super::{Shelf, record, rules, stamp};
 use crate::cassette::{self, Exchanges, Unfit};
-use crate::exchange::{Body, Digest, Exchange};
+use crate::coding::{self, Extent};
+use crate::exchange::{Body, Digest, Exchange, Response};
 use crate::grpc::{self, Catalog};
 use crate::replay::bodies::Bodies;
 use crate::replay::call::tree;
@@ -49,6 +50,13 @@ impl From<Unfit> for MakeError {
     }
 }
 
+/// Who made a shelf.
+enum Made {
+    Now,
+    /// Somebody else did, while this one waited for its turn.
+    Before,
+}
+
 /// Makes shelves.
 pub struct Maker<'a> {
     pub(in crate::replay) recording_dir: &'a Path,
@@ -67,19 +75,25 @@ impl Maker<'_> {
         let unkept = |source| MakeError::Unkept { path: to.to_owned(), source };
         let beside = to.with_extension("making");
         let file = self.begin(&beside).map_err(unkept)?;
+        let made = self.make_in(&file, cassette, to).and_then(|made| match made {
+            Made::Now => fs::rename(&beside, to).map_err(unkept).map(|()| Made::Now),
+            Made::Before => Ok(Made::Before),
+        });
+        if !matches!(made, Ok(Made::Now)) {
+            // What is in it is of no use to anybody, and may be large.
+            let _ = fs::remove_file(&beside);
+        }
+        made.map(drop)
+    }
+
+    fn make_in(&self, file: &File, cassette: &Path, to: &Path) -> Result<Made, MakeError> {
         let settled = settle(cassette).map_err(|_| MakeError::Unfit)?;
-        if is_current(to, &settled, self.settings) {
-            let _ = fs::remove_file(&beside);
-            return Ok(());
+        let Maker { settings, files, descriptors, .. } = self;
+        // What is damaged may look current.
+        if Shelf::open(to, &settled, settings, files, descriptors).is_ok() {
+            return Ok(Made::Before);
         }
-        let made = self
-            .fill(cassette, &settled, &file, to)
-            .and_then(|()| fs::rename(&beside, to).map_err(unkept));
-        if made.is_err() {
-            // What is left of it is of no use to anybody, and may be large.
-            let _ = fs::remove_file(&beside);
-        }
-        made
+        self.fill(cassette, &settled, file, to).map(|()| Made::Now)
     }
 
     /// Opens the file beside, for nobody else.
@@ -115,11 +129,16 @@ impl Maker<'_> {
         let source = File::open(cassette).map_err(|_| MakeError::Unfit)?;
         let mut exchanges = Exchanges::open(&source, self.files, self.descriptors)?;
         let mut shelved = Shelved::begin(file).map_err(unkept)?;
-        while let Some(one) = exchanges.read_next()? {
+        while let Some(mut one) = exchanges.read_next()? {
             if stands_elsewhere(&one.exchange) {
                 shelved.set_aside(one.text);
+                if shelved.rest_bytes > settled.len() / 2 {
+                    // All of those would be in memory, and be in the file besides.
+                    return Err(MakeError::Unfit);
+                }
                 continue;
             }
+            code(&mut one.exchange.response);
             shelved.take(&one.exchange, self)?;
             shelved.write().map_err(unkept)?;
         }
@@ -127,9 +146,8 @@ impl Maker<'_> {
         if !is_same {
             return Err(MakeError::Unfit);
         }
-        let rest = exchanges.cassette_of(&shelved.rest);
         let made_for = (rules(self.settings), stamp(settled));
-        shelved.finish(&rest, made_for).map_err(unkept)
+        shelved.finish(exchanges.around(), made_for).map_err(unkept)
     }
 }
 
@@ -138,10 +156,12 @@ struct Shelved<'f> {
     out: BufWriter<&'f File>,
     index: index::Builder,
     lens: Vec<u32>,
+    answer_lens: Vec<u32>,
     unusable: Vec<u32>,
     elsewhere: Vec<u32>,
     /// The texts of what stands elsewhere.
     rest: Vec<String>,
+    rest_bytes: u64,
     /// The record that was taken last, and its key.
     record: Vec<u8>,
     key: Vec<u8>,
@@ -154,13 +174,25 @@ impl<'f> Shelved<'f> {
         let mut out = BufWriter::with_capacity(WRITE_BYTES, file);
         out.write_all(&[0; HEAD_BYTES])?;
         let index = index::Builder::new(0);
-        let (lens, unusable, elsewhere, rest) = Default::default();
-        let (record, key) = Default::default();
-        Ok(Shelved { out, index, lens, unusable, elsewhere, rest, record, key })
+        let (lens, answer_lens, unusable, elsewhere) = Default::default();
+        let (rest, rest_bytes, record, key) = Default::default();
+        Ok(Shelved {
+            out,
+            index,
+            lens,
+            answer_lens,
+            unusable,
+            elsewhere,
+            rest,
+            rest_bytes,
+            record,
+            key,
+        })
     }
 
     fn set_aside(&mut self, text: &str) {
         self.elsewhere.push((self.lens.len() + self.elsewhere.len()) as u32);
+        self.rest_bytes += text.len() as u64;
         self.rest.push(text.to_owned());
     }
 
@@ -174,8 +206,10 @@ impl<'f> Shelved<'f> {
         session::ordinary_key(exchange, maker.bodies, &maker.settings.redactor, &mut self.key)
             .map_err(|_| MakeError::Unfit)?;
         self.record.clear();
-        record::put(&mut self.record, exchange).map_err(|_| MakeError::Unfit)?;
+        let answer_len = record::put(&mut self.record, exchange).map_err(|_| MakeError::Unfit)?;
         self.lens.push(u32::try_from(self.record.len()).map_err(|_| MakeError::Unfit)?);
+        // An answer is no longer than its record.
+        self.answer_lens.push(answer_len as u32);
         self.index.put(&self.key, n);
         if matches!(exchange.response.body, Body::Omitted { .. }) {
             self.unusable.push(n);
@@ -187,19 +221,27 @@ impl<'f> Shelved<'f> {
         self.out.write_all(&self.record)
     }
 
-    /// Writes what stands behind the records, and then the head.
-    fn finish(self, rest: &str, (rules, cassette): (Digest, Stamp)) -> io::Result<()> {
-        let Shelved { mut out, index, lens, unusable, elsewhere, .. } = self;
+    /// Writes what stands behind the records, and then the head. `around`: what makes a cassette of
+    /// exchanges.
+    fn finish(self, around: (String, &str), (rules, cassette): (Digest, Stamp)) -> io::Result<()> {
+        let Shelved { mut out, index, lens, answer_lens, unusable, elsewhere, rest, .. } = self;
         let index = index.finish();
         let mut table = TableWriter::new(&mut out);
-        lens.iter().try_for_each(|len| table.put_u32(*len))?;
+        lens.iter().chain(&answer_lens).try_for_each(|len| table.put_u32(*len))?;
         index.save(&mut table)?;
         for numbers in [unusable, elsewhere] {
             table.put_u32(numbers.len() as u32)?;
             numbers.iter().try_for_each(|number| table.put_u32(*number))?;
         }
         let (tables_bytes, tables_crc) = table.finish();
-        out.write_all(rest.as_bytes())?;
+        let mut cassette_of_rest = TableWriter::new(&mut out);
+        cassette_of_rest.put(around.0.as_bytes())?;
+        for (n, text) in rest.iter().enumerate() {
+            cassette_of_rest.put(if n == 0 { b"" } else { b"," })?;
+            cassette_of_rest.put(text.as_bytes())?;
+        }
+        cassette_of_rest.put(around.1.as_bytes())?;
+        let (rest_bytes, rest_crc) = cassette_of_rest.finish();
         let head = Head {
             rules,
             cassette,
@@ -207,8 +249,8 @@ impl<'f> Shelved<'f> {
             records_bytes: lens.iter().map(|len| u64::from(*len)).sum(),
             tables_bytes,
             tables_crc,
-            rest_bytes: rest.len() as u64,
-            rest_crc: crc32c::crc32c(rest.as_bytes()),
+            rest_bytes,
+            rest_crc,
             sizes: index.sizes(),
         };
         out.seek(SeekFrom::Start(0))?;
@@ -217,22 +259,39 @@ impl<'f> Shelved<'f> {
     }
 }
 
-/// Whether an exchange is chosen by more than one key.
+/// Whether an exchange is chosen by more than one key, or is a call that is told of in a miss.
 fn stands_elsewhere(exchange: &Exchange) -> bool {
-    tree::protocol(exchange).is_some()
-        || session::is_part(exchange)
-        || grpc::is_call(&exchange.request.head.fields)
-        || matches!(exchange.response.body, Body::Messages(_))
+    let request = &exchange.request;
+    let is_unkept_call =
+        grpc::is_call(&request.head.fields) && matches!(request.body, Body::Omitted { .. });
+    tree::protocol(exchange).is_some() || session::is_part(exchange) || is_unkept_call
+}
+
+/// Puts the content coding on, once for all requests, where the body is at hand. What can't be coded
+/// stays as it is, and whoever gives it finds out.
+fn code(response: &mut Response) {
+    if !matches!(response.body, Body::Whole(_) | Body::Pieces(_)) {
+        return;
+    }
+    let extent = Extent::of(response.end);
+    if let Ok(coded) = coding::recode(&response.body, response.coding, extent) {
+        response.body = coded;
+        response.coding = None;
+    }
 }
 
 /// The cassette's metadata, once they would tell of any further change.
 fn settle(cassette: &Path) -> io::Result<fs::Metadata> {
-    let metadata = fs::metadata(cassette)?;
-    let grain = if metadata.mtime_nsec() == 0 { COARSE_GRAIN } else { GRAIN };
-    let age = SystemTime::now().duration_since(metadata.modified()?);
-    // One that is from the future is as settled as it will be.
-    if let Ok(young) = age.map(|age| grain.saturating_sub(age)) {
-        thread::sleep(young);
+    loop {
+        let metadata = fs::metadata(cassette)?;
+        let is_coarse = metadata.mtime_nsec() == 0 && metadata.ctime_nsec() == 0;
+        let grain = if is_coarse { COARSE_GRAIN } else { GRAIN };
+        let changed = Duration::new(metadata.ctime() as u64, metadata.ctime_nsec() as u32);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        // One that is from the future is as settled as it will be.
+        match now.checked_sub(changed).map(|age| grain.saturating_sub(age)) {
+            None | Some(Duration::ZERO) => return Ok(metadata),
+            Some(young) => thread::sleep(young),
+        }
     }
-    fs::metadata(cassette)
 }

@@ -55,6 +55,8 @@ pub struct Shelf {
     path: PathBuf,
     /// Where each record begins, and where the last one ends.
     bounds: Vec<u64>,
+    /// Bytes at the beginning of each record that are its answer.
+    answers: Vec<u32>,
     pub(super) index: Index,
     pub(super) ledger: Ledger,
     /// Those with nothing to send, in order.
@@ -62,6 +64,9 @@ pub struct Shelf {
     /// The places in the session of what stands on no shelf, in order.
     elsewhere: Vec<u32>,
 }
+
+/// Where something lies in the file, and its length.
+type Extent = (u64, usize);
 
 /// A record that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +88,32 @@ pub(super) fn path(recording_dir: &Path, session: &str) -> PathBuf {
     let mut path = session::cassette_path(&folder, session);
     path.set_extension("index");
     path
+}
+
+/// Removes what was made for cassettes that aren't there any more, and what killed makers left.
+/// What can't be removed stays.
+pub(super) fn sweep(recording_dir: &Path, is_there: impl Fn(&str) -> bool) {
+    let top = names::folder(recording_dir).join(FOLDER);
+    let mut folders = vec![top.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(&top).ok().and_then(Path::to_str);
+            let is_left = match name.and_then(|name| name.rsplit_once('.')) {
+                Some((session, "index")) => !is_there(session),
+                // Whoever makes one holds its lock.
+                Some((_, "making")) => File::open(&path).is_ok_and(|file| file.try_lock().is_ok()),
+                _ => false,
+            };
+            if is_left {
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
 }
 
 /// Whether the file is the shelf of a cassette like this, as far as its head tells.
@@ -109,6 +140,11 @@ impl Shelf {
         let count = u32::try_from(head.count).map_err(|_| invalid())?;
         let mut table = TableReader::new(&file, head.tables_bytes);
         let bounds = bounds(table.take_u32s(count.into())?, head.records_bytes)?;
+        let answers = table.take_u32s(count.into())?;
+        let records = bounds.iter().zip(bounds.iter().skip(1));
+        if records.zip(&answers).any(|((begin, end), answer)| end - begin < u64::from(*answer)) {
+            return Err(invalid());
+        }
         let index = Index::load(&mut table, head.sizes, count)?;
         let [unusable, elsewhere] = [(); 2].map(|()| {
             let len = table.take_u32s(1)?[0];
@@ -128,7 +164,7 @@ impl Shelf {
             return Err(invalid());
         }
         let (path, ledger) = (path.to_owned(), Ledger::new(count));
-        Ok((Shelf { file, path, bounds, index, ledger, unusable, elsewhere }, rest))
+        Ok((Shelf { file, path, bounds, answers, index, ledger, unusable, elsewhere }, rest))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -168,49 +204,53 @@ impl Shelf {
     /// Cancel safety: nothing is lost. Doesn't block: what isn't in the page cache is read on
     /// another thread.
     pub async fn answer(self: &Arc<Shelf>, n: u32) -> Result<Response, Damaged> {
-        let record = match self.read_at_hand(n) {
-            Some(record) => record,
+        let extent = self.answer_extent(n).ok_or_else(|| self.damaged(invalid()))?;
+        let answer = match self.read_at_hand(extent) {
+            Some(answer) => answer,
             None => {
                 let shelf = self.clone();
-                let read = tokio::task::spawn_blocking(move || shelf.read(n)).await;
+                let read = tokio::task::spawn_blocking(move || shelf.read(extent)).await;
                 read.map_err(io::Error::other).and_then(|read| read).map_err(|e| self.damaged(e))?
             }
         };
-        record::answer(&record).map_err(|malformed| self.damaged(of(malformed)))
+        record::answer(&answer).map_err(|malformed| self.damaged(of(malformed)))
     }
 
     /// The request of a recording.
     ///
     /// Blocking: reads it from the file.
     pub(super) fn request(&self, n: u32) -> Result<Request, Damaged> {
-        let record = self.read(n).map_err(|error| self.damaged(error))?;
-        record::request(&record).map_err(|malformed| self.damaged(of(malformed)))
+        let extent = self.request_extent(n).ok_or_else(|| self.damaged(invalid()))?;
+        let request = self.read(extent).map_err(|error| self.damaged(error))?;
+        record::request(&request).map_err(|malformed| self.damaged(of(malformed)))
     }
 
     fn damaged(&self, source: io::Error) -> Damaged {
         Damaged { path: self.path.clone(), source }
     }
 
-    /// Where a record lies, and its length.
-    fn extent(&self, n: u32) -> Option<(u64, usize)> {
+    fn answer_extent(&self, n: u32) -> Option<Extent> {
         let begin = *self.bounds.get(n as usize)?;
-        let end = *self.bounds.get(n as usize + 1)?;
-        Some((begin, (end - begin) as usize))
+        Some((begin, *self.answers.get(n as usize)? as usize))
     }
 
-    fn read(&self, n: u32) -> io::Result<Bytes> {
-        let (begin, len) = self.extent(n).ok_or_else(invalid)?;
+    fn request_extent(&self, n: u32) -> Option<Extent> {
+        let (begin, answer_len) = self.answer_extent(n)?;
+        let begin = begin + answer_len as u64;
+        Some((begin, self.bounds.get(n as usize + 1)?.checked_sub(begin)? as usize))
+    }
+
+    fn read(&self, (begin, len): Extent) -> io::Result<Bytes> {
         let mut record = vec![0; len];
         self.file.read_exact_at(&mut record, begin)?;
         Ok(record.into())
     }
 
-    /// The record, if all of it is in the page cache.
+    /// The bytes, if all of them are in the page cache.
     #[cfg(target_os = "linux")]
-    fn read_at_hand(&self, n: u32) -> Option<Bytes> {
+    fn read_at_hand(&self, (begin, len): Extent) -> Option<Bytes> {
         use rustix::io::{ReadWriteFlags, preadv2};
 
-        let (begin, len) = self.extent(n)?;
         let mut record = vec![0; len];
         let mut parts = [io::IoSliceMut::new(&mut record)];
         let read = preadv2(&self.file, &mut parts, begin, ReadWriteFlags::NOWAIT).ok()?;
@@ -219,7 +259,7 @@ impl Shelf {
 
     /// Nobody can say what is in the page cache here.
     #[cfg(not(target_os = "linux"))]
-    fn read_at_hand(&self, _: u32) -> Option<Bytes> {
+    fn read_at_hand(&self, _: Extent) -> Option<Bytes> {
         None
     }
 }
@@ -259,8 +299,14 @@ fn of(_: Malformed) -> io::Error {
 }
 
 fn stamp(cassette: &Metadata) -> Stamp {
-    let (seconds, ns) = (cassette.mtime() as u64, cassette.mtime_nsec() as u64);
-    Stamp { len: cassette.len(), changed_ns: seconds.wrapping_mul(1_000_000_000).wrapping_add(ns) }
+    let ns = |seconds: i64, ns: i64| {
+        (seconds as u64).wrapping_mul(1_000_000_000).wrapping_add(ns as u64)
+    };
+    Stamp {
+        len: cassette.len(),
+        changed_ns: ns(cassette.mtime(), cassette.mtime_nsec()),
+        status_ns: ns(cassette.ctime(), cassette.ctime_nsec()),
+    }
 }
 
 /// Everything besides the cassette that decides what is on a shelf, and under which keys.

@@ -1,9 +1,8 @@
-//! One ordinary exchange as the bytes of its place on a shelf: the answer first, so that giving it
-//! reads no further.
+//! One ordinary exchange as the bytes of its place on a shelf: the answer, and then the request,
+//! each with a checksum, so that giving an answer reads no further.
 //!
 //! Pure. Calls and conversations are no ordinary exchanges, and have no such form. Numbers are
-//! little-endian. Every record has a checksum of its own: one bit that flipped on the disk is a fault
-//! and never an answer.
+//! little-endian. One bit that flipped on the disk is a fault and never an answer.
 
 use bytes::Bytes;
 
@@ -16,66 +15,56 @@ use crate::tape::wire::{
     put_response_head, put_u64,
 };
 
-/// The checksum, and how long the answer is.
-const HEAD_BYTES: usize = 8;
+/// Before each part.
+const CRC_BYTES: usize = 4;
 
-/// Appends the exchange.
+/// Appends the exchange. Says how many bytes of it are the answer.
 ///
 /// Errors: it is no ordinary one.
-pub(super) fn put(out: &mut Vec<u8>, exchange: &Exchange) -> Result<(), Malformed> {
+pub(super) fn put(out: &mut Vec<u8>, exchange: &Exchange) -> Result<usize, Malformed> {
     let begin = out.len();
-    out.extend_from_slice(&[0; HEAD_BYTES]);
-    put_response(out, &exchange.response)?;
-    let answer_len = out.len() - begin - HEAD_BYTES;
-    put_bytes(out, exchange.endpoint.as_bytes());
-    put_u64(out, exchange.recorded_at_ms);
-    put_request(out, &exchange.request)?;
-    let answer_len = u32::try_from(answer_len).map_err(|_| Malformed)?;
-    out[begin + 4..begin + HEAD_BYTES].copy_from_slice(&answer_len.to_le_bytes());
-    let crc = crc32c::crc32c(&out[begin + 4..]);
-    out[begin..begin + 4].copy_from_slice(&crc.to_le_bytes());
-    Ok(())
+    put_part(out, |out| put_response(out, &exchange.response))?;
+    let answer_len = out.len() - begin;
+    put_part(out, |out| put_request(out, &exchange.request))?;
+    Ok(answer_len)
 }
 
-/// The answer of a record. Its body shares the record's memory.
-pub(super) fn answer(record: &Bytes) -> Result<Response, Malformed> {
-    let (answer, _) = parts(record)?;
-    let mut take = Take(answer);
-    let response = take_response(&mut take, record)?;
+/// The answer, of its bytes. Its body shares their memory.
+pub(super) fn answer(part: &Bytes) -> Result<Response, Malformed> {
+    let mut take = Take(checked(part)?);
+    let response = take_response(&mut take, part)?;
     take.nothing_more()?;
     Ok(response)
 }
 
-/// The request of a record.
-pub(super) fn request(record: &Bytes) -> Result<Request, Malformed> {
-    exchange(record).map(|exchange| exchange.request)
+/// The request, of its bytes.
+pub(super) fn request(part: &Bytes) -> Result<Request, Malformed> {
+    let mut take = Take(checked(part)?);
+    let request = take_request(&mut take, part)?;
+    take.nothing_more()?;
+    Ok(request)
 }
 
-pub(super) fn exchange(record: &Bytes) -> Result<Exchange, Malformed> {
-    let (answer, rest) = parts(record)?;
-    let mut take = Take(answer);
-    let response = take_response(&mut take, record)?;
-    take.nothing_more()?;
-    let mut take = Take(rest);
-    let endpoint = take.str()?.to_owned();
-    let recorded_at_ms = take.u64()?;
-    let request = take_request(&mut take, record)?;
-    take.nothing_more()?;
-    Ok(Exchange { endpoint, recorded_at_ms, request, response })
+pub(super) fn put_part(
+    out: &mut Vec<u8>,
+    put: impl FnOnce(&mut Vec<u8>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    let begin = out.len();
+    out.extend_from_slice(&[0; CRC_BYTES]);
+    put(out)?;
+    let (crc, content) = out[begin..].split_at_mut(CRC_BYTES);
+    crc.copy_from_slice(&crc32c::crc32c(content).to_le_bytes());
+    Ok(())
 }
 
-/// The answer's bytes, and the others.
-fn parts(record: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    let mut take = Take(record);
+/// What stands behind the checksum.
+fn checked(part: &[u8]) -> Result<&[u8], Malformed> {
+    let mut take = Take(part);
     let crc = take.u32()?;
-    if crc32c::crc32c(take.0) != crc {
-        return Err(Malformed);
-    }
-    let answer_len = take.len()?;
-    Ok((take.raw(answer_len)?, take.0))
+    if crc32c::crc32c(take.0) == crc { Ok(take.0) } else { Err(Malformed) }
 }
 
-fn put_response(out: &mut Vec<u8>, response: &Response) -> Result<(), Malformed> {
+pub(super) fn put_response(out: &mut Vec<u8>, response: &Response) -> Result<(), Malformed> {
     let Response { at, after, interim, head, body, coding, trailers, end, end_after, close } =
         response;
     if (*after, *end_after) != (After::End, After::End) || close.is_some() {
@@ -106,7 +95,7 @@ fn take_response(take: &mut Take<'_>, record: &Bytes) -> Result<Response, Malfor
     Ok(Response { at, after, interim, head, body, coding, trailers, end, end_after, close })
 }
 
-fn put_request(out: &mut Vec<u8>, request: &Request) -> Result<(), Malformed> {
+pub(super) fn put_request(out: &mut Vec<u8>, request: &Request) -> Result<(), Malformed> {
     let Request { head, body, coding, trailers, is_whole } = request;
     put_request_head(out, head);
     put_coding(out, *coding);
@@ -212,11 +201,9 @@ mod tests {
     proptest! {
         #[test]
         fn an_exchange_that_is_put_is_taken_again(given in any_exchange()) {
-            let mut record = Vec::new();
-            put(&mut record, &given).unwrap();
-            let record = Bytes::from(record);
-            prop_assert_eq!(&answer(&record).unwrap(), &given.response);
-            prop_assert_eq!(exchange(&record).unwrap(), given);
+            let (first, second) = parts(&given);
+            prop_assert_eq!(answer(&first).unwrap(), given.response);
+            prop_assert_eq!(request(&second).unwrap(), given.request);
         }
 
         #[test]
@@ -225,12 +212,17 @@ mod tests {
             at in any::<prop::sample::Index>(),
             bit in 0..8u8,
         ) {
-            let mut record = Vec::new();
-            put(&mut record, &given).unwrap();
-            let at = at.index(record.len());
-            prop_assert!(answer(&Bytes::copy_from_slice(&record[..at])).is_err());
-            record[at] ^= 1 << bit;
-            prop_assert!(answer(&record.into()).is_err());
+            let (first, second) = parts(&given);
+            for (part, taken) in [
+                (first, (|part| answer(part).map(drop)) as fn(&Bytes) -> _),
+                (second, |part| request(part).map(drop)),
+            ] {
+                let at = at.index(part.len());
+                prop_assert_eq!(taken(&part.slice(..at)), Err(Malformed));
+                let mut flipped = part.to_vec();
+                flipped[at] ^= 1 << bit;
+                prop_assert_eq!(taken(&flipped.into()), Err(Malformed));
+            }
         }
 
         #[test]
@@ -245,12 +237,22 @@ mod tests {
             at in any::<prop::sample::Index>(),
             byte in any::<u8>(),
         ) {
-            let mut record = Vec::new();
-            put(&mut record, &given).unwrap();
-            let at = 4 + at.index(record.len() - 4);
-            record[at] = byte;
-            property::reading(&record[4..]);
+            let (first, second) = parts(&given);
+            for part in [first, second] {
+                let mut content = part[CRC_BYTES..].to_vec();
+                let at = at.index(content.len());
+                content[at] = byte;
+                property::reading(&content);
+            }
         }
+    }
+
+    /// Answer and request of a record.
+    fn parts(exchange: &Exchange) -> (Bytes, Bytes) {
+        let mut record = Vec::new();
+        let answer_len = put(&mut record, exchange).unwrap();
+        let record = Bytes::from(record);
+        (record.slice(..answer_len), record.slice(answer_len..))
     }
 
     #[test]

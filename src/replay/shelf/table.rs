@@ -3,7 +3,8 @@
 //! ```text
 //! head     as `Head` has it, with a checksum
 //! records  one after the other
-//! tables   records' lengths, the index, unusable ones, places of what is kept elsewhere
+//! tables   lengths of records and of the answers in them, the index, unusable ones, places of what is
+//!          kept elsewhere
 //! rest     a cassette of the exchanges that stand on no shelf
 //! ```
 //!
@@ -17,7 +18,7 @@ use crate::tape::wire::{Malformed, Take, put_u64};
 
 const MAGIC: [u8; 8] = *b"ouli.idx";
 
-pub(super) const HEAD_BYTES: usize = 8 + 4 + 32 + 9 * 8 + 4;
+pub(super) const HEAD_BYTES: usize = 8 + 4 + 32 + 10 * 8 + 4;
 
 /// What a shelf was made from and for, and how large its parts are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,9 @@ pub(super) struct Stamp {
     pub(super) len: u64,
     /// Of its last change, since the Unix epoch.
     pub(super) changed_ns: u64,
+    /// Of the last change of what is known of it, which nobody can set: what is put in its place with
+    /// the size and the time of another is told from that by this.
+    pub(super) status_ns: u64,
 }
 
 impl Head {
@@ -63,6 +67,7 @@ impl Head {
         for number in [
             self.cassette.len,
             self.cassette.changed_ns,
+            self.cassette.status_ns,
             self.count,
             self.records_bytes,
             self.tables_bytes,
@@ -87,7 +92,7 @@ impl Head {
             return Err(Malformed);
         }
         let rules = Digest(take.digest()?);
-        let cassette = Stamp { len: take.u64()?, changed_ns: take.u64()? };
+        let cassette = Stamp { len: take.u64()?, changed_ns: take.u64()?, status_ns: take.u64()? };
         let (count, records_bytes) = (take.u64()?, take.u64()?);
         let (tables_bytes, rest_bytes) = (take.u64()?, take.u64()?);
         let (keys_bytes, groups, occurrences) = (take.u64()?, take.u32()?, take.u32()?);
@@ -215,7 +220,7 @@ mod tests {
     fn head() -> Head {
         Head {
             rules: Digest([7; 32]),
-            cassette: Stamp { len: 1 << 40, changed_ns: u64::MAX - 1 },
+            cassette: Stamp { len: 1 << 40, changed_ns: u64::MAX - 1, status_ns: 12 },
             count: 3,
             records_bytes: 4,
             tables_bytes: 5,

@@ -1,5 +1,6 @@
 //! A folder of cassettes, and of the shelves that large ones are replayed from.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -118,15 +119,22 @@ impl Folder {
         let shelf = shelf::path(&self.dir, session);
         let open = || {
             let metadata = shelf::large(cassette, settings)?;
-            Shelf::open(&shelf, &metadata, settings, &self.bodies, &self.descriptors).ok()
+            Some(Shelf::open(&shelf, &metadata, settings, &self.bodies, &self.descriptors))
         };
-        shelf::large(cassette, settings)?;
-        let (shelf, cassette) = open().or_else(|| {
-            // What is damaged may look current.
-            let _ = fs::remove_file(&shelf);
-            self.make_shelf(settings, session, cassette).then(open)?
-        })?;
-        Some(Loaded { cassette, shelf: Some(shelf) })
+        let opened = match open()? {
+            Err(error) if is_none_or_damaged(&error) => {
+                self.make_shelf(settings, session, cassette).then(open)??
+            }
+            opened => opened,
+        };
+        match opened {
+            Ok((shelf, cassette)) => Some(Loaded { cassette, shelf: Some(shelf) }),
+            Err(error) => {
+                let (cassette, shelf) = (cassette.display(), shelf.display());
+                tracing::warn!("{cassette} is read into memory whole: its index {shelf}: {error}");
+                None
+            }
+        }
     }
 
     /// Makes the shelf of a large cassette, or tells why not.
@@ -188,8 +196,15 @@ impl Source for Folder {
 
     fn prepare(&self) {
         let Some(settings) = &self.indexing else { return };
-        for session in self.sessions().0 {
-            let cassette = session::cassette_path(&self.dir, &session);
+        shelf::sweep(&self.dir, |session| self.path(session).exists());
+        // What was recovered of a session is asked for by the session's own name.
+        let sessions =
+            self.sessions().0.into_iter().map(|name| match session::of_recovered(&name) {
+                Some((of, _)) => of.to_owned(),
+                None => name,
+            });
+        for session in sessions.collect::<BTreeSet<_>>() {
+            let cassette = self.path(&session);
             let Some(metadata) = shelf::large(&cassette, settings) else { continue };
             if !shelf::is_current(&shelf::path(&self.dir, &session), &metadata, settings) {
                 self.make_shelf(settings, &session, &cassette);
@@ -239,6 +254,13 @@ impl Source for Folder {
     fn body_path(&self, digest: &Digest) -> PathBuf {
         self.bodies.path_of(*digest)
     }
+}
+
+/// There is no index, or none that can be used: one may be made. (Not for want of a descriptor, or of
+/// permission.)
+fn is_none_or_damaged(error: &io::Error) -> bool {
+    let kind = error.kind();
+    is_absent(error) || matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 /// No such file, or a file where the name has a folder.

@@ -45,6 +45,44 @@ fn a_full_disk_cuts_the_answer_in_flight_and_ends_the_program() {
     }
 }
 
+/// What waits for the rest of a frame when the disk fails is not on the tape.
+#[test]
+fn no_piece_that_a_full_disk_kept_out_reaches_a_client_over_http2() {
+    let origin = Origin::http1().script("/s", |talk| {
+        talk.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+        for piece in 0..8 {
+            // Long enough that each is passed on before the next one comes.
+            std::thread::sleep(std::time::Duration::from_millis(3));
+            let byte = b'a' + ((talk.nth() + piece) % 26) as u8;
+            talk.send([b"7d0\r\n", &[byte; 2000][..], b"\r\n"].concat());
+        }
+        talk.send("0\r\n\r\n");
+    });
+    let ouli = Ouli::record(&origin).after(FULL).start();
+    let mut client = ouli.client_over(Protocol::H2c);
+    let (mut seen, mut cut) = (Vec::new(), None);
+    while cut.is_none() && seen.len() < 200 {
+        match client.try_ask(&Ask::get("/s")) {
+            Ok(answer) if answer.status == 200 && answer.is_whole() => seen.push(answer.body),
+            Ok(answer) if answer.status == 200 => cut = Some(answer.body),
+            _ => cut = Some(Vec::new()),
+        }
+    }
+    let cut = cut.expect("more was kept than fits");
+    ouli.wait().expect_code(1);
+    assert!(seen.len() > 3, "it worked until then");
+
+    let replay = Ouli::replay(ouli.recordings()).start();
+    let mut client = replay.client_over(Protocol::H2c);
+    for (n, seen) in seen.iter().enumerate() {
+        assert!(client.get("/s").body == *seen, "answer {n} isn't as it was seen");
+    }
+    if !cut.is_empty() {
+        let kept = client.try_ask(&Ask::get("/s")).map(|answer| answer.body).unwrap_or_default();
+        assert!(kept.starts_with(&cut), "{} bytes were seen, {} kept", cut.len(), kept.len());
+    }
+}
+
 #[test]
 fn a_large_body_that_does_not_fit_is_cut() {
     let origin = Origin::http1().route("/", |_| vec![0xfe; 2 << 20]).route("/small", |_| "x");

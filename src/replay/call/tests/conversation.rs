@@ -341,7 +341,7 @@ fn a_plain_request_and_a_handshake_never_answer_each_other() {
     let (key, body) = asked("GET", CHAT, "");
     for _ in 0..2 {
         let Choice::Hit(hit) = session.choose(&key, &body) else { panic!("no hit") };
-        let Hit::Kept(hit) = hit else { panic!("there is no shelf") };
+        let Hit::Kept(hit, _) = hit else { panic!("there is no shelf") };
         assert_eq!(hit.exchange.response.head.status, 200);
     }
     assert!(converse(&session, "").starts_with("go <*401 "));
