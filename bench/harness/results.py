@@ -34,7 +34,7 @@ def save(path, stored):
 def about(table, run):
     """What a table was measured with, in a line: only the versions of what took part."""
     text = json.dumps([table["rows"], table["notes"], table["baseline"], table["load"]], ensure_ascii=False)
-    versions = [version for name, version in run["versions"].items() if name in text]
+    versions = [version for name, version in sorted(run["versions"].items()) if name in text]
     counts = sorted({row["rounds"] for row in table["rows"]})
     rounds = "one round" if counts == [1] else f"{'–'.join(map(str, counts))} rounds"
     parts = [
