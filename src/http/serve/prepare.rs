@@ -19,6 +19,9 @@ use crate::replay::answer::{Answer, Content, Frames, Wire};
 /// Answers up to this size are kept as one run of bytes, head and body.
 const WIRE_MAX: usize = 16 << 10;
 
+/// What a chunk of such an answer has around its bytes, at most.
+const CHUNK_MAX: usize = "ffff\r\n\r\n".len();
+
 /// What an answer needs before it can be sent in any form.
 pub(super) fn prepare(response: &Response) -> Answer {
     let content = match coded(response) {
@@ -32,40 +35,41 @@ pub(super) fn prepare(response: &Response) -> Answer {
 const ORDINARY: Asked<'static> =
     Asked { version: Version::Http11, is_head: false, is_grpc: false, keep_alive: true, host: "" };
 
-/// The body of an answer that is the same for every ordinary request, and small.
+/// The body of an answer that is the same for every ordinary request, and small; by its pieces.
 fn plain_body<'c>(
     response: &Response,
     endpoint: &Endpoint,
     content: &'c Content,
-) -> Option<&'c [u8]> {
-    let body = match content {
-        Content::None => &[][..],
-        Content::Whole(bytes) if bytes.len() <= WIRE_MAX => bytes,
-        _ => return None,
+) -> Option<impl Iterator<Item = &'c [u8]> + Clone> {
+    let (whole, pieces) = match content {
+        Content::None => (None, &[][..]),
+        Content::Whole(bytes) => (Some(&bytes[..]), &[][..]),
+        Content::Pieces(pieces) => (None, &pieces[..]),
+        Content::File { .. } | Content::Unusable(_) => return None,
     };
-    let plain = response.end == End::Whole
+    let body = whole.into_iter().chain(pieces.iter().map(|piece| &piece.bytes[..]));
+    let is_small = || body.clone().map(|piece| piece.len() + CHUNK_MAX).sum::<usize>() <= WIRE_MAX;
+    let is_plain = response.end == End::Whole
         && response.interim.is_empty()
+        && is_small()
         && !answer::depends_on_host(&response.head, endpoint);
-    plain.then_some(body)
+    is_plain.then_some(body)
 }
 
 /// The whole answer as one run of bytes, where it is one for every ordinary request.
 pub(super) fn wire(response: &Response, endpoint: &Endpoint, content: &Content) -> Option<Wire> {
     let body = plain_body(response, endpoint, content)?;
     let framing = framing_of(response, content, &ORDINARY);
-    let mut out = Vec::with_capacity(response.head.fields.text_bytes() + body.len() + 256);
+    let body_bytes: usize = body.clone().map(|piece| piece.len() + CHUNK_MAX).sum();
+    let mut out = Vec::with_capacity(response.head.fields.text_bytes() + body_bytes + 256);
     answer::write_head(&mut out, &response.head, endpoint, &ORDINARY, framing);
     match framing {
+        Framing::None => {}
         Framing::Chunked => {
-            if !body.is_empty() {
-                writer::chunk_head(&mut out, body.len());
-                out.extend_from_slice(body);
-                writer::chunk_end(&mut out);
-            }
+            body.for_each(|piece| writer::chunk(&mut out, piece));
             writer::last_chunk(&mut out, &hop::passing(&response.trailers));
         }
-        Framing::None => {}
-        _ => out.extend_from_slice(body),
+        _ => body.for_each(|piece| out.extend_from_slice(piece)),
     }
     Some(Wire { status: response.head.status, bytes: out.into() })
 }
@@ -83,7 +87,10 @@ pub(super) fn frames(
     let asked = Asked { version: Version::Http2, ..ORDINARY };
     let framing = framing_of(response, content, &asked);
     let (head, ()) = answer::h2_head(&response.head, endpoint, &asked, framing).into_parts();
-    let body = if framing == Framing::None { Bytes::new() } else { Bytes::copy_from_slice(body) };
+    let body = match framing {
+        Framing::None => Bytes::new(),
+        _ => body.collect::<Vec<_>>().concat().into(),
+    };
     Some(Frames { status: head.status, fields: head.headers, body })
 }
 
@@ -171,6 +178,17 @@ mod tests {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
              5\r\nhello\r\n0\r\nx-sum: 9\r\n\r\n"
         );
+        let events = exchange(&[("content-type", "text/event-stream")], |exchange| {
+            let piece =
+                |at, text: &'static str| Piece { at: Duration::from_secs(at), bytes: text.into() };
+            exchange.response.body =
+                Body::Pieces(vec![piece(1, "data: 1\n\n"), piece(2, "data: 2\n\n")]);
+        });
+        assert_eq!(
+            wire_of(&events).unwrap(),
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n\
+             9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n"
+        );
         let empty = exchange(&[], |exchange| exchange.response.body = Body::Absent);
         assert_eq!(wire_of(&empty).unwrap(), "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
         let no_content = exchange(&[("content-length", "0")], |exchange| {
@@ -182,11 +200,15 @@ mod tests {
 
     #[test]
     fn what_depends_on_who_asks_or_takes_its_time_is_not_built_ahead() {
-        let edits: [fn(&mut Exchange); 4] = [
+        let edits: [fn(&mut Exchange); 5] = [
             |exchange| exchange.response.end = End::CutByOrigin,
             |exchange| exchange.response.interim.push(Default::default()),
             |exchange| exchange.response.head.fields.push("location", "/b"),
-            |exchange| exchange.response.body = Body::Whole(vec![0; WIRE_MAX + 1].into()),
+            |exchange| exchange.response.body = Body::Whole(vec![0; WIRE_MAX].into()),
+            |exchange| {
+                let piece = Piece { at: Duration::ZERO, bytes: "x".into() };
+                exchange.response.body = Body::Pieces(vec![piece; WIRE_MAX / CHUNK_MAX]);
+            },
         ];
         for (n, edit) in edits.into_iter().enumerate() {
             assert_eq!(wire_of(&exchange(&[], edit)), None, "edit {n}");

@@ -85,7 +85,10 @@ pub(super) async fn send_body(
             for piece in pieces {
                 pause(beat, before, piece.at, rx, tx).await?;
                 before = before.max(piece.at);
-                tx.shared(&piece.bytes).await?;
+                // Those that are due together leave together; `pause` and `end` flush.
+                if !tx.stage(&piece.bytes) {
+                    tx.shared(&piece.bytes).await?;
+                }
             }
             Ok(())
         }
