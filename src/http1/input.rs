@@ -14,12 +14,14 @@ pub struct Input {
     bytes: Vec<u8>,
     /// Everything before it has been consumed. start <= bytes.len().
     start: usize,
+    /// Whether the last read took all that there was room for: more is likely to be there.
+    was_full: bool,
 }
 
 impl Input {
     /// Around a buffer whose content, if it has any, counts as received.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Input { bytes, start: 0 }
+        Input { bytes, ..Input::default() }
     }
 
     pub fn into_buffer(self) -> Vec<u8> {
@@ -65,11 +67,14 @@ impl Input {
         limit: usize,
     ) -> io::Result<usize> {
         self.make_room(limit)?;
-        reader.read_buf(&mut self.bytes).await
+        let read = reader.read_buf(&mut self.bytes).await?;
+        self.was_full = self.bytes.len() == self.bytes.capacity();
+        Ok(read)
     }
 
     fn make_room(&mut self, limit: usize) -> io::Result<()> {
-        if self.bytes.capacity() - self.bytes.len() >= FIRST_READ / 4 {
+        let room = self.bytes.capacity() - self.bytes.len();
+        if room >= FIRST_READ / 4 && !(self.was_full && self.bytes.capacity() < limit) {
             return Ok(());
         }
         if self.start > 0 {
@@ -79,7 +84,9 @@ impl Input {
         if self.bytes.len() >= limit {
             return Err(io::Error::other("the read buffer is full"));
         }
-        let wanted = (self.bytes.capacity() * 2).clamp(FIRST_READ, limit.max(FIRST_READ));
+        // What comes in bulk goes on in bulk: to the tape and to its peer, each with one call.
+        let growth = if self.was_full { 4 } else { 2 };
+        let wanted = (self.bytes.capacity() * growth).clamp(FIRST_READ, limit.max(FIRST_READ));
         if wanted > self.bytes.capacity() {
             self.bytes.reserve_exact(wanted - self.bytes.len());
         }
@@ -105,6 +112,31 @@ mod tests {
         seen.extend_from_slice(input.data());
         assert!(seen == sent);
         assert!(input.into_buffer().capacity() <= 40_000);
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_bulk_is_read_in_bulk() {
+        let sent = vec![7; 1 << 20];
+        let mut reader = &sent[..];
+        let mut input = Input::default();
+        let mut reads = Vec::new();
+        loop {
+            let read = input.fill(&mut reader, 64 << 10).await.unwrap();
+            if read == 0 {
+                break;
+            }
+            reads.push(read >> 10);
+            input.consume(read);
+        }
+        assert_eq!(reads[..3], [16, 64, 64]);
+        // What comes a little at a time needs no more room than it takes.
+        let mut input = Input::default();
+        for _ in 0..1000 {
+            let mut few = &sent[..1000];
+            input.fill(&mut few, 64 << 10).await.unwrap();
+            input.consume(1000);
+        }
+        assert_eq!(input.into_buffer().capacity(), FIRST_READ);
     }
 
     #[tokio::test]

@@ -21,8 +21,9 @@ use crate::exchange::{Fields, RequestHead, ResponseHead};
 pub const READ_BYTES: usize = 16 << 10;
 
 /// A buffer that grew beyond this is let go when the arena comes back: the default read-ahead,
-/// `limits.buffer_size`, so ordinary traffic never makes one again.
-const KEPT_BYTES_MAX: usize = 64 << 10;
+/// `limits.buffer_size`, and what the tape has around that, so ordinary traffic never makes one
+/// again.
+const KEPT_BYTES_MAX: usize = 72 << 10;
 
 /// As `KEPT_BYTES_MAX`, for one list of fields.
 const KEPT_FIELDS_BYTES_MAX: usize = 16 << 10;

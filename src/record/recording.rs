@@ -21,6 +21,9 @@ use crate::ws::frame::Mask;
 /// then, so that the buffer stays bounded however small the pieces are.
 const WAITING_BYTES_MAX: usize = 128 << 10;
 
+/// What stands around the bytes of a body, and behind the last of them, if there are no trailers.
+const SMALL_FRAMES_BYTES: usize = 256;
+
 /// One exchange being recorded. Its methods add frames to the lent buffer; bytes of a large body
 /// go to a file of their own at once. What is dropped without `end` is on the tape as far as it
 /// was flushed, and is read as an exchange whose recorder was killed.
@@ -287,10 +290,14 @@ impl Recording {
     fn keep(&mut self, side: Side, at: Duration, bytes: &[u8]) -> Result<(), Error> {
         self.settle(side, bytes)?;
         match &mut self.kept(side).store {
-            Store::Tape => match side {
-                Side::Request => self.push(&Frame::RequestData { at, bytes }),
-                Side::Response => self.push(&Frame::Data { at, bytes }),
-            },
+            Store::Tape => {
+                // At once, so that the frames behind these bytes double no large buffer.
+                self.waiting.reserve(bytes.len() + SMALL_FRAMES_BYTES);
+                match side {
+                    Side::Request => self.push(&Frame::RequestData { at, bytes }),
+                    Side::Response => self.push(&Frame::Data { at, bytes }),
+                }
+            }
             Store::File(file) => {
                 file.write(bytes).map_err(|error| self.recorder.note(error))?;
                 self.push_span(side, at, bytes.len());
