@@ -115,7 +115,7 @@ impl Default for Limits {
             origin_connect_timeout: Duration::from_secs(10),
             origin_header_timeout: Duration::from_secs(300),
             origin_idle_timeout: Duration::from_secs(4),
-            origin_idle_max: 512,
+            origin_idle_max: 4096,
             max_header_bytes: 64 << 10,
             max_headers: 100,
             max_kept_body: 256 << 20,

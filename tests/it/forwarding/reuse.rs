@@ -202,6 +202,26 @@ fn no_more_than_origin_idle_max_connections_are_kept() {
 }
 
 #[test]
+fn by_default_a_connection_is_kept_for_each_of_many_clients() {
+    const CLIENTS: usize = 600;
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = Origin::http1().script("/", move |talk| {
+        held.pass();
+        talk.reply("x");
+    });
+    let ouli = Ouli::record(&origin).limits("origin_idle_timeout = \"60s\"").start();
+    let mut open: Vec<_> = (0..CLIENTS).map(|_| ouli.client().connect()).collect();
+    for round in 1..=2 {
+        open.iter_mut().for_each(|connection| connection.ask(&Ask::get("/")));
+        wait_until("all have reached the origin", || gate.reached() == round * CLIENTS);
+        (0..CLIENTS).for_each(|_| gate.open());
+        open.iter_mut().for_each(|connection| drop(connection.receive()));
+    }
+    assert_eq!(origin.connections(), CLIENTS);
+}
+
+#[test]
 fn an_origin_that_refuses_connections_is_unreachable() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let ouli = Ouli::command("record").origin(format!("http://127.0.0.1:{port}")).start();
