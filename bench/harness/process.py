@@ -87,7 +87,11 @@ class Process:
             pid = waiting.pop()
             found.append(pid)
             for task in _tasks(pid):
-                waiting += map(int, _read(f"/proc/{pid}/task/{task}/children").split())
+                try:
+                    children = _read(f"/proc/{pid}/task/{task}/children")
+                except (FileNotFoundError, ProcessLookupError):
+                    continue  # a thread that has ended since it was listed
+                waiting += map(int, children.split())
         return found
 
     def cpu_seconds(self):
