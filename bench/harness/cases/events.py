@@ -11,7 +11,7 @@ GAP_MICROS = 2000
 def events(bench):
     """Server-sent events, 100 chunks an answer, through replay (as fast as it can) and record."""
     body = bench.setup.events_file(EVENTS)
-    bench.setup.kept(f"files/{EVENTS}.txt", body.read_bytes())
+    bench.setup.files().joinpath(f"{EVENTS}.txt").write_bytes(body.read_bytes())
     origin = bench.setup.origin_streaming()
     try:
         path = "--path", f"/events/{EVENTS}/{GAP_MICROS}"
