@@ -154,7 +154,8 @@ impl Pump {
         }
     }
 
-    /// Moves on what one side says, by one read at most. False when that goes no further now.
+    /// Moves on what one side says, by one read at most. False when that goes no further now, and
+    /// something will wake the task when it does.
     fn flow(&mut self, cx: &mut Context<'_>, from: Side) -> Result<bool, Ended> {
         let to = other(from);
         if self.give(cx, from)?.is_pending() || self.give_own(cx, to).is_pending() {
@@ -171,7 +172,8 @@ impl Pump {
             *self.load(from) = None;
             return Ok(false);
         }
-        Ok(self.read(cx, from)?.is_ready())
+        // What was read mostly waits for the tape: asked here, that costs no turn of both sides.
+        Ok(self.read(cx, from)?.is_ready() && self.give(cx, from)?.is_ready())
     }
 
     /// Writes what was read of `from`, once the tape has it. Ready when all of it has been taken.
