@@ -58,7 +58,9 @@ pub fn write_head(
     framing: Framing,
 ) {
     writer::status_line(out, Version::Http11, head.status, reason(head));
-    each_field(head, endpoint, asked, framing, |name, value| writer::field(out, name, value));
+    // A rewritten URL has the client's host in it.
+    let put = writer::field_writer(&head.fields, asked.host.as_bytes());
+    each_field(head, endpoint, asked, framing, |name, value| put(out, name, value));
     if !asked.keep_alive {
         writer::field(out, b"connection", b"close");
     } else if asked.version == Version::Http10 {
@@ -409,6 +411,21 @@ mod tests {
         assert!(
             written(&origin, &stays, asked(), Framing::Length(0))
                 .contains("Location: http://origin.test/next")
+        );
+    }
+
+    #[test]
+    fn neither_a_field_nor_the_host_in_a_rewritten_one_can_end_a_line() {
+        let broken = head(302, &[("a", "1\r\nb: 2"), ("Location", "http://origin.test/next")]);
+        assert_eq!(
+            written(&broken, &endpoint(), asked(), Framing::None),
+            "HTTP/1.1 302 Reason\r\na: 1  b: 2\r\nLocation: http://here:8080/next\r\n\r\n"
+        );
+        let clean = head(302, &[("Location", "http://origin.test/next")]);
+        let asked = Asked { host: "here\r\nc: 3", ..asked() };
+        assert_eq!(
+            written(&clean, &endpoint(), asked, Framing::None),
+            "HTTP/1.1 302 Reason\r\nLocation: http://here  c: 3/next\r\n\r\n"
         );
     }
 

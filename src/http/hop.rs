@@ -44,6 +44,9 @@ fn is_hop_by_hop(name: &[u8]) -> bool {
 
 /// The fields that pass: for trailers, where nothing else is taken out.
 pub fn passing(fields: &Fields) -> Cow<'_, Fields> {
+    if fields.is_empty() {
+        return Cow::Borrowed(fields);
+    }
     let named = Named::by(fields);
     if !fields.iter().any(|field| stops(&field, &named)) {
         return Cow::Borrowed(fields);
