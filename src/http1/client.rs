@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::Refusal;
 use super::framing::{self, Framing};
 use super::head::{self, HeadLimits, HeadScanner, Role};
-use super::input::Input;
+use super::input::{Input, Room};
 use super::receiver::{Receiver, Step};
 use crate::exchange::{Fields, ResponseHead};
 use crate::net::stream::ReadHalf;
@@ -62,7 +62,7 @@ impl<'c> Answering<'c> {
         limits: HeadLimits,
     ) -> Self {
         buffer.clear();
-        let room = ahead_max.max(limits.bytes_max + 1);
+        let room = Room::ahead(ahead_max).or(Room::whole(limits.bytes_max + 1));
         Answering {
             receiver: Receiver::new(reader, Input::new(buffer), room),
             limits,

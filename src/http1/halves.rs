@@ -12,7 +12,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::Refusal;
 use super::framing::Framing;
-use super::input::Input;
+use super::input::{Input, Room};
 use super::receiver::{Receiver, Step};
 use super::writer;
 use crate::exchange::Fields;
@@ -39,7 +39,7 @@ pub struct Rx<'c> {
 impl<'c> Rx<'c> {
     /// Begins with what `input` holds already; reads ahead at most `limit` bytes.
     pub fn new(reader: ReadHalf<'c>, input: Input, limit: usize, stall_timeout: Duration) -> Self {
-        Rx { receiver: Receiver::new(reader, input, limit), stall_timeout }
+        Rx { receiver: Receiver::new(reader, input, Room::ahead(limit)), stall_timeout }
     }
 
     /// Gives back the buffer that the input was made of.

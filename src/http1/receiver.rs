@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::Refusal;
 use super::framing::{BodyDecoder, BodyEvent, Framing};
 use super::head::HeadLimits;
-use super::input::Input;
+use super::input::{Input, Room};
 use crate::exchange::Fields;
 use crate::net::stream::ReadHalf;
 
@@ -17,8 +17,7 @@ pub struct Receiver<'c> {
     /// Input bytes that the last `Step::Data` stood in, framing included. They stay where they are
     /// until the next step, so that whoever takes the data needs no copy.
     handed: usize,
-    /// Read ahead at most this much.
-    limit: usize,
+    room: Room,
 }
 
 /// What stands next in a body.
@@ -31,10 +30,10 @@ pub enum Step {
 }
 
 impl<'c> Receiver<'c> {
-    pub fn new(reader: ReadHalf<'c>, input: Input, limit: usize) -> Self {
+    pub fn new(reader: ReadHalf<'c>, input: Input, room: Room) -> Self {
         let no_trailers = HeadLimits { bytes_max: 0, fields_max: 0, target_max: 0 };
         let decoder = BodyDecoder::new(Framing::None, &no_trailers);
-        Receiver { reader, input, decoder, handed: 0, limit }
+        Receiver { reader, input, decoder, handed: 0, room }
     }
 
     /// From here on the input is a body framed like this.
@@ -70,12 +69,12 @@ impl<'c> Receiver<'c> {
     ///
     /// Cancel safety: no byte is lost.
     pub async fn fill(&mut self) -> io::Result<usize> {
-        self.input.fill(&mut self.reader, self.limit).await
+        self.input.fill(&mut self.reader, self.room).await
     }
 
     /// Whether no more can be read ahead.
     pub fn is_full(&self) -> bool {
-        self.input.len() >= self.limit
+        self.input.is_full(self.room)
     }
 
     /// Whether the body is over, its framing included.

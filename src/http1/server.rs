@@ -15,7 +15,7 @@ use super::Refusal;
 use super::framing::{self, Framing};
 use super::halves::{Rx, Tx, Unsent};
 use super::head::{self, HeadLimits, HeadScanner, Role};
-use super::input::{FIRST_READ, Input};
+use super::input::{FIRST_READ, Input, Room};
 use super::receiver::Receiver;
 use super::scan;
 use crate::config::Limits;
@@ -155,7 +155,7 @@ impl Burst<'_> {
     /// Reads until a head is whole; some of it is there.
     async fn head(&mut self, deadline: &mut Deadline) -> Head {
         let mut scanner = HeadScanner::new(Role::Server);
-        let limit = self.head_limits.bytes_max + FIRST_READ;
+        let room = Room::whole(self.head_limits.bytes_max + FIRST_READ);
         let timeout = self.here.limits().header_timeout;
         let mut is_timed = false;
         loop {
@@ -169,7 +169,7 @@ impl Burst<'_> {
                 is_timed = true;
                 deadline.set_after(timeout);
             }
-            match read(&mut self.rx.receiver, limit, deadline).await {
+            match read(&mut self.rx.receiver, room, deadline).await {
                 Read::Some => {}
                 Read::End => return Head::Gone,
                 Read::Expired => {
@@ -267,8 +267,8 @@ enum Read {
 }
 
 /// Reads once, unless the deadline passes first.
-async fn read(receiver: &mut Receiver<'_>, limit: usize, deadline: &mut Deadline) -> Read {
-    let mut filling = pin!(receiver.input.fill(&mut receiver.reader, limit));
+async fn read(receiver: &mut Receiver<'_>, room: Room, deadline: &mut Deadline) -> Read {
+    let mut filling = pin!(receiver.input.fill(&mut receiver.reader, room));
     poll_fn(|cx| match filling.as_mut().poll(cx) {
         Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Read::End),
         Poll::Ready(Ok(_)) => Poll::Ready(Read::Some),

@@ -21,7 +21,11 @@ use crate::ws::frame::Mask;
 /// then, so that the buffer stays bounded however small the pieces are.
 const WAITING_BYTES_MAX: usize = 128 << 10;
 
-/// What stands around the bytes of a body, and behind the last of them, if there are no trailers.
+/// Bytes of a body for which the buffer gets as much room as they take, and no more.
+const LARGE_BYTES_MIN: usize = 16 << 10;
+
+/// The frame around them and the one behind the last have about 50 bytes, and trailers if there are
+/// any.
 const SMALL_FRAMES_BYTES: usize = 256;
 
 /// One exchange being recorded. Its methods add frames to the lent buffer; bytes of a large body
@@ -291,8 +295,10 @@ impl Recording {
         self.settle(side, bytes)?;
         match &mut self.kept(side).store {
             Store::Tape => {
-                // At once, so that the frames behind these bytes double no large buffer.
-                self.waiting.reserve(bytes.len() + SMALL_FRAMES_BYTES);
+                if bytes.len() > LARGE_BYTES_MIN {
+                    // Not twice what there is, now or for the frames behind.
+                    self.waiting.reserve_exact(bytes.len() + SMALL_FRAMES_BYTES);
+                }
                 match side {
                     Side::Request => self.push(&Frame::RequestData { at, bytes }),
                     Side::Response => self.push(&Frame::Data { at, bytes }),

@@ -12,7 +12,7 @@ use crate::config::Limits;
 use crate::exchange::{Fields, RequestHead, ResponseHead};
 use crate::http1::framing::{self, Framing};
 use crate::http1::head::{self, HeadLimits, HeadScanner, Role};
-use crate::http1::input::Input;
+use crate::http1::input::{Input, Room};
 use crate::http1::receiver::{Receiver, Step};
 use crate::net::stream::{Stream, WriteHalf};
 
@@ -33,9 +33,9 @@ impl<'c> Wire<'c> {
     pub(super) fn new(stream: &'c mut Stream) -> Self {
         let limits = Limits::default();
         let head_limits = HeadLimits::from(&limits);
-        let ahead_max = limits.buffer_size.max(head_limits.bytes_max + 1);
+        let room = Room::ahead(limits.buffer_size).or(Room::whole(head_limits.bytes_max + 1));
         let (reader, writer) = stream.split();
-        let receiver = Receiver::new(reader, Input::default(), ahead_max);
+        let receiver = Receiver::new(reader, Input::default(), room);
         Wire { receiver, writer, limits: head_limits }
     }
 
