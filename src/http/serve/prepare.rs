@@ -16,10 +16,11 @@ use crate::http1::framing::Framing;
 use crate::http1::writer;
 use crate::replay::answer::{Answer, Content, Frames, Wire};
 
-/// Answers up to this size are kept as one run of bytes, head and body.
+/// Bodies up to this size are kept with their heads as one run of bytes; with what is around them,
+/// where they are in pieces.
 const WIRE_MAX: usize = 16 << 10;
 
-/// What a chunk of such an answer has around its bytes, at most.
+/// What a chunk of such a body has around its bytes, at most.
 const CHUNK_MAX: usize = "ffff\r\n\r\n".len();
 
 /// What an answer needs before it can be sent in any form.
@@ -35,33 +36,34 @@ pub(super) fn prepare(response: &Response) -> Answer {
 const ORDINARY: Asked<'static> =
     Asked { version: Version::Http11, is_head: false, is_grpc: false, keep_alive: true, host: "" };
 
-/// The body of an answer that is the same for every ordinary request, and small; by its pieces.
+/// The body of an answer that is the same for every ordinary request, and small: its size, and its
+/// pieces.
 fn plain_body<'c>(
     response: &Response,
     endpoint: &Endpoint,
     content: &'c Content,
-) -> Option<impl Iterator<Item = &'c [u8]> + Clone> {
+) -> Option<(usize, impl Iterator<Item = &'c [u8]>)> {
     let (whole, pieces) = match content {
         Content::None => (None, &[][..]),
         Content::Whole(bytes) => (Some(&bytes[..]), &[][..]),
         Content::Pieces(pieces) => (None, &pieces[..]),
         Content::File { .. } | Content::Unusable(_) => return None,
     };
-    let body = whole.into_iter().chain(pieces.iter().map(|piece| &piece.bytes[..]));
-    let is_small = || body.clone().map(|piece| piece.len() + CHUNK_MAX).sum::<usize>() <= WIRE_MAX;
+    let chunks = pieces.iter().map(|piece| piece.bytes.len() + CHUNK_MAX);
+    let size = whole.map_or(0, <[u8]>::len) + chunks.sum::<usize>();
     let is_plain = response.end == End::Whole
         && response.interim.is_empty()
-        && is_small()
+        && size <= WIRE_MAX
         && !answer::depends_on_host(&response.head, endpoint);
-    is_plain.then_some(body)
+    let body = whole.into_iter().chain(pieces.iter().map(|piece| &piece.bytes[..]));
+    is_plain.then_some((size, body))
 }
 
 /// The whole answer as one run of bytes, where it is one for every ordinary request.
 pub(super) fn wire(response: &Response, endpoint: &Endpoint, content: &Content) -> Option<Wire> {
-    let body = plain_body(response, endpoint, content)?;
+    let (size, body) = plain_body(response, endpoint, content)?;
     let framing = framing_of(response, content, &ORDINARY);
-    let body_bytes: usize = body.clone().map(|piece| piece.len() + CHUNK_MAX).sum();
-    let mut out = Vec::with_capacity(response.head.fields.text_bytes() + body_bytes + 256);
+    let mut out = Vec::with_capacity(response.head.fields.text_bytes() + size + 256);
     answer::write_head(&mut out, &response.head, endpoint, &ORDINARY, framing);
     match framing {
         Framing::None => {}
@@ -80,7 +82,7 @@ pub(super) fn frames(
     endpoint: &Endpoint,
     content: &Content,
 ) -> Option<Frames> {
-    let body = plain_body(response, endpoint, content)?;
+    let (_, body) = plain_body(response, endpoint, content)?;
     if !response.trailers.is_empty() {
         return None;
     }
@@ -204,15 +206,19 @@ mod tests {
             |exchange| exchange.response.end = End::CutByOrigin,
             |exchange| exchange.response.interim.push(Default::default()),
             |exchange| exchange.response.head.fields.push("location", "/b"),
-            |exchange| exchange.response.body = Body::Whole(vec![0; WIRE_MAX].into()),
-            |exchange| {
-                let piece = Piece { at: Duration::ZERO, bytes: "x".into() };
-                exchange.response.body = Body::Pieces(vec![piece; WIRE_MAX / CHUNK_MAX]);
-            },
+            |exchange| exchange.response.body = Body::Whole(vec![0; WIRE_MAX + 1].into()),
+            |exchange| exchange.response.body = ones(WIRE_MAX / (1 + CHUNK_MAX) + 1),
         ];
         for (n, edit) in edits.into_iter().enumerate() {
             assert_eq!(wire_of(&exchange(&[], edit)), None, "edit {n}");
         }
+        for body in [Body::Whole(vec![0; WIRE_MAX].into()), ones(WIRE_MAX / (1 + CHUNK_MAX))] {
+            assert!(wire_of(&exchange(&[], |exchange| exchange.response.body = body)).is_some());
+        }
+    }
+
+    fn ones(count: usize) -> Body {
+        Body::Pieces(vec![Piece { at: Duration::ZERO, bytes: "1".into() }; count])
     }
 
     #[test]
