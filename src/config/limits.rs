@@ -33,7 +33,8 @@ pub struct Limits {
     /// Below Node's 5 s, so that Ouli drops a kept connection before its origin does. Zero keeps
     /// none.
     pub origin_idle_timeout: Duration,
-    /// Kept origin connections, all origins together. Zero keeps none.
+    /// Kept origin connections, all origins together: by default one for each client that there may
+    /// be, so that none is dialled anew where all of them ask. Zero keeps none.
     pub origin_idle_max: usize,
     pub max_header_bytes: usize,
     pub max_headers: usize,

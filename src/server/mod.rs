@@ -25,6 +25,7 @@ use crate::http::context::{Notes, Shared};
 use crate::matching::Bounds;
 use crate::net::drain::Drain;
 use crate::net::inflight::InFlight;
+use crate::net::origin;
 use crate::net::permits::Permits;
 use crate::net::rlimit;
 use crate::record::Run;
@@ -212,12 +213,16 @@ const FIXED_DESCRIPTORS: usize = 64;
 fn make_room(config: &mut Config, mode: Mode) -> Result<(), Error> {
     let listeners = config.endpoints.len().max(1) * worker_count(config);
     let limits = &mut config.limits;
+    // A replay calls no origin. Otherwise each client may have one origin connection, in use or kept
+    // for its next request: one that is kept is taken before another is dialled, or makes room for it.
+    let (per_connection, spare) = match mode {
+        Mode::Replay => (1, 0),
+        Mode::Record | Mode::Auto => (2, limits.origin_idle_max.min(origin::SPARE_MAX)),
+    };
     let need = rlimit::Need {
         connections: limits.max_connections,
-        // A replay calls no origin. Otherwise each client may have one origin connection, in use
-        // or kept for its next request: one that is kept is taken before another is dialled.
-        per_connection: if mode == Mode::Replay { 1 } else { 2 },
-        fixed: FIXED_DESCRIPTORS + listeners,
+        per_connection,
+        fixed: FIXED_DESCRIPTORS + listeners + spare,
     };
     let asked = if limits.max_connections_configured {
         rlimit::Asked::ByConfiguration

@@ -98,8 +98,9 @@ fn build(
     let keep = Keep { max_kept_body: limits.max_kept_body, ..Keep::default() };
     let recorder = shared.run.clone().map(|run| Recorder::open(run, number, keep)).transpose()?;
     let kept_max = limits.origin_idle_max.div_ceil(server.workers);
+    let spare_max = origin::SPARE_MAX.div_ceil(server.workers);
     Ok(Worker {
-        origins: origin::Pool::new(kept_max, limits.origin_idle_timeout),
+        origins: origin::Pool::new(kept_max, spare_max, limits.origin_idle_timeout),
         dialer: origin::Dialer::new(server.sockets.clone(), limits.origin_connect_timeout),
         links: Links::default(),
         arenas,

@@ -55,6 +55,7 @@ impl Lane {
         {
             return Ok(Lane::H1(connection));
         }
+        here.worker.origins.make_room();
         // Boxed: rare beside what goes out on kept connections.
         let opening = Box::pin(open(request));
         tokio::select! {

@@ -12,4 +12,4 @@ mod pool;
 pub use dial::Dialer;
 pub use error::{Attempt, DialError, Why};
 pub use identity::{Origin, Origins, Speak};
-pub use pool::{Connection, Pool};
+pub use pool::{Connection, Pool, SPARE_MAX};

@@ -20,6 +20,9 @@ use crate::net::stream::Stream;
 /// at most this often however many connections there are.
 const SWEEPS_PER_TIMEOUT: u32 = 16;
 
+/// Kept connections, all runtimes together, that stay though others must be dialled.
+pub const SPARE_MAX: usize = 512;
+
 /// A connection to an origin.
 #[derive(Debug)]
 pub struct Connection {
@@ -48,6 +51,7 @@ struct Shelves {
     by_origin: Vec<VecDeque<Kept>>,
     count: usize,
     count_max: usize,
+    spare_max: usize,
     idle_timeout: Duration,
     sweeping: bool,
 }
@@ -59,12 +63,14 @@ struct Kept {
 }
 
 impl Pool {
-    /// Keeps at most `count_max` connections, all origins together, each for `idle_timeout`.
-    pub fn new(count_max: usize, idle_timeout: Duration) -> Self {
+    /// Keeps at most `count_max` connections, all origins together, each for `idle_timeout`; of those
+    /// over `spare_max` one is closed for each that is dialled.
+    pub fn new(count_max: usize, spare_max: usize, idle_timeout: Duration) -> Self {
         Pool(Rc::new(RefCell::new(Shelves {
             by_origin: Vec::new(),
             count: 0,
             count_max,
+            spare_max,
             idle_timeout,
             sweeping: false,
         })))
@@ -106,6 +112,15 @@ impl Pool {
         if !shelves.sweeping {
             shelves.sweeping = true;
             spawn_local(sweep(Rc::downgrade(&self.0)));
+        }
+    }
+
+    /// To be called before a connection is dialled: none that is kept serves who needs that one, as
+    /// those to another origin don't. Without it as many may be kept as are in use.
+    pub fn make_room(&self) {
+        let mut shelves = self.0.borrow_mut();
+        if shelves.count > shelves.spare_max {
+            shelves.close_oldest();
         }
     }
 
@@ -208,7 +223,7 @@ mod tests {
     #[test]
     fn the_connection_used_last_goes_out_first_and_knows_that_it_was_used() {
         run(async {
-            let pool = Pool::new(8, LONG);
+            let pool = Pool::new(8, 8, LONG);
             let ((first, _origin), (second, _other)) = (connection().await, connection().await);
             pool.put(&named("a"), first);
             let second_port = second.stream.tcp().peer_addr().unwrap();
@@ -223,7 +238,7 @@ mod tests {
     #[test]
     fn origins_are_told_apart() {
         run(async {
-            let pool = Pool::new(8, LONG);
+            let pool = Pool::new(8, 8, LONG);
             let (kept, _origin) = connection().await;
             pool.put(&named("a"), kept);
             assert!(pool.take(&named("b")).is_none());
@@ -235,7 +250,7 @@ mod tests {
     #[test]
     fn a_connection_that_its_origin_closed_is_not_given_out() {
         run(async {
-            let pool = Pool::new(8, LONG);
+            let pool = Pool::new(8, 8, LONG);
             let ((alive, _origin), (dead, dying)) = (connection().await, connection().await);
             let alive_port = port(&alive);
             pool.put(&named("a"), alive);
@@ -250,7 +265,7 @@ mod tests {
     #[test]
     fn a_connection_on_which_the_origin_spoke_unasked_is_not_given_out() {
         run(async {
-            let pool = Pool::new(8, LONG);
+            let pool = Pool::new(8, 8, LONG);
             let (kept, mut origin) = connection().await;
             origin.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.unwrap();
             kept.stream.tcp().readable().await.unwrap();
@@ -263,7 +278,7 @@ mod tests {
     fn an_idle_connection_is_closed_after_its_time_without_any_traffic() {
         run(async {
             let timeout = Duration::from_millis(40);
-            let pool = Pool::new(8, timeout);
+            let pool = Pool::new(8, 8, timeout);
             let (kept, mut origin) = connection().await;
             let start = Instant::now();
             pool.put(&named("a"), kept);
@@ -281,7 +296,7 @@ mod tests {
     #[test]
     fn a_connection_past_its_time_is_not_given_out_even_before_the_sweep() {
         run(async {
-            let pool = Pool::new(8, Duration::ZERO);
+            let pool = Pool::new(8, 8, Duration::ZERO);
             let (kept, _origin) = connection().await;
             pool.put(&named("a"), kept);
             assert!(pool.take(&named("a")).is_none());
@@ -291,7 +306,7 @@ mod tests {
     #[test]
     fn a_full_pool_closes_the_one_that_lay_longest_whatever_its_origin() {
         run(async {
-            let pool = Pool::new(2, LONG);
+            let pool = Pool::new(2, 2, LONG);
             let ((first, mut oldest), (second, _two), (third, _three)) =
                 (connection().await, connection().await, connection().await);
             pool.put(&named("a"), first);
@@ -305,9 +320,29 @@ mod tests {
     }
 
     #[test]
+    fn of_more_than_may_be_spare_the_oldest_makes_room_for_one_that_is_dialled() {
+        run(async {
+            let pool = Pool::new(8, 2, LONG);
+            let mut origins = Vec::new();
+            for _ in 0..4 {
+                let (kept, origin) = connection().await;
+                pool.put(&named("a"), kept);
+                origins.push(origin);
+            }
+            for (closed, left) in [3, 2, 2].into_iter().enumerate() {
+                pool.make_room();
+                assert_eq!(pool.len(), left, "after {closed} were closed");
+            }
+            for oldest in &mut origins[..2] {
+                assert_eq!(oldest.read(&mut [0; 1]).await.unwrap(), 0);
+            }
+        });
+    }
+
+    #[test]
     fn a_pool_without_room_keeps_nothing() {
         run(async {
-            let pool = Pool::new(0, LONG);
+            let pool = Pool::new(0, 0, LONG);
             let (kept, mut origin) = connection().await;
             pool.put(&named("a"), kept);
             assert_eq!(origin.read(&mut [0; 1]).await.unwrap(), 0);
