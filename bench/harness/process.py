@@ -5,6 +5,7 @@ Owns every process the bench starts. CPU time is the scheduler's own count in na
 read as well, and a difference between both is a fault of the measurement.
 """
 
+import contextlib
 import os
 import resource
 import select
@@ -86,12 +87,7 @@ class Process:
         while waiting:
             pid = waiting.pop()
             found.append(pid)
-            for task in _tasks(pid):
-                try:
-                    children = _read(f"/proc/{pid}/task/{task}/children")
-                except (FileNotFoundError, ProcessLookupError):
-                    continue  # a thread that has ended since it was listed
-                waiting += map(int, children.split())
+            waiting += _children(pid)
         return found
 
     def cpu_seconds(self):
@@ -190,6 +186,16 @@ def busy_seconds(cpus):
             user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
             total += user + nice + system + irq + softirq + steal
     return total * TICK_SECONDS
+
+
+def _children(pid):
+    """Those of all threads that haven't ended meanwhile."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in _tasks(pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, _read(f"/proc/{pid}/task/{task}/children").split())
+    return found
 
 
 def _tasks(pid):
