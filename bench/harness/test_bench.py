@@ -204,13 +204,41 @@ class Configurations(unittest.TestCase):
         self.assertEqual(len(bodies.question()), 1024)
 
 
+def program(name):
+    """One of the bench's commands, as a module."""
+    loader = importlib.machinery.SourceFileLoader(f"bench_{name}", str(BENCH / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+class GuidedBuild(unittest.TestCase):
+    RUSTC = "rustc 1.2.3\nhost: x86_64-unknown-linux-gnu\nLLVM version: 22.1.2\n"
+
+    def found(self, sysroot, packages):
+        pgo = program("pgo")
+        said = mock.patch.object(pgo, "said", lambda *_: f"{sysroot}\n")
+        with said, mock.patch.object(pgo, "find", packages.get):
+            return pgo.find_profdata(self.RUSTC)
+
+    def test_a_profile_is_read_by_the_compilers_own_tool_or_one_of_its_version(self):
+        packages = {"llvm-profdata-22": "/usr/bin/llvm-profdata-22", "llvm-profdata-14": "too old"}
+        with tempfile.TemporaryDirectory() as sysroot:
+            self.assertEqual(self.found(sysroot, packages), "/usr/bin/llvm-profdata-22")
+            own = Path(sysroot, "lib/rustlib/x86_64-unknown-linux-gnu/bin/llvm-profdata")
+            own.parent.mkdir(parents=True)
+            own.touch()
+            self.assertEqual(self.found(sysroot, packages), own)
+
+    def test_without_one_it_is_said_how_to_get_one(self):
+        with self.assertRaisesRegex(BenchError, "LLVM 22.*llvm-tools.*llvm-22"):
+            self.found("/nowhere", {"llvm-profdata": "of any version"})
+
+
 class WrongAnswers(unittest.TestCase):
     def run_case(self, case):
         """Exit code of a run of which this is the only case."""
-        loader = importlib.machinery.SourceFileLoader("bench_run", str(BENCH / "run"))
-        spec = importlib.util.spec_from_loader("bench_run", loader)
-        run = importlib.util.module_from_spec(spec)
-        loader.exec_module(run)
+        run = program("run")
         with tempfile.TemporaryDirectory() as folder:
             argv = ["run", "made-up", "--no-build", "--no-report", "--no-million", "--dir", folder]
             quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
