@@ -201,24 +201,57 @@ fn no_more_than_origin_idle_max_connections_are_kept() {
     });
 }
 
-#[test]
-fn by_default_a_connection_is_kept_for_each_of_many_clients() {
-    const CLIENTS: usize = 600;
-    let gate = Gate::new();
+/// Has so many clients ask at the same time: all have reached the origin before one is answered.
+fn ask_together(open: &mut [Connection], gate: &Gate) {
+    let reached = gate.reached();
+    open.iter_mut().for_each(|connection| connection.ask(&Ask::get("/")));
+    wait_until("all have reached the origin", || gate.reached() == reached + open.len());
+    open.iter().for_each(|_| gate.open());
+    open.iter_mut().for_each(|connection| drop(connection.receive()));
+}
+
+fn held_by(gate: &Gate) -> Origin {
     let held = gate.clone();
-    let origin = Origin::http1().script("/", move |talk| {
+    Origin::http1().script("/", move |talk| {
         held.pass();
         talk.reply("x");
-    });
+    })
+}
+
+/// More than may be kept where others must be dialled.
+const MANY: usize = 600;
+
+#[test]
+fn by_default_a_connection_is_kept_for_each_of_many_clients() {
+    let gate = Gate::new();
+    let origin = held_by(&gate);
     let ouli = Ouli::record(&origin).limits("origin_idle_timeout = \"60s\"").start();
-    let mut open: Vec<_> = (0..CLIENTS).map(|_| ouli.client().connect()).collect();
-    for round in 1..=2 {
-        open.iter_mut().for_each(|connection| connection.ask(&Ask::get("/")));
-        wait_until("all have reached the origin", || gate.reached() == round * CLIENTS);
-        (0..CLIENTS).for_each(|_| gate.open());
-        open.iter_mut().for_each(|connection| drop(connection.receive()));
-    }
-    assert_eq!(origin.connections(), CLIENTS);
+    let mut open: Vec<_> = (0..MANY).map(|_| ouli.client().connect()).collect();
+    ask_together(&mut open, &gate);
+    ask_together(&mut open, &gate);
+    assert_eq!(origin.connections(), MANY);
+}
+
+#[test]
+fn connections_kept_to_one_origin_make_room_for_those_to_another() {
+    let (gate, other_gate) = (Gate::new(), Gate::new());
+    let (origin, other) = (held_by(&gate), held_by(&other_gate));
+    let ouli = Ouli::command("record")
+        .endpoint(&Endpoint::to(&origin).named("one"))
+        .endpoint(&Endpoint::to(&other).named("other"))
+        .more_limits("origin_idle_timeout = \"60s\"")
+        .start();
+    let clients = |n: usize| {
+        let client = Client::new(ouli.listening()[n].0);
+        (0..MANY).map(|_| client.connect()).collect::<Vec<_>>()
+    };
+    ask_together(&mut clients(0), &gate);
+    assert_eq!(origin.open_connections(), MANY);
+    ask_together(&mut clients(1), &other_gate);
+    wait_until("those over 512 are closed", || match origin.open_connections() {
+        0..=512 => Ok(()),
+        more => Err(format!("{more} are open")),
+    });
 }
 
 #[test]
