@@ -1,5 +1,5 @@
-"""What a build with counters in it goes through, so that the next one is guided by them: each road over each
-protocol, mostly as the cases measure it. Every answer is checked here too.
+"""What a build with counters in it goes through, so that the next one is guided by them: record and replay over
+each protocol, mostly as the cases measure them. Every answer is checked here too.
 
 A program writes its counters when it ends in an orderly way, so every recorder seals what it kept.
 """
@@ -24,7 +24,7 @@ EVENTS = ("--path", "/events/100/200")
 
 
 def train(ouli, programs, scratch, say):
-    """Has `ouli` work in all ways that count. `programs`: where those of the bench are."""
+    """Has `ouli` work in the ways that most is asked of it. `programs`: where those of the bench are."""
     # Nothing is measured, so each may run where this runs.
     cpus = os.sched_getaffinity(0)
     setup = Setup(scratch, programs, ouli, cpus, cpus)
