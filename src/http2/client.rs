@@ -9,14 +9,16 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
+use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 use http::{Request, Response};
 
 use super::Chunk;
 use super::halves::{Next, next, poll_room};
 use super::heads;
+use super::links::Place;
 use super::tunnel::Tunnel;
+use super::watched::Vitals;
 use crate::exchange::{Fields, ResponseHead};
 use crate::http1::framing::{self, Framing};
 use crate::http1::receiver::Step;
@@ -53,18 +55,21 @@ impl Broken {
 /// # Errors
 /// `Unseen`: the connection takes no more requests.
 pub fn send(
-    sender: &mut SendRequest<Chunk>,
+    place: &mut Place,
     request: Request<()>,
     is_end: bool,
 ) -> Result<(Sending, Answering), Broken> {
-    let (response, body) = sender.send_request(request, is_end).map_err(Broken::Unseen)?;
-    Ok((Sending { body, is_ended: is_end }, Answering::new(response)))
+    let (response, body) = place.sender.send_request(request, is_end).map_err(Broken::Unseen)?;
+    let vitals = place.vitals().clone();
+    let answering = Answering::new(response, vitals.clone());
+    Ok((Sending { body, is_ended: is_end, vitals }, answering))
 }
 
 /// The request's direction.
 pub struct Sending {
     body: SendStream<Chunk>,
     is_ended: bool,
+    vitals: Vitals,
 }
 
 impl Sending {
@@ -75,6 +80,8 @@ impl Sending {
             let room = self.room(bytes.len()).await?;
             let part = bytes.split_to(room.min(bytes.len()));
             self.body.send_data(Chunk::uncounted(part), false).map_err(Broken::of)?;
+            // gRPC's servers ping for what they get.
+            self.vitals.worked(1);
         }
         Ok(())
     }
@@ -83,7 +90,7 @@ impl Sending {
     /// None where the answer ended with its head.
     pub fn into_tunnel(self, answering: Answering) -> Option<Tunnel> {
         let Answering { body, current, .. } = answering;
-        Some(Tunnel::new(self.body, body?, current))
+        Some(Tunnel::new(self.body, body?, current, self.vitals))
     }
 
     /// Sends the end of the request.
@@ -116,10 +123,11 @@ pub struct Answering {
     is_handed: bool,
     is_ended: bool,
     trailers: Fields,
+    vitals: Vitals,
 }
 
 impl Answering {
-    fn new(response: ResponseFuture) -> Self {
+    fn new(response: ResponseFuture, vitals: Vitals) -> Self {
         Answering {
             response,
             body: None,
@@ -127,6 +135,7 @@ impl Answering {
             is_handed: false,
             is_ended: false,
             trailers: Fields::new(),
+            vitals,
         }
     }
 
@@ -148,6 +157,9 @@ impl Answering {
         heads::read_response(head.status(), head.headers(), out);
         if body.is_some() {
             self.body = body;
+            // A ping for the request, and a reset where the origin needs no more of it (RFC 9113
+            // section 8.1).
+            self.vitals.worked(2);
         }
         Ok(())
     }

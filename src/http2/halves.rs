@@ -27,7 +27,10 @@ use crate::net::deadline::within;
 pub(super) const CUT_WAIT: Duration = Duration::from_secs(2);
 
 /// The sending side, which both directions need: a client's leaving shows there.
-pub struct Sending(RefCell<Handle>);
+pub struct Sending {
+    handle: RefCell<Handle>,
+    vitals: Vitals,
+}
 
 enum Handle {
     AwaitHead(SendResponse<Chunk>),
@@ -35,15 +38,15 @@ enum Handle {
 }
 
 impl Sending {
-    pub(super) fn new(respond: SendResponse<Chunk>) -> Self {
-        Sending(RefCell::new(Handle::AwaitHead(respond)))
+    pub(super) fn new(respond: SendResponse<Chunk>, vitals: Vitals) -> Self {
+        Sending { handle: RefCell::new(Handle::AwaitHead(respond)), vitals }
     }
 
     /// What is left of both directions once the answer has granted another protocol. None where no
     /// answer was sent.
     pub(super) fn into_tunnel(self, rest: Rest) -> Option<Tunnel> {
-        match self.0.into_inner() {
-            Handle::StreamBody(body) => Some(Tunnel::new(body, rest.body, rest.ahead)),
+        match self.handle.into_inner() {
+            Handle::StreamBody(body) => Some(Tunnel::new(body, rest.body, rest.ahead, self.vitals)),
             Handle::AwaitHead(_) => None,
         }
     }
@@ -51,7 +54,7 @@ impl Sending {
     /// Completes when the client has reset the stream, or its connection is gone.
     async fn reset(&self) {
         poll_fn(|cx| {
-            let polled = match &mut *self.0.borrow_mut() {
+            let polled = match &mut *self.handle.borrow_mut() {
                 Handle::AwaitHead(respond) => respond.poll_reset(cx),
                 Handle::StreamBody(body) => body.poll_reset(cx),
             };
@@ -246,7 +249,6 @@ pub struct Tx<'s> {
     /// Bytes of the body that leave with the next flush.
     staged: BytesMut,
     queued: Queued,
-    vitals: Vitals,
     /// Whether a byte of the final answer may have left: from here on a fault can only cut.
     is_committed: bool,
     is_finished: bool,
@@ -260,13 +262,12 @@ pub struct Tx<'s> {
 const STAGED_MAX: usize = 16 << 10;
 
 impl<'s> Tx<'s> {
-    pub(super) fn new(sending: &'s Sending, vitals: Vitals, stall_timeout: Duration) -> Self {
+    pub(super) fn new(sending: &'s Sending, stall_timeout: Duration) -> Self {
         Tx {
             sending,
             head: None,
             staged: BytesMut::new(),
             queued: Queued::default(),
-            vitals,
             is_committed: false,
             is_finished: false,
             has_body: true,
@@ -289,7 +290,7 @@ impl<'s> Tx<'s> {
 
     /// Sends an interim answer.
     pub fn interim(&mut self, head: Response<()>) -> Result<(), Unsent> {
-        match &mut *self.sending.0.borrow_mut() {
+        match &mut *self.sending.handle.borrow_mut() {
             Handle::AwaitHead(respond) => {
                 respond.send_informational(head).map_err(|_| Unsent::Left)
             }
@@ -377,7 +378,7 @@ impl<'s> Tx<'s> {
 
     fn finished(&mut self) {
         self.is_finished = true;
-        self.vitals.worked(2);
+        self.sending.vitals.worked(2);
     }
 
     /// Ends the stream in the middle of its answer, once what was sent has left. What waits is
@@ -389,7 +390,7 @@ impl<'s> Tx<'s> {
         self.head = None;
         self.staged.clear();
         let left = async {
-            if let Handle::StreamBody(body) = &mut *self.sending.0.borrow_mut() {
+            if let Handle::StreamBody(body) = &mut *self.sending.handle.borrow_mut() {
                 self.queued.follow_head(body);
             }
             poll_fn(|cx| self.queued.poll_empty(cx)).await;
@@ -397,7 +398,7 @@ impl<'s> Tx<'s> {
         // Whether it was taken or not, nothing more comes.
         let _ = within(CUT_WAIT, pin!(left)).await;
         let reason = Reason::from(code.0);
-        match &mut *self.sending.0.borrow_mut() {
+        match &mut *self.sending.handle.borrow_mut() {
             Handle::AwaitHead(respond) => respond.send_reset(reason),
             Handle::StreamBody(body) => body.send_reset(reason),
         }
@@ -406,7 +407,7 @@ impl<'s> Tx<'s> {
     fn send_head(&mut self, is_end: bool) -> Result<(), Unsent> {
         let Some(head) = self.head.take() else { return Ok(()) };
         self.is_committed = true;
-        let mut handle = self.sending.0.borrow_mut();
+        let mut handle = self.sending.handle.borrow_mut();
         let Handle::AwaitHead(respond) = &mut *handle else { return Ok(()) };
         let body = respond.send_response(head, is_end).map_err(|_| Unsent::Left)?;
         *handle = Handle::StreamBody(body);
@@ -422,7 +423,7 @@ impl<'s> Tx<'s> {
             let is_last = is_end && bytes.is_empty();
             let chunk = self.queued.chunk(part);
             self.with_body(|body| body.send_data(chunk, is_last))?;
-            self.vitals.worked(1);
+            self.sending.vitals.worked(1);
         }
         if is_end {
             self.finished();
@@ -433,7 +434,7 @@ impl<'s> Tx<'s> {
     /// Waits until h2 takes some of `wanted` bytes; says how many.
     async fn room(&self, wanted: usize) -> Result<usize, Unsent> {
         let grown = poll_fn(|cx| {
-            let Handle::StreamBody(body) = &mut *self.sending.0.borrow_mut() else {
+            let Handle::StreamBody(body) = &mut *self.sending.handle.borrow_mut() else {
                 return Poll::Ready(Err(Unsent::Left));
             };
             poll_room(body, wanted, cx).map(|room| match room {
@@ -451,7 +452,7 @@ impl<'s> Tx<'s> {
         &self,
         send: impl FnOnce(&mut SendStream<Chunk>) -> Result<(), h2::Error>,
     ) -> Result<(), Unsent> {
-        match &mut *self.sending.0.borrow_mut() {
+        match &mut *self.sending.handle.borrow_mut() {
             Handle::StreamBody(body) => send(body).map_err(|_| Unsent::Left),
             Handle::AwaitHead(_) => Err(Unsent::Left),
         }

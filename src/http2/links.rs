@@ -187,6 +187,7 @@ struct Link {
     cancelled: Cell<usize>,
     /// It takes no more requests.
     is_retired: Cell<bool>,
+    vitals: Vitals,
     /// Its driver, to be woken when it has become idle.
     driver: RefCell<Option<Waker>>,
 }
@@ -217,7 +218,7 @@ impl Link {
 pub struct Place {
     link: Rc<Link>,
     shelf: Rc<Shelf>,
-    pub sender: SendRequest<Chunk>,
+    pub(super) sender: SendRequest<Chunk>,
     /// Whether the exchange came to its end on both sides.
     pub is_whole: bool,
     /// Whether the connection was made for it, and has served nobody before.
@@ -229,6 +230,10 @@ impl Place {
         link.active.set(link.active.get() + 1);
         let (link, shelf) = (link.clone(), shelf.clone());
         Place { sender: link.sender.clone(), link, shelf, is_whole: false, is_fresh }
+    }
+
+    pub(super) fn vitals(&self) -> &Vitals {
+        &self.link.vitals
     }
 
     /// Whether the peer has announced that it does (RFC 8441 section 3).
@@ -281,6 +286,7 @@ async fn begin(stream: Stream, limits: &Limits, shelf: Rc<Shelf>) -> Result<Rc<L
         active: Cell::new(0),
         cancelled: Cell::new(0),
         is_retired: Cell::new(false),
+        vitals: vitals.clone(),
         driver: RefCell::new(None),
     });
     let liveness = Liveness::new(h2.ping_pong(), vitals.clone(), limits.h2.clone());

@@ -246,8 +246,8 @@ impl Exchange {
         let Exchange { here, vitals, open } = self;
         let limits = here.limits();
         let (parts, body) = request.into_parts();
-        let sending = Sending::new(respond);
-        let mut tx = Tx::new(&sending, vitals, limits.stall_timeout);
+        let sending = Sending::new(respond, vitals);
+        let mut tx = Tx::new(&sending, limits.stall_timeout);
         let mut arena = here.worker.arenas.lease_unread();
         let read = heads::read_request(&parts, &HeadLimits::from(limits), &mut arena.head);
         drop(parts);

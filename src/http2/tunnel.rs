@@ -13,6 +13,7 @@ use h2::{Reason, RecvStream, SendStream};
 
 use super::chunk::{Chunk, Queued};
 use super::halves::{CUT_WAIT, poll_room};
+use super::watched::Vitals;
 use crate::exchange::ResetCode;
 use crate::net::deadline::within;
 
@@ -25,12 +26,18 @@ pub struct Tunnel {
     ahead: Bytes,
     is_ended: bool,
     queued: Queued,
+    vitals: Vitals,
 }
 
 impl Tunnel {
     /// `ahead`: what has been read behind the handshake, its share of the window not given back.
-    pub(super) fn new(body: SendStream<Chunk>, came: RecvStream, ahead: Bytes) -> Self {
-        Tunnel { body, came, ahead, is_ended: false, queued: Queued::default() }
+    pub(super) fn new(
+        body: SendStream<Chunk>,
+        came: RecvStream,
+        ahead: Bytes,
+        vitals: Vitals,
+    ) -> Self {
+        Tunnel { body, came, ahead, is_ended: false, queued: Queued::default(), vitals }
     }
 
     /// Ready when bytes or the end are there.
@@ -73,6 +80,7 @@ impl Tunnel {
         let part = Bytes::copy_from_slice(&bytes[..room.min(bytes.len())]);
         let len = part.len();
         let sent = self.body.send_data(self.queued.chunk(part), false);
+        self.vitals.worked(1);
         Poll::Ready(sent.map(|()| len).map_err(|error| reset_code(&error)))
     }
 

@@ -1,6 +1,7 @@
 //! Peers that send what costs them nothing and Ouli much. Each flood ends its own connection and
 //! nothing else: another client goes on being served, and memory stays bounded.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -290,4 +291,72 @@ fn an_origin_that_floods_is_left() {
         assert_eq!(answer.status, 502, "{answer:?}");
         assert!(ouli.memory_kib("RssAnon") < 2 * MEMORY_KIB);
     }
+}
+
+/// RFC 9113 section 8.1: who has answered before the request was whole says that it needs no more.
+#[test]
+fn an_origin_that_needs_no_bodies_keeps_its_connection() {
+    const NO_ERROR: u32 = 0;
+    let origin = FrameOrigin::new(&[], |talk| {
+        while let Some(stream) = talk.request() {
+            talk.answer(stream, "enough");
+            talk.frames.send(&Frame::reset(stream, NO_ERROR));
+        }
+    });
+    let ouli =
+        Ouli::command("record").origin(origin.url()).limits("h2_max_idle_frames = 16").start();
+    let mut client = ouli.client();
+    for n in 0..100 {
+        let answer = client.post("/", "x");
+        assert_eq!((answer.status, &answer.body[..]), (200, &b"enough"[..]), "request {n}");
+    }
+    assert_eq!(origin.seen().len(), 1, "{:?}", origin.seen());
+    ouli.terminate().expect_code(0).expect_unsaid(&["h2_max_idle_frames"]);
+}
+
+/// gRPC's servers do, to learn how much can be under way. A piece is a part of a request's body, or
+/// a message of a conversation.
+#[test]
+fn an_origin_may_ping_for_each_piece_that_it_gets() {
+    const ENABLE_CONNECT_PROTOCOL: u16 = 8;
+    let pieces = Arc::new(AtomicUsize::new(0));
+    let came = pieces.clone();
+    let origin = FrameOrigin::new(&[(ENABLE_CONNECT_PROTOCOL, 1)], move |talk| {
+        while let Some(stream) = talk.request() {
+            talk.frames.send(&Frame::answer(stream, 0, 200));
+            let mut is_ended = false;
+            while !is_ended {
+                let data = talk.frames.until(DATA);
+                talk.frames.send(&Frame::new(PING, 0, 0, [0; 8]));
+                came.fetch_add(1, Ordering::Relaxed);
+                is_ended = data.flags & END_STREAM != 0;
+            }
+            talk.frames.send(&Frame::new(DATA, END_STREAM, stream, "all"));
+        }
+    });
+    let ouli =
+        Ouli::command("record").origin(origin.url()).limits("h2_max_idle_frames = 16").start();
+    let wait_for = |count| {
+        wait_until("the piece is at the origin", || {
+            let came = pieces.load(Ordering::Relaxed);
+            (came >= count).then_some(()).ok_or(format!("{came} of {count}"))
+        });
+    };
+
+    let mut connection = ouli.client_over(Protocol::H2c).connect_h2();
+    let mut stream = connection.begin(&Ask::new("POST", "/"));
+    for n in 1..=100 {
+        stream.send("piece");
+        wait_for(n);
+    }
+    stream.finish();
+    assert_eq!(stream.receive().unwrap().body, b"all");
+
+    pieces.store(0, Ordering::Relaxed);
+    let mut talker = ouli.client().converse("/");
+    for n in 1..=100 {
+        talker.say("piece");
+        wait_for(n);
+    }
+    assert!(!ouli.stderr().contains("h2_max_idle_frames"), "{}", ouli.stderr());
 }

@@ -305,7 +305,7 @@ impl<'a> Flow<'a> {
             NotSent::Unspeakable(Problem::new(Fault::BadRequest, error.to_string()).into())
         })?;
         let is_end = self.request.framing == Framing::None && !self.request.is_handshake();
-        http2::client::send(&mut place.sender, request, is_end).map_err(NotSent::Broken)
+        http2::client::send(place, request, is_end).map_err(NotSent::Broken)
     }
 
     /// Both halves at once, until the answer is over.
