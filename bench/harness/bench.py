@@ -171,14 +171,17 @@ class Bench:
         measure.load = driver if driver != "own" else "the bench's own generator"
         return measure
 
-    def checked_loop(self, *args, body, connections=64):
-        """A measurement with kept connections by the own generator, which compares every byte."""
+    def checked_loop(self, *args, body, layout=(64, 1)):
+        """A measurement by the own generator, which compares every byte, with so many kept connections
+        of so many streams."""
+        connections, streams = layout
 
         def measure(server):
             ask = lambda *limits: self.load.own(
-                "run", *self.load.to(server), "--connections", connections, *args, *limits, body=body
+                "run", *self.load.to(server), "--connections", connections, "--streams", streams,
+                *args, *limits, body=body,
             )
-            ask("--requests", 2 * connections)
+            ask("--requests", 2 * connections * streams)
             return self.cpu_per_request(server, lambda: ask("--seconds", self.seconds))
 
         return measure

@@ -25,6 +25,9 @@ HTTP1_TLS = Protocol("HTTP/1.1 over TLS", 1, tls=True)
 H2C = Protocol("HTTP/2", 2)
 H2_TLS = Protocol("HTTP/2 over TLS", 2, tls=True)
 
+# Of every table with TLS.
+SAME_CERTIFICATE = "all servers hold the same ECDSA P-256 certificate; the client chooses TLS 1.3's suite and group"
+
 
 @dataclass(frozen=True)
 class Certificate:

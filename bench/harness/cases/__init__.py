@@ -9,7 +9,7 @@ from .events import events
 from .memory import idle, memory, stream
 from .protocols import h2c, h2tls, handshakes, record_h2c, record_tls, tls
 from .runtimes import runtimes
-from .scale import concurrency, library, sessions, sizes
+from .scale import concurrency, library, sessions, sizes, sizes_h2c, sizes_tls
 from .speed import connections, noise, record, replay
 from .startup import size, start
 from .websocket import websocket, websocket_idle, websocket_many
@@ -26,6 +26,8 @@ CASES = {
     "tls": tls,
     "record_h2c": record_h2c,
     "record_tls": record_tls,
+    "sizes_tls": sizes_tls,
+    "sizes_h2c": sizes_h2c,
     "handshakes": handshakes,
     "events": events,
     "websocket": websocket,
@@ -46,6 +48,8 @@ CASES = {
 # What each yields: the report must have a place for every one.
 TABLES = {
     "sizes": ["sizes-replay", "sizes-record"],
+    "sizes_tls": ["sizes_tls-replay", "sizes_tls-record"],
+    "sizes_h2c": ["sizes_h2c-replay", "sizes_h2c-record"],
     "concurrency": ["concurrency-replay", "concurrency-record"],
     "record_tls": ["record_tls", "record_h2tls"],
     "handshakes": ["handshakes-full", "handshakes-resumed"],

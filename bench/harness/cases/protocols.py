@@ -2,13 +2,11 @@
 
 from ..bench import CPU, FOREIGN, MEAN, NGINX, NGINX_PROXY, P50, P99, RATE
 from ..figures import Column, ratio_target
-from ..protocol import H2_TLS, H2C, HTTP1_TLS
+from ..protocol import H2_TLS, H2C, HTTP1_TLS, SAME_CERTIFICATE
 
 # Of HTTP/2: as many requests open at once as 256 connections of HTTP/1.1 have.
 CONNECTIONS, STREAMS = 8, 32
 LAYOUT = f"{CONNECTIONS} connections of {STREAMS} streams"
-
-SAME_CERTIFICATE = "all servers hold the same ECDSA P-256 certificate; the client chooses TLS 1.3's suite and group"
 
 
 def h2c(bench):

@@ -4,6 +4,7 @@ import shutil
 
 from ..bench import CPU, FOREIGN, P50, P99, RATE
 from ..figures import Column, Target, ratio_target
+from ..protocol import H2C, HTTP1, HTTP1_TLS, SAME_CERTIFICATE
 from ..servers import Contender
 from .startup import MILLION, ask_once
 
@@ -74,41 +75,64 @@ SIZES = (
 
 def sizes(bench):
     """A GET of 256 B, a POST of 1 KiB of JSON, answers of 64 KiB and 1 MiB, through replay and record."""
+    yield from sizes_over(bench, "sizes", HTTP1)
+
+
+def sizes_tls(bench):
+    """The same from clients with TLS, over HTTP/1.1; the origin of record has none."""
+    yield from sizes_over(bench, "sizes_tls", HTTP1_TLS)
+
+
+def sizes_h2c(bench):
+    """The same over HTTP/2 without TLS on both sides, 8 connections of 8 streams."""
+    yield from sizes_over(bench, "sizes_h2c", H2C)
+
+
+def sizes_over(bench, key, protocol):
     for *_, size in SIZES:
         if size:
             bench.setup.large_file(size)
     recordings, port = recorded_sizes(bench)
-    replay = [bench.nginx_fixed(), bench.ouli_replay(recordings, port)]
+    replay = [bench.nginx_fixed(protocol), bench.ouli_replay(recordings, port, protocol)]
     replay[0].name = "nginx"
     # A file that the kernel sends is no peer of an answer that is compared and built.
     small = [ratio_target(f"Ouli replay, {name}", "cpu_us", 1.0) for name, *_, size in SIZES if not size]
-    yield sizes_on(bench, "replay", replay, small, [
+    yield sizes_on(bench, key, "replay", protocol, replay, small, [
         "nginx: `return 200` for answers of 256 B, which reads a request's body and throws it away; a"
         " file by `sendfile` from its open-file cache for the larger ones",
         "Ouli compares the POST's JSON by its value",
     ])
-    origin = bench.origin()
+    # From an origin of the client's version; nginx's `proxy_pass` speaks only HTTP/1.1 to it.
+    origin = bench.origin(H2C if protocol.version == 2 else HTTP1)
     try:
-        record = [bench.nginx_proxy(origin), bench.ouli_record(origin)]
-        yield sizes_on(bench, "record", record, [ratio_target("Ouli record…", "cpu_us", 1.2)], [
-            "the origin is nginx on the load's CPU, with `return 200` and files by `sendfile`",
-            "nginx `proxy_pass` may hold a MiB of an answer in memory and writes none to a file",
-            "others include the kernel's own work of writing to the disk what Ouli keeps",
+        if protocol.version == 2:
+            peer, targets, notes = bench.haproxy(origin), [], []
+        else:
+            peer, targets = bench.nginx_proxy(origin, protocol), [ratio_target("Ouli record…", "cpu_us", 1.2)]
+            notes = ["nginx `proxy_pass` may hold a MiB of an answer in memory and writes none to a file"]
+        record = [peer, bench.ouli_record(origin, protocol)]
+        yield sizes_on(bench, key, "record", protocol, record, targets, [
+            "the origin is nginx on the load's CPU, without TLS, with `return 200` and files by `sendfile`",
+            *notes, "others include the kernel's own work of writing to the disk what Ouli keeps",
         ])
     finally:
         origin.stop()
 
 
-def sizes_on(bench, road, contenders, targets, notes):
+def sizes_on(bench, key, road, protocol, contenders, targets, notes):
+    over = f", {protocol.name}" if protocol != HTTP1 else ""
+    layout = (8, 8) if protocol.version == 2 else (64, 1)
+    words = "8 connections of 8 streams" if protocol.version == 2 else "64 keep-alive connections"
+
     def measure(server):
-        return bench.checked_loop(*size_args(bench, server.point), body=size_body(bench, server.point))(server)
+        args = size_args(bench, server.point)
+        return bench.checked_loop(*args, body=size_body(bench, server.point), layout=layout)(server)
 
     rows, against = rows_at(contenders, [(point, name) for name, point, *_ in SIZES])
     return bench.compare(
-        f"sizes-{road}", f"{road.capitalize()} by size of the body, 64 keep-alive connections", rows,
-        [CPU, RATE, P50, P99, FOREIGN], "nginx of that size", measure,
-        targets,
-        ["every byte of every answer is compared", *notes], against,
+        f"{key}-{road}", f"{road.capitalize()} by size of the body{over}, {words}", rows,
+        [CPU, RATE, P50, P99, FOREIGN], f"{contenders[0].name.split()[0]} of that size", measure, targets,
+        ["every byte of every answer is compared", *[SAME_CERTIFICATE] * protocol.tls, *notes], against,
     )
 
 

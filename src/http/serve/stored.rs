@@ -69,25 +69,18 @@ impl<R: Read> Stored<R> {
         self.left == 0
     }
 
-    /// The next bytes; none at the end.
+    /// The next bytes, at most so many; none at the end.
     ///
     /// Errors: also where the file has become shorter.
-    pub(super) fn read<'b>(&mut self, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        if most == 0 {
-            return Ok(&[]);
-        }
-        let count = loop {
-            match self.reader.read(&mut buffer[..most]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read?,
-            }
-        };
-        if count == 0 {
+    pub(super) fn next(&mut self, most: usize) -> io::Result<Bytes> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
+        let mut bytes = Vec::with_capacity(most);
+        self.reader.by_ref().take(most as u64).read_to_end(&mut bytes)?;
+        if bytes.is_empty() && most > 0 {
             return Err(io::Error::other(format!("its last {} bytes are gone", self.left)));
         }
-        self.left -= count as u64;
-        Ok(&buffer[..count])
+        self.left -= bytes.len() as u64;
+        Ok(bytes.into())
     }
 }
 
@@ -106,14 +99,14 @@ async fn send_all(
 }
 
 /// The head leaves with the first bytes; what the connection takes right from the file is read no
-/// more, and doesn't hold a buffer while its client is slow.
+/// more, and isn't held while its client is slow.
 async fn send_as_is(mut stored: Stored<File>, tx: &mut Tx<'_, '_>) -> Result<(), Stop> {
-    let mut buffer = Vec::new();
     while !stored.is_read() {
-        buffer.resize(READ_BYTES, 0);
-        tx.data(stored.read(&mut buffer).map_err(|error| broken_body(&error))?).await?;
+        // HTTP/2 keeps them until they have left: shared, they aren't copied for that.
+        let bytes = stored.next(READ_BYTES).map_err(|error| broken_body(&error))?;
+        tx.shared(&bytes).await?;
+        drop(bytes);
         if tx.takes_files() {
-            buffer = Vec::new();
             pass_on(&mut stored, tx).await?;
         }
     }
@@ -137,11 +130,11 @@ async fn send_coded(
     tx: &mut Tx<'_, '_>,
 ) -> Result<(), Stop> {
     let mut encoder = Encoder::new(coding).map_err(|error| broken_body(&error))?;
-    let (mut buffer, mut coded) = (vec![0; READ_BYTES], Vec::new());
+    let mut coded = Vec::new();
     while !stored.is_read() {
-        let bytes = stored.read(&mut buffer).map_err(|error| broken_body(&error))?;
+        let bytes = stored.next(READ_BYTES).map_err(|error| broken_body(&error))?;
         coded.clear();
-        encoder.push(bytes, &mut coded).map_err(|error| broken_body(&error))?;
+        encoder.push(&bytes, &mut coded).map_err(|error| broken_body(&error))?;
         tx.data(&coded).await?;
     }
     coded.clear();
@@ -155,13 +148,11 @@ mod tests {
 
     fn read_all(bytes: &[u8], len: u64) -> io::Result<Vec<u8>> {
         let mut stored = Stored { reader: bytes, left: len };
-        let (mut all, mut buffer) = (Vec::new(), [0; 7]);
-        loop {
-            match stored.read(&mut buffer)? {
-                [] => return Ok(all),
-                bytes => all.extend_from_slice(bytes),
-            }
+        let mut all = Vec::new();
+        while !stored.is_read() {
+            all.extend_from_slice(&stored.next(7)?);
         }
+        Ok(all)
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Request, StatusCode};
 use ouli_bench::args::{Args, fail};
 use ouli_bench::histogram::Histogram;
@@ -23,19 +24,24 @@ use crate::target::Target;
 /// A server that is silent for longer has lost the request.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
+/// Bytes that a server may send ahead on a stream, and on a connection: about what browsers and other
+/// clients grant, and more than the bench's answers have.
+const WINDOW: u32 = 2 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
 pub(crate) fn run(args: &Args, target: &Target) {
     if args.get::<f64>("rate").is_some() || args.get::<String>("new-connections").is_some() {
         fail("HTTP/2 is driven in a closed loop over kept connections only");
     }
-    if args.get::<String>("send").is_some() || args.get::<u64>("sessions").is_some() {
-        fail("over HTTP/2 there are neither bodies nor sessions");
+    if args.get::<u64>("sessions").is_some() {
+        fail("over HTTP/2 there are no sessions");
     }
     block_on(async {
         let connections = open(target, args.need("connections")).await;
         let seconds: Option<f64> = args.get("seconds");
         let started = Instant::now();
         let run = Arc::new(Run {
-            addr: target.addr,
+            form: Form::new(args, target.addr),
             body: ExpectedBody::new(args.need_file("body")),
             stop_at: seconds.map(|s| started + Duration::from_secs_f64(s)),
             requests_max: args.get("requests").unwrap_or(u64::MAX),
@@ -57,12 +63,13 @@ pub(crate) fn run(args: &Args, target: &Target) {
 pub(crate) fn idle(args: &Args, target: &Target) {
     let count: usize = args.need("connections");
     let path: String = args.get("path").unwrap_or_else(|| "/".into());
+    let request = Form { addr: target.addr, body: None }.request(&path);
     let body: Arc<[u8]> = args.need_file("body").into();
     block_on(async {
         let mut connections = Vec::with_capacity(count);
         for _ in 0..count {
             let connection = connect(target).await;
-            check(connection.clone(), request(target.addr, &path), &body).await;
+            check(connection.clone(), request.clone(), &body).await;
             connections.push(connection);
         }
         println!("holding {count}");
@@ -72,7 +79,7 @@ pub(crate) fn idle(args: &Args, target: &Target) {
             let line =
                 tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
             let came = line.await.unwrap_or_else(|e| fail(e)).unwrap_or_else(|e| fail(e));
-            check_all(&connections, target.addr, &path, &body).await;
+            check_all(&connections, &request, &body).await;
             if came == 0 {
                 break;
             }
@@ -94,7 +101,7 @@ async fn join(tasks: Vec<JoinHandle<()>>) {
 }
 
 struct Run {
-    addr: SocketAddr,
+    form: Form,
     body: ExpectedBody,
     stop_at: Option<Instant>,
     requests_max: u64,
@@ -147,7 +154,7 @@ impl Run {
     }
 
     /// Takes the next request, unless there is none; returns when it began.
-    fn begin(&self, asked: &mut Asked, template: &mut Option<Request<()>>) -> Option<Instant> {
+    fn begin(&self, asked: &mut Asked, template: &mut Option<Request<Bytes>>) -> Option<Instant> {
         let now = Instant::now();
         let mut progress = self.progress();
         if progress.asked >= self.requests_max || self.stop_at.is_some_and(|at| now >= at) {
@@ -155,7 +162,7 @@ impl Run {
         }
         progress.asked += 1;
         if progress.paths.next_into(asked) || template.is_none() {
-            *template = Some(request(self.addr, &asked.path));
+            *template = Some(self.form.request(&asked.path));
         }
         Some(now)
     }
@@ -186,7 +193,9 @@ async fn begin<S>(stream: S) -> SendRequest<Bytes>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let begun = h2::client::handshake(stream).await;
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+    let begun = builder.handshake(stream).await;
     let (sender, connection) = begun.unwrap_or_else(|e| fail(format!("HTTP/2: {e}")));
     tokio::spawn(async move {
         // Its senders live until the program ends, so no end is a good one.
@@ -198,26 +207,45 @@ where
     sender
 }
 
-fn request(addr: SocketAddr, path: &str) -> Request<()> {
-    let request = Request::get(format!("http://{addr}{path}"));
-    request.body(()).unwrap_or_else(|e| fail(e))
+/// How requests are made: GETs, or POSTs of JSON, as over HTTP/1.1.
+struct Form {
+    addr: SocketAddr,
+    body: Option<Bytes>,
+}
+
+impl Form {
+    fn new(args: &Args, addr: SocketAddr) -> Self {
+        let body = args.get::<String>("send").map(|_| args.need_file("send").into());
+        Self { addr, body }
+    }
+
+    fn request(&self, path: &str) -> Request<Bytes> {
+        let uri = format!("http://{}{path}", self.addr);
+        let request = match &self.body {
+            None => Request::get(uri).body(Bytes::new()),
+            Some(body) => Request::post(uri)
+                .header(CONTENT_TYPE, "application/json")
+                .header(CONTENT_LENGTH, body.len())
+                .body(body.clone()),
+        };
+        request.unwrap_or_else(|e| fail(e))
+    }
 }
 
 async fn check_all(
     connections: &[SendRequest<Bytes>],
-    addr: SocketAddr,
-    path: &str,
+    request: &Request<Bytes>,
     expected: &Arc<[u8]>,
 ) {
     let ask = |connection: &SendRequest<Bytes>| {
-        let (connection, request) = (connection.clone(), request(addr, path));
+        let (connection, request) = (connection.clone(), request.clone());
         let expected = expected.clone();
         tokio::spawn(async move { check(connection, request, &expected).await })
     };
     join(connections.iter().map(ask).collect()).await;
 }
 
-async fn check(connection: SendRequest<Bytes>, request: Request<()>, expected: &[u8]) {
+async fn check(connection: SendRequest<Bytes>, request: Request<Bytes>, expected: &[u8]) {
     let (_, body) = ask(connection, request).await;
     if body != expected {
         fail("wrong body");
@@ -227,7 +255,7 @@ async fn check(connection: SendRequest<Bytes>, request: Request<()>, expected: &
 /// Sends a request and returns its answer's body; another status than 200 ends the program.
 async fn ask(
     connection: SendRequest<Bytes>,
-    request: Request<()>,
+    request: Request<Bytes>,
 ) -> (SendRequest<Bytes>, Vec<u8>) {
     let exchange = pin!(exchange(connection, request));
     match tokio::time::timeout(SILENCE_MAX, exchange).await {
@@ -239,10 +267,16 @@ async fn ask(
 
 async fn exchange(
     connection: SendRequest<Bytes>,
-    request: Request<()>,
+    request: Request<Bytes>,
 ) -> Result<(SendRequest<Bytes>, Vec<u8>), h2::Error> {
     let mut connection = connection.ready().await?;
-    let (response, _) = connection.send_request(request, true)?;
+    let (head, sent) = request.into_parts();
+    let has_body = !sent.is_empty();
+    let (response, mut stream) =
+        connection.send_request(Request::from_parts(head, ()), !has_body)?;
+    if has_body {
+        stream.send_data(sent, true)?;
+    }
     let (head, mut stream) = response.await?.into_parts();
     let mut body = Vec::new();
     while let Some(piece) = stream.data().await {

@@ -103,17 +103,16 @@ impl Speech {
     ///
     /// Blocking: reads the file, from the page cache as a rule, on the runtime's thread.
     pub(super) fn go_on(&mut self, out: &mut Vec<u8>) -> Result<bool, Unsayable> {
-        let mut buffer = vec![0; READ_BYTES];
         let mut compressed = Vec::new();
         loop {
-            let read = self.stored.read(&mut buffer);
+            let read = self.stored.next(READ_BYTES);
             let bytes = read.map_err(|error| Unsayable::Broken(stored::broken_body(&error)))?;
             let is_last = self.stored.is_read();
             let Some(deflating) = &mut self.deflating else {
-                out.extend_from_slice(bytes);
+                out.extend_from_slice(&bytes);
                 return Ok(!is_last);
             };
-            deflating.deflater.push(bytes, &mut compressed);
+            deflating.deflater.push(&bytes, &mut compressed);
             if is_last {
                 deflating.deflater.finish(&mut compressed);
             }
