@@ -79,12 +79,12 @@ def sizes(bench):
 
 
 def sizes_tls(bench):
-    """The same from clients with TLS, over HTTP/1.1; the origin of record has none."""
+    """As `sizes`, from clients with TLS over HTTP/1.1."""
     yield from sizes_over(bench, "sizes_tls", HTTP1_TLS)
 
 
 def sizes_h2c(bench):
-    """The same over HTTP/2 without TLS on both sides, 8 connections of 8 streams."""
+    """As `sizes`, over HTTP/2 without TLS, 8 connections of 8 streams."""
     yield from sizes_over(bench, "sizes_h2c", H2C)
 
 
