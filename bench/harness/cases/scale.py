@@ -121,8 +121,9 @@ def sizes_over(bench, key, protocol):
 
 def sizes_on(bench, key, road, protocol, contenders, targets, notes):
     over = f", {protocol.name}" if protocol != HTTP1 else ""
-    layout = (8, 8) if protocol.version == 2 else (64, 1)
-    words = "8 connections of 8 streams" if protocol.version == 2 else "64 keep-alive connections"
+    layout, words = (64, 1), "64 keep-alive connections"
+    if protocol.version == 2:
+        layout, words = (8, 8), "8 connections of 8 streams"
 
     def measure(server):
         args = size_args(bench, server.point)

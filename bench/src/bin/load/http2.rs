@@ -1,5 +1,6 @@
 //! `load run` and `load idle` over HTTP/2, by the h2 crate on one thread: the same checks and the same
-//! report. h2load drives the measured rounds; this proves before and after that the answers are right.
+//! report. Where h2load drives the measured rounds, this proves before and after that the answers are
+//! right.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -24,8 +25,8 @@ use crate::target::Target;
 /// A server that is silent for longer has lost the request.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
-/// Bytes that a server may send ahead on a stream, and on a connection: about what browsers and other
-/// clients grant, and more than the bench's answers have.
+/// Bytes that a server may send ahead on a stream, and on a connection: more than the bench's answers
+/// have together, so that no window slows them.
 const WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
