@@ -21,3 +21,5 @@ pub mod own;
 pub mod road;
 mod serve;
 pub mod target;
+
+pub use serve::frame;

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use crate::exchange::{Coding, Digest, Piece};
+use crate::exchange::{Coding, Digest, Piece, Response};
 
 /// A recorded answer in the form it goes over the wire.
 #[derive(Debug)]
@@ -26,6 +26,10 @@ pub struct Wire {
     pub status: u16,
     pub bytes: Bytes,
 }
+
+/// Frames an answer ahead, where that is small and the same at every endpoint that replaces nothing in
+/// heads.
+pub type Frame = fn(&Response) -> Option<Wire>;
 
 /// An answer in HTTP/2's terms: what becomes a HEADERS and a DATA frame.
 #[derive(Debug)]

@@ -12,11 +12,22 @@ use crate::exchange::{
 };
 use crate::matching::{Asked, BodyKey, Bounds, key};
 use crate::redact::Redactor;
+use crate::replay::answer::Wire;
 use crate::replay::choose::AfterLast;
 
 pub(super) fn settings(after_last: AfterLast) -> Settings {
     let bounds = Bounds { match_bytes_max: 4096, decoded_bytes_max: 1 << 20 };
-    Settings { redactor: Redactor::default(), bounds, after_last, index_over: u64::MAX }
+    Settings { redactor: Redactor::default(), bounds, after_last, index_over: u64::MAX, frame }
+}
+
+/// Something around the body.
+pub(super) fn frame(response: &Response) -> Option<Wire> {
+    let body: &[u8] = match &response.body {
+        Body::Whole(bytes) => bytes,
+        Body::Absent => b"",
+        _ => return None,
+    };
+    Some(Wire { status: response.head.status, bytes: [b"head ", body, b" tail"].concat().into() })
 }
 
 pub(super) fn no_bodies() -> BodyPath {

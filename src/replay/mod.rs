@@ -25,4 +25,3 @@ pub use bodies::BodyPath;
 pub use library::Library;
 pub use near::Near;
 pub use session::{Choice, Hit, Recorded, Session, Settings};
-pub use shelf::{Damaged, Shelf};

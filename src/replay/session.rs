@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::answer::{Answer, Ready};
+use super::answer::{Answer, Frame, Ready};
 use super::bodies::{self, Bodies, BodyPath, Unreadable};
 use super::call::{Desk, Protocol, tree};
 use super::choose::{AfterLast, Ledger, Reserved};
@@ -25,6 +25,8 @@ pub struct Settings {
     pub after_last: AfterLast,
     /// Bytes of a cassette up to which it is read into memory whole.
     pub index_over: u64,
+    /// For the answers of larger ones.
+    pub frame: Frame,
 }
 
 /// One recorded exchange.

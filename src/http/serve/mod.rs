@@ -24,9 +24,11 @@ use crate::config::Pace;
 use crate::exchange::{Response, Version};
 use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
 use crate::net::arena::Arena;
-use crate::replay::answer::{Answer, Ready, Wire};
-use crate::replay::{Choice, Damaged, Hit, Recorded, Session, Shelf};
+use crate::replay::answer::{Answer, Ready};
+use crate::replay::shelf::{Damaged, Shelf, Stored};
+use crate::replay::{Choice, Hit, Recorded, Session};
 pub(super) use call::{Replayed, Replaying};
+pub use prepare::frame;
 
 /// Answers from the session's recordings, or with a miss.
 pub(super) async fn replay(
@@ -152,25 +154,34 @@ pub(super) async fn answer_hit(
         Hit::Kept(recorded, ready) => {
             // Nothing else of the recording is looked at here.
             if let Some(Some(wire)) = ready.get()
-                && let Some(outcome) = give_wire(request, wire, client).await?
+                && let Some(outcome) = give_wire(request, wire.status, &wire.bytes, client).await?
             {
                 return Ok(outcome);
             }
             give(request, &recorded.exchange.response, prepared(recorded), ready, client).await
         }
-        // In a box, since every connection's task has room for the largest that stands in it.
-        Hit::Shelved(shelf, n) => Box::pin(answer_from(request, shelf, n, client)).await,
+        Hit::Shelved(shelf, n) => {
+            let stored = shelf.answer(n).await.map_err(damaged)?;
+            if let Some((status, wire)) = stored.wire()
+                && request.here.endpoint.response_header_replacements.is_empty()
+                && let Some(outcome) = give_wire(request, status, wire, client).await?
+            {
+                return Ok(outcome);
+            }
+            // In a box, since every connection's task has room for the largest that stands in it.
+            Box::pin(give_stored(request, shelf, stored, client)).await
+        }
     }
 }
 
-/// Answers from an index.
-async fn answer_from(
+/// Answers from an index who doesn't ask as usual, or for what isn't framed there.
+async fn give_stored(
     request: &Request<'_>,
-    shelf: &Arc<Shelf>,
-    n: u32,
+    shelf: &Shelf,
+    stored: Stored,
     client: &mut Client<'_, '_>,
 ) -> Result<Outcome, Stop> {
-    let response = shelf.answer(n).await.map_err(damaged)?;
+    let response = shelf.response(&stored).map_err(damaged)?;
     let answer = prepare::prepare(&response);
     give(request, &response, &answer, &Ready::new(), client).await
 }
@@ -178,7 +189,8 @@ async fn answer_from(
 /// Sends an answer that is ready, to who asks as usual over HTTP/1.1.
 async fn give_wire(
     request: &Request<'_>,
-    wire: &Wire,
+    status: u16,
+    wire: &[u8],
     client: &mut Client<'_, '_>,
 ) -> Result<Option<Outcome>, Stop> {
     let asked = request.asked().kept_if(client.rx.is_ended());
@@ -186,8 +198,8 @@ async fn give_wire(
     if !is_ordinary(request, &asked) {
         return Ok(None);
     }
-    tx.wire(&wire.bytes).await?;
-    Ok(Some(Outcome::new(Source::Hit, wire.status, Then::Keep)))
+    tx.wire(wire).await?;
+    Ok(Some(Outcome::new(Source::Hit, status, Then::Keep)))
 }
 
 fn damaged(damaged: Damaged) -> Problem {

@@ -1,14 +1,14 @@
 //! Recorded answers made ready to be sent: content coded again, and small ones framed ahead.
 //!
-//! Pure. What is made here is kept with a recording that is in memory, and sent to whoever asks; for one
-//! that is read from an index it is made each time, its content coding excepted.
+//! Pure. What is made here is kept with a recording that is in memory, and sent to whoever asks. In an
+//! index stand the content coding and what HTTP/1.1 clients get as a rule; the rest is made each time.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use bytes::Bytes;
 
 use crate::coding::{self, EncodeError, Extent};
-use crate::config::Endpoint;
+use crate::config::{Endpoint, Scheme, Target};
 use crate::exchange::{Body, End, Response, Version};
 use crate::http::answer::{self, Asked};
 use crate::http::hop;
@@ -74,6 +74,16 @@ pub(super) fn wire(response: &Response, endpoint: &Endpoint, content: &Content) 
         _ => body.for_each(|piece| out.extend_from_slice(piece)),
     }
     Some(Wire { status: response.head.status, bytes: out.into() })
+}
+
+/// The same where it is one at every endpoint that replaces nothing in heads.
+pub fn frame(response: &Response) -> Option<Wire> {
+    // Any with the widest rule: heads that it would change aren't framed.
+    static ENDPOINT: LazyLock<Endpoint> = LazyLock::new(|| {
+        Endpoint::new(Target { scheme: Scheme::Http, host: String::new(), port: 80 })
+    });
+    let content = coded(response).ok()?;
+    wire(response, &ENDPOINT, &content)
 }
 
 /// The same for HTTP/2, where it has no trailers.
@@ -143,7 +153,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Scheme, Target};
     use crate::exchange::{Coding, Digest, Exchange, Piece};
     use crate::replay::fixture;
 

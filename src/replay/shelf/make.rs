@@ -206,7 +206,9 @@ impl<'f> Shelved<'f> {
         session::ordinary_key(exchange, maker.bodies, &maker.settings.redactor, &mut self.key)
             .map_err(|_| MakeError::Unfit)?;
         self.record.clear();
-        let answer_len = record::put(&mut self.record, exchange).map_err(|_| MakeError::Unfit)?;
+        let wire = (maker.settings.frame)(&exchange.response);
+        let answer_len =
+            record::put(&mut self.record, exchange, wire.as_ref()).map_err(|_| MakeError::Unfit)?;
         self.lens.push(u32::try_from(self.record.len()).map_err(|_| MakeError::Unfit)?);
         // An answer is no longer than its record.
         self.answer_lens.push(answer_len as u32);

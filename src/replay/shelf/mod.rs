@@ -39,11 +39,12 @@ use crate::session;
 use crate::tape::names;
 use crate::tape::wire::Malformed;
 pub use make::{MakeError, Maker};
+pub use record::Stored;
 use table::{HEAD_BYTES, Head, Stamp, TableReader};
 
-/// Counts up with every change of the file's form, of match keys, or of what a cassette's text
-/// means: a file of another number is made anew. (A test notices when keys change.)
-const VERSION: u32 = 1;
+/// Counts up with every change of the file's form, of match keys, of how answers are framed, or of what
+/// a cassette's text means: a file of another number is made anew. (A test notices when keys change.)
+const VERSION: u32 = 2;
 
 /// The folder in `.ouli` that holds them.
 const FOLDER: &str = "index";
@@ -203,7 +204,7 @@ impl Shelf {
     ///
     /// Cancel safety: nothing is lost. Doesn't block: what isn't in the page cache is read on
     /// another thread.
-    pub async fn answer(self: &Arc<Shelf>, n: u32) -> Result<Response, Damaged> {
+    pub async fn answer(self: &Arc<Shelf>, n: u32) -> Result<Stored, Damaged> {
         let extent = self.answer_extent(n).ok_or_else(|| self.damaged(invalid()))?;
         let answer = match self.read_at_hand(extent) {
             Some(answer) => answer,
@@ -213,7 +214,12 @@ impl Shelf {
                 read.map_err(io::Error::other).and_then(|read| read).map_err(|e| self.damaged(e))?
             }
         };
-        record::answer(&answer).map_err(|malformed| self.damaged(of(malformed)))
+        Stored::of(answer).map_err(|malformed| self.damaged(of(malformed)))
+    }
+
+    /// All that is known of an answer.
+    pub fn response(&self, answer: &Stored) -> Result<Response, Damaged> {
+        answer.response().map_err(|malformed| self.damaged(of(malformed)))
     }
 
     /// The request of a recording.

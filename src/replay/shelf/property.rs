@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 
-use super::record;
+use super::record::{self, Stored};
 use super::table::{Sizes, TableReader};
+use crate::exchange::Response;
 use crate::matching::key::Parts;
+use crate::replay::answer::Wire;
 use crate::replay::index::Index;
 
-/// Reading a record doesn't panic. What is read is what was written.
+/// Reading a record doesn't panic. What is read is what was written: a request to the byte, an answer
+/// in what is known of it.
 ///
 /// # Panics
 /// When that doesn't hold.
@@ -16,17 +19,28 @@ pub fn reading(bytes: &[u8]) {
     part.extend_from_slice(bytes);
     let part = Bytes::from(part);
     let mut again = Vec::new();
-    if let Ok(response) = record::answer(&part) {
-        let put = record::put_part(&mut again, |out| record::put_response(out, &response));
+    if let Some((stored, response)) = answer(part.clone()) {
+        let wire = stored
+            .wire()
+            .map(|(status, bytes)| Wire { status, bytes: Bytes::copy_from_slice(bytes) });
+        let put =
+            record::put_part(&mut again, |out| record::put_answer(out, &response, wire.as_ref()));
         put.expect("an ordinary answer");
-        assert_eq!(again, part);
+        let (stored_again, response_again) = answer(again.into()).expect("what was put");
+        assert_eq!((stored_again.wire(), response_again), (stored.wire(), response));
     }
-    again.clear();
+    let mut again = Vec::new();
     if let Ok(request) = record::request(&part) {
         let put = record::put_part(&mut again, |out| record::put_request(out, &request));
         put.expect("an ordinary request");
         assert_eq!(again, part);
     }
+}
+
+fn answer(part: Bytes) -> Option<(Stored, Response)> {
+    let stored = Stored::of(part).ok()?;
+    let response = stored.response().ok()?;
+    Some((stored, response))
 }
 
 /// Reading the tables of a few keys doesn't panic, and neither does looking anything up in them.

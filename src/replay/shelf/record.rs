@@ -1,14 +1,18 @@
 //! One ordinary exchange as the bytes of its place on a shelf: the answer, and then the request,
-//! each with a checksum, so that giving an answer reads no further.
+//! each with a checksum, so that giving an answer reads no further. An answer that can be framed ahead
+//! begins with that, and what else is known of it refers to the body in there.
 //!
 //! Pure. Calls and conversations are no ordinary exchanges, and have no such form. Numbers are
 //! little-endian. One bit that flipped on the disk is a fault and never an answer.
+
+use std::ops::Range;
 
 use bytes::Bytes;
 
 use crate::exchange::{
     After, Body, Coding, Digest, Exchange, Piece, Request, Response, ResponseHead,
 };
+use crate::replay::answer::Wire;
 use crate::tape::codes::{put_end, take_end};
 use crate::tape::wire::{
     Malformed, Take, put_bytes, put_duration, put_fields, put_len, put_request_head,
@@ -21,20 +25,55 @@ const CRC_BYTES: usize = 4;
 /// Appends the exchange. Says how many bytes of it are the answer.
 ///
 /// Errors: it is no ordinary one.
-pub(super) fn put(out: &mut Vec<u8>, exchange: &Exchange) -> Result<usize, Malformed> {
+pub(super) fn put(
+    out: &mut Vec<u8>,
+    exchange: &Exchange,
+    wire: Option<&Wire>,
+) -> Result<usize, Malformed> {
     let begin = out.len();
-    put_part(out, |out| put_response(out, &exchange.response))?;
+    put_part(out, |out| put_answer(out, &exchange.response, wire))?;
     let answer_len = out.len() - begin;
     put_part(out, |out| put_request(out, &exchange.request))?;
     Ok(answer_len)
 }
 
-/// The answer, of its bytes. Its body shares their memory.
-pub(super) fn answer(part: &Bytes) -> Result<Response, Malformed> {
-    let mut take = Take(checked(part)?);
-    let response = take_response(&mut take, part)?;
-    take.nothing_more()?;
-    Ok(response)
+/// An answer as it stands on a shelf, whole.
+#[derive(Debug)]
+pub struct Stored {
+    part: Bytes,
+    /// What is framed ahead, or nothing.
+    wire: Range<usize>,
+    status: u16,
+    /// Where the rest begins.
+    rest: usize,
+}
+
+impl Stored {
+    /// Errors: it isn't what was written.
+    pub(super) fn of(part: Bytes) -> Result<Stored, Malformed> {
+        let mut take = Take(checked(&part)?);
+        let wire_len = take.bytes()?.len();
+        let wire_end = part.len() - take.0.len();
+        let status = if wire_len > 0 { take.u16()? } else { 0 };
+        let rest = part.len() - take.0.len();
+        Ok(Stored { wire: wire_end - wire_len..wire_end, status, rest, part })
+    }
+
+    /// Its status and all of it as one run of bytes, where that is the same for every ordinary request
+    /// to an endpoint that replaces nothing in heads.
+    pub fn wire(&self) -> Option<(u16, &[u8])> {
+        let bytes = &self.part[self.wire.clone()];
+        (!bytes.is_empty()).then_some((self.status, bytes))
+    }
+
+    /// All that is known of it. Its body shares the memory.
+    pub(super) fn response(&self) -> Result<Response, Malformed> {
+        let wire = self.part.slice(self.wire.clone());
+        let mut take = Take(&self.part[self.rest..]);
+        let response = take_response(&mut take, &self.part, &wire)?;
+        take.nothing_more()?;
+        Ok(response)
+    }
 }
 
 /// The request, of its bytes.
@@ -64,7 +103,40 @@ fn checked(part: &[u8]) -> Result<&[u8], Malformed> {
     if crc32c::crc32c(take.0) == crc { Ok(take.0) } else { Err(Malformed) }
 }
 
-pub(super) fn put_response(out: &mut Vec<u8>, response: &Response) -> Result<(), Malformed> {
+/// Errors: it is no ordinary one.
+pub(super) fn put_answer(
+    out: &mut Vec<u8>,
+    response: &Response,
+    wire: Option<&Wire>,
+) -> Result<(), Malformed> {
+    // One without the body that is to be sent (as 304 has none) isn't kept: it saves little.
+    let framed = wire.and_then(|wire| Some((wire, body_in(&wire.bytes, &response.body)?)));
+    put_bytes(out, framed.as_ref().map_or(&[], |(wire, _)| &wire.bytes));
+    if let Some((wire, _)) = framed {
+        out.extend_from_slice(&wire.status.to_le_bytes());
+    }
+    put_response(out, response, framed.map(|(_, body)| body))
+}
+
+/// Where a body lies in what is framed ahead.
+fn body_in(wire: &[u8], body: &Body) -> Option<Range<usize>> {
+    let body: &[u8] = match body {
+        Body::Absent => &[],
+        Body::Whole(body) => body,
+        _ => return None,
+    };
+    if body.is_empty() {
+        return Some(0..0);
+    }
+    let at = wire.windows(body.len()).rposition(|part| part == body)?;
+    Some(at..at + body.len())
+}
+
+fn put_response(
+    out: &mut Vec<u8>,
+    response: &Response,
+    framed: Option<Range<usize>>,
+) -> Result<(), Malformed> {
     let Response { at, after, interim, head, body, coding, trailers, end, end_after, close } =
         response;
     if (*after, *end_after) != (After::End, After::End) || close.is_some() {
@@ -73,7 +145,14 @@ pub(super) fn put_response(out: &mut Vec<u8>, response: &Response) -> Result<(),
     put_end(out, *end);
     put_response_head(out, head);
     put_coding(out, *coding);
-    put_body(out, body)?;
+    match (body, framed) {
+        (Body::Whole(_), Some(framed)) => {
+            out.push(tag::FRAMED);
+            put_len(out, framed.start);
+            put_len(out, framed.len());
+        }
+        _ => put_body(out, body)?,
+    }
     put_duration(out, *at);
     put_fields(out, trailers);
     put_len(out, interim.len());
@@ -81,11 +160,20 @@ pub(super) fn put_response(out: &mut Vec<u8>, response: &Response) -> Result<(),
     Ok(())
 }
 
-fn take_response(take: &mut Take<'_>, record: &Bytes) -> Result<Response, Malformed> {
+fn take_response(take: &mut Take<'_>, record: &Bytes, wire: &Bytes) -> Result<Response, Malformed> {
     let end = take_end(take)?;
     let head = take.response_head()?;
     let coding = take_coding(take)?;
-    let body = take_body(take, record)?;
+    let body = match take.0.first() {
+        Some(&tag::FRAMED) => {
+            take.u8()?;
+            let (at, len) = (take.len()?, take.len()?);
+            let end = at.checked_add(len).filter(|end| *end <= wire.len()).ok_or(Malformed)?;
+            Body::Whole(wire.slice(at..end))
+        }
+        Some(&tag::WHOLE) if !wire.is_empty() => return Err(Malformed),
+        _ => take_body(take, record)?,
+    };
     let at = take.duration()?;
     let trailers = take.fields()?;
     let interim: Result<Vec<ResponseHead>, Malformed> =
@@ -142,6 +230,8 @@ mod tag {
     pub(super) const PIECES: u8 = 2;
     pub(super) const FILE: u8 = 3;
     pub(super) const OMITTED: u8 = 4;
+    /// Whole, among what is framed ahead.
+    pub(super) const FRAMED: u8 = 5;
 }
 
 fn put_body(out: &mut Vec<u8>, body: &Body) -> Result<(), Malformed> {
@@ -201,8 +291,14 @@ mod tests {
     proptest! {
         #[test]
         fn an_exchange_that_is_put_is_taken_again(given in any_exchange()) {
-            let (first, second) = parts(&given);
+            let (first, _) = parts(&given);
+            prop_assert_eq!(answer(&first).unwrap(), given.response.clone());
+            let framed = fixture::frame(&given.response);
+            let (first, second) = parts_of(&given, framed.as_ref());
             prop_assert_eq!(answer(&first).unwrap(), given.response);
+            let stored = Stored::of(first).unwrap();
+            let wire = framed.as_ref().map(|wire| (wire.status, &wire.bytes[..]));
+            prop_assert_eq!(stored.wire(), wire);
             prop_assert_eq!(request(&second).unwrap(), given.request);
         }
 
@@ -213,8 +309,10 @@ mod tests {
             bit in 0..8u8,
         ) {
             let (first, second) = parts(&given);
+            let (framed, _) = parts_of(&given, fixture::frame(&given.response).as_ref());
             for (part, taken) in [
                 (first, (|part| answer(part).map(drop)) as fn(&Bytes) -> _),
+                (framed, |part| Stored::of(part.clone()).map(drop)),
                 (second, |part| request(part).map(drop)),
             ] {
                 let at = at.index(part.len());
@@ -238,7 +336,8 @@ mod tests {
             byte in any::<u8>(),
         ) {
             let (first, second) = parts(&given);
-            for part in [first, second] {
+            let (framed, _) = parts_of(&given, fixture::frame(&given.response).as_ref());
+            for part in [first, framed, second] {
                 let mut content = part[CRC_BYTES..].to_vec();
                 let at = at.index(content.len());
                 content[at] = byte;
@@ -249,10 +348,28 @@ mod tests {
 
     /// Answer and request of a record.
     fn parts(exchange: &Exchange) -> (Bytes, Bytes) {
+        parts_of(exchange, None)
+    }
+
+    fn parts_of(exchange: &Exchange, wire: Option<&Wire>) -> (Bytes, Bytes) {
         let mut record = Vec::new();
-        let answer_len = put(&mut record, exchange).unwrap();
+        let answer_len = put(&mut record, exchange, wire).unwrap();
         let record = Bytes::from(record);
         (record.slice(..answer_len), record.slice(answer_len..))
+    }
+
+    fn answer(part: &Bytes) -> Result<Response, Malformed> {
+        Stored::of(part.clone())?.response()
+    }
+
+    #[test]
+    fn what_is_framed_without_its_body_is_not_kept() {
+        for (body, is_kept) in [("answer", true), ("", true), ("another", false)] {
+            let wire = Wire { status: 200, bytes: "head answer tail".into() };
+            let (part, _) = parts_of(&fixture::get("/", body), Some(&wire));
+            assert_eq!(Stored::of(part.clone()).unwrap().wire().is_some(), is_kept, "{body}");
+            assert_eq!(answer(&part).unwrap().body, Body::Whole(body.into()));
+        }
     }
 
     #[test]
@@ -262,7 +379,7 @@ mod tests {
         let mut early = fixture::get("/", "");
         early.response.after = After::Messages(1);
         for exchange in [call, early] {
-            assert_eq!(put(&mut Vec::new(), &exchange), Err(Malformed));
+            assert_eq!(put(&mut Vec::new(), &exchange, None), Err(Malformed));
         }
     }
 }

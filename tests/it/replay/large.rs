@@ -56,6 +56,41 @@ fn an_index_answers_as_memory_does() {
     }
 }
 
+/// What is framed in the index is for those who ask as usual.
+#[test]
+fn an_index_answers_who_asks_otherwise_as_memory_does() {
+    let rule = "response_header_replacements = [{ header = \"x-upload\", regex = \"real\", \
+                replace = \"other\" }]";
+    for (header, rule) in [("x-upload", rule), ("x-upload", ""), ("link", rule), ("link", "")] {
+        let reply = move |_| Reply::ok("hello").header(header, "</real/17>");
+        let origin = &Origin::http1().route("/", reply);
+        let recorder = Ouli::command("record").config(&one_endpoint(origin, rule)).start();
+        recorder.client().get("/");
+        recorder.client().ask(&Ask::new("HEAD", "/"));
+        recorder.terminate().expect_code(0);
+        let recordings = recorder.recordings();
+        let answers = |limits: &str| {
+            let config = one_endpoint(origin, rule) + limits;
+            let ouli = Ouli::command("replay").config(&config).recordings(&recordings).start();
+            assert_eq!(index(&recordings).exists(), !limits.is_empty());
+            let mut client = ouli.client();
+            let closing = Ask::get("/").header("connection", "close");
+            let elsewhere = Ask::get("/").authority("elsewhere.test");
+            let asks = [Ask::get("/"), Ask::new("HEAD", "/"), closing, elsewhere, Ask::get("/")];
+            let answers = asks.map(|ask| client.ask(&ask));
+            let mut old = client.connect();
+            old.send("GET / HTTP/1.0\r\n\r\n");
+            let old = old.read_to_end();
+            ouli.terminate().expect_code(0);
+            (answers, old)
+        };
+        let expected = answers("");
+        assert_eq!(answers(&format!("\n[limits]\n{INDEXED}\n")), expected, "{header}, {rule}");
+        let is_replaced = expected.0[0].header(header) == Some("</other/17>");
+        assert_eq!(is_replaced, header == "x-upload" && !rule.is_empty());
+    }
+}
+
 #[test]
 fn an_index_is_made_before_ready_and_once_and_may_be_deleted() {
     let recordings = recorded();
