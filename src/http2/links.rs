@@ -16,6 +16,7 @@ use h2::client::{Connection, SendRequest};
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
+use super::gather::Gathering;
 use super::liveness::Liveness;
 use super::watched::{Vitals, Watched};
 use super::{Chunk, settings};
@@ -262,7 +263,8 @@ impl Drop for Place {
 /// Makes a link and its driver, once the peer has said how many streams it takes.
 async fn begin(stream: Stream, limits: &Limits, shelf: Rc<Shelf>) -> Result<Rc<Link>, NoHttp2> {
     let vitals = Vitals::new(limits.h2.max_idle_frames);
-    let watched = Watched::new(stream, Vec::new(), 0, vitals.clone());
+    let stream = Gathering::new(stream);
+    let watched = Watched::new(stream.clone(), Vec::new(), 0, vitals.clone());
     let (sender, mut h2) = settings::client(limits).handshake(watched).await?;
     poll_fn(|cx| match Pin::new(&mut h2).poll(cx) {
         Poll::Ready(Ok(())) => Poll::Ready(Err(NoHttp2::Closed)),
@@ -291,14 +293,16 @@ async fn begin(stream: Stream, limits: &Limits, shelf: Rc<Shelf>) -> Result<Rc<L
     });
     let liveness = Liveness::new(h2.ping_pong(), vitals.clone(), limits.h2.clone());
     let idle_timeout = limits.origin_idle_timeout;
-    let driver = Driver { h2, vitals, liveness, idle_timeout, idle: Deadline::new() };
+    let driver = Driver { h2, stream, vitals, liveness, idle_timeout, idle: Deadline::new() };
     spawn_local(driver.run(link.clone(), shelf));
     Ok(link)
 }
 
 /// Keeps one connection going until it is over, or nobody has needed it for a while.
 struct Driver {
-    h2: Connection<Watched<Stream>, Chunk>,
+    h2: Connection<Watched<Gathering<Stream>>, Chunk>,
+    /// What h2 reads from and writes to.
+    stream: Gathering<Stream>,
     vitals: Vitals,
     liveness: Liveness,
     idle_timeout: std::time::Duration,
@@ -318,6 +322,7 @@ impl Driver {
 
     /// Ready when the connection is over, is given up, or was idle for its time.
     fn poll(&mut self, cx: &mut Context<'_>, link: &Link, origin: &Target) -> Poll<()> {
+        self.stream.begin_turn();
         match Pin::new(&mut self.h2).poll(cx) {
             Poll::Ready(Ok(())) => return Poll::Ready(()),
             Poll::Ready(Err(error)) => {
@@ -325,6 +330,10 @@ impl Driver {
                 return Poll::Ready(());
             }
             Poll::Pending => {}
+        }
+        if let Poll::Ready(Err(error)) = self.stream.poll_end_turn(cx) {
+            tracing::debug!("an HTTP/2 connection to {origin} ended: {error}");
+            return Poll::Ready(());
         }
         if self.vitals.floods() {
             tracing::warn!(

@@ -15,6 +15,7 @@ use h2::{Reason, RecvStream};
 use http::Request;
 use tokio::task::spawn_local;
 
+use super::gather::Gathering;
 use super::halves::{Rx, Sending, Tx};
 use super::heads;
 use super::liveness::Liveness;
@@ -39,7 +40,8 @@ pub async fn serve(conn: Conn, ahead: Vec<u8>, here: Rc<Here>) {
     let limits = here.limits();
     let (stream, held) = conn.into_parts();
     let vitals = Vitals::new(limits.h2.max_idle_frames);
-    let watched = Watched::new(stream, ahead, PREFACE.len(), vitals.clone());
+    let stream = Gathering::new(stream);
+    let watched = Watched::new(stream.clone(), ahead, PREFACE.len(), vitals.clone());
     let handshake = settings::server(limits).handshake(watched);
     let h2 = match within(limits.first_byte_timeout, pin!(handshake)).await {
         Ok(Ok(h2)) => h2,
@@ -47,12 +49,14 @@ pub async fn serve(conn: Conn, ahead: Vec<u8>, here: Rc<Here>) {
         // As with HTTP/1.1, who says nothing is told nothing.
         Err(_) => return,
     };
-    let mut driver = Driver::new(h2, held, vitals, here);
+    let mut driver = Driver::new(h2, stream, held, vitals, here);
     poll_fn(|cx| driver.poll(cx)).await;
 }
 
 struct Driver {
-    h2: Connection<Watched<Stream>, Chunk>,
+    h2: Connection<Watched<Gathering<Stream>>, Chunk>,
+    /// What h2 reads from and writes to.
+    stream: Gathering<Stream>,
     here: Rc<Here>,
     streams: Rc<Streams>,
     vitals: Vitals,
@@ -104,7 +108,8 @@ impl Drop for Open {
 
 impl Driver {
     fn new(
-        mut h2: Connection<Watched<Stream>, Chunk>,
+        mut h2: Connection<Watched<Gathering<Stream>>, Chunk>,
+        stream: Gathering<Stream>,
         held: Held,
         vitals: Vitals,
         here: Rc<Here>,
@@ -114,6 +119,7 @@ impl Driver {
             Streams { open: Cell::new(0), waker: RefCell::default(), held: RefCell::new(held) };
         Driver {
             h2,
+            stream,
             here,
             streams: Rc::new(streams),
             vitals,
@@ -126,16 +132,21 @@ impl Driver {
 
     /// Ready when the connection is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stream.begin_turn();
         loop {
             if self.accept(cx).is_ready() {
                 return Poll::Ready(());
             }
             let begun = !self.batch.is_empty();
             self.begin_batch(cx);
-            // Answers that are ready leave with the next turn, all in one write.
+            // h2 hands over answers that are ready when it is polled again.
             if !(begun || self.leave_on_cause(cx)) {
                 break;
             }
+        }
+        if let Poll::Ready(Err(error)) = self.stream.poll_end_turn(cx) {
+            tracing::debug!("an HTTP/2 connection failed: {error}");
+            return Poll::Ready(());
         }
         let has_streams = self.streams.open.get() > 0;
         if let Poll::Ready(dead) = self.liveness.poll(cx, has_streams) {
