@@ -3,7 +3,12 @@
 //! Each keeps its gap after the one before. That a timer fired late, or that the machine was busy,
 //! must not add up over a stream of thousands of pieces: what follows still leaves when it was due.
 //! A client that was slow to take what was sent, or to say what was waited for, shifts what follows.
+//! Only where something did wait for the client is the time its: a thread that sends is often held up
+//! right then, for the client's own sake.
 
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,12 +25,14 @@ pub(super) struct Beat {
     last: Instant,
     /// When it left.
     left: Instant,
+    /// Whether anything has waited for the client since then.
+    waited: Cell<bool>,
 }
 
 impl Beat {
-    /// The first gap begins here.
+    /// The first gap begins here, and the request may have taken its time.
     pub(super) fn from(start: Instant, pace: Pace) -> Beat {
-        Beat { pace, last: start, left: start }
+        Beat { pace, last: start, left: start, waited: Cell::new(true) }
     }
 
     /// Nothing waits.
@@ -40,10 +47,31 @@ impl Beat {
         self.last.checked_add(gap).unwrap_or_else(|| self.last + FAR)
     }
 
+    /// Something waits for the client.
+    pub(super) fn waits(&self) {
+        self.waited.set(true);
+    }
+
+    /// Goes on with what may have to wait for the client.
+    pub(super) async fn heeding<F: Future>(&self, step: F) -> F::Output {
+        let mut step = pin!(step);
+        poll_fn(|cx| {
+            let polled = step.as_mut().poll(cx);
+            if polled.is_pending() {
+                self.waits();
+            }
+            polled
+        })
+        .await
+    }
+
     /// When the part is due that is next, all that the client had to do before it being done.
     pub(super) fn next(&mut self, before: Duration, at: Duration) -> Instant {
         let due = self.due(before, at);
-        let slow = Instant::now().saturating_duration_since(due.max(self.left));
+        let slow = match self.waited.take() {
+            true => Instant::now().saturating_duration_since(due.max(self.left)),
+            false => Duration::ZERO,
+        };
         self.last = if slow > SLOW_MIN { due + slow } else { due };
         self.last
     }
@@ -72,11 +100,13 @@ mod tests {
         taking: Duration,
         /// One piece's timer fires so much too late.
         stall: Duration,
+        /// The machine takes so long to go on after sending that piece.
+        halt: Duration,
     }
 
     /// How late each of many pieces leaves.
     async fn lateness(stream: Stream) -> Vec<Duration> {
-        let Stream { pace, gap, taking, stall } = stream;
+        let Stream { pace, gap, taking, stall, halt } = stream;
         let start = Instant::now();
         let mut beat = Beat::from(start, pace);
         let mut late = Vec::new();
@@ -87,7 +117,15 @@ mod tests {
             }
             beat.leave();
             late.push(start.elapsed().saturating_sub(pace::wait(pace, Duration::ZERO, gap * n)));
-            tokio::time::advance(taking).await;
+            if n == 100 {
+                tokio::time::advance(halt).await;
+            }
+            let take = async {
+                if !taking.is_zero() {
+                    tokio::time::advance(taking).await;
+                }
+            };
+            beat.heeding(take).await;
         }
         late
     }
@@ -100,6 +138,7 @@ mod tests {
                 gap: Duration::from_micros(7300),
                 taking: Duration::from_micros(50),
                 stall: Duration::ZERO,
+                halt: Duration::ZERO,
             });
             let most = late.await.into_iter().max().expect("pieces");
             assert!(most <= Duration::from_millis(2), "{speed}x: {most:?}");
@@ -113,6 +152,7 @@ mod tests {
             gap: Duration::from_millis(10),
             taking: Duration::from_millis(15),
             stall: Duration::ZERO,
+            halt: Duration::ZERO,
         });
         let late = late.await;
         let after = |n: usize| Duration::from_millis(5) * u32::try_from(n).expect("few");
@@ -122,16 +162,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_machine_that_stalled_is_caught_up_with() {
-        let late = lateness(Stream {
-            pace: RECORDED,
-            gap: Duration::from_millis(10),
-            taking: Duration::from_micros(50),
-            stall: Duration::from_millis(75),
-        });
-        let late = late.await;
-        assert!(late[99] >= Duration::from_millis(75), "{:?}", late[99]);
-        assert!(late[108] <= Duration::from_millis(2), "{:?}", late[108]);
-        assert!(late[9_999] <= Duration::from_millis(2), "{:?}", late[9_999]);
+        let long = Duration::from_millis(75);
+        for (stall, halt) in [(long, Duration::ZERO), (Duration::ZERO, long)] {
+            let late = lateness(Stream {
+                pace: RECORDED,
+                gap: Duration::from_millis(10),
+                taking: Duration::ZERO,
+                stall,
+                halt,
+            });
+            let late = late.await;
+            let most = late.iter().max().expect("pieces");
+            assert!(*most >= long - Duration::from_millis(10), "{most:?}");
+            assert!(late[108] <= Duration::from_millis(2), "{:?}", late[108]);
+            assert!(late[9_999] <= Duration::from_millis(2), "{:?}", late[9_999]);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -195,6 +195,7 @@ impl<'a> Replaying<'a> {
         if let Some(print) = self.messages.next() {
             return Ok(Some(Said::Message(print)));
         }
+        self.beat.waits();
         // The client may wait for what was sent before it says more.
         tx.flush().await?;
         let until = Instant::now() + wait;
@@ -230,7 +231,9 @@ impl<'a> Replaying<'a> {
         pause(&mut self.beat, before, at, rx, tx).await?;
         match part {
             Part::Head(response) => self.send_head(recorded, response, client)?,
-            Part::Message(message) => self.send_message(recorded, message, client).await?,
+            Part::Message(message) => {
+                self.beat.heeding(self.send_message(recorded, message, client)).await?;
+            }
             Part::Body(response) => self.send_body(recorded, response, client).await?,
             Part::End(response) => return self.send_end(response, client).await.map(Some),
         }

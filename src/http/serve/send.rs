@@ -87,7 +87,7 @@ pub(super) async fn send_body(
                 before = before.max(piece.at);
                 // Those that are due together leave together; `pause` and `end` flush.
                 if !tx.stage(&piece.bytes) {
-                    tx.shared(&piece.bytes).await?;
+                    beat.heeding(tx.shared(&piece.bytes)).await?;
                 }
             }
             Ok(())
@@ -112,7 +112,7 @@ pub(super) async fn pause(
         return Ok(());
     }
     if beat.due(before, at) > Instant::now() {
-        tx.flush().await?;
+        beat.heeding(tx.flush()).await?;
     }
     let due = beat.next(before, at);
     if due > Instant::now() {

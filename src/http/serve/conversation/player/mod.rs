@@ -185,7 +185,7 @@ impl Player {
         loop {
             while self.given < self.out.len() {
                 match self.client.poll_write(cx, &self.out[self.given..]) {
-                    Poll::Pending => return Ok(moved),
+                    Poll::Pending => return Ok(self.held_up(moved)),
                     Poll::Ready(Err(_)) => return Err(Ended::Left),
                     Poll::Ready(Ok(count)) => {
                         self.given += count;
@@ -196,7 +196,7 @@ impl Player {
                 }
             }
             match self.client.poll_flush(cx) {
-                Poll::Pending => return Ok(moved),
+                Poll::Pending => return Ok(self.held_up(moved)),
                 Poll::Ready(Err(_)) => return Err(Ended::Left),
                 Poll::Ready(Ok(())) => self.forget_given(),
             }
@@ -206,6 +206,12 @@ impl Player {
                 self.out.append(&mut self.pongs);
             }
         }
+    }
+
+    /// What was said waits for the client to take it.
+    fn held_up(&self, moved: bool) -> bool {
+        self.beat.waits();
+        moved
     }
 
     /// A conversation that waits holds no memory for what it said.
@@ -257,6 +263,7 @@ impl Player {
                 Step::Send(Ready::of(&due.part))
             }
             Next::Await(awaited) => {
+                self.beat.waits();
                 let wait = self.here.limits().replay_wait.saturating_add(call.allowance(awaited));
                 match call.may_rest() {
                     true => self.due.clear(),
@@ -265,6 +272,7 @@ impl Player {
                 Step::Await(awaited)
             }
             Next::Choose(stake) => {
+                self.beat.waits();
                 self.due.set_after(match stake {
                     Stake::Part => CHOICE_WAIT,
                     Stake::Silence => self.here.limits().replay_wait,
