@@ -30,9 +30,9 @@ pub(super) struct Beat {
 }
 
 impl Beat {
-    /// The first gap begins here, and the request may have taken its time.
+    /// The first gap begins here.
     pub(super) fn from(start: Instant, pace: Pace) -> Beat {
-        Beat { pace, last: start, left: start, waited: Cell::new(true) }
+        Beat { pace, last: start, left: start, waited: Cell::new(false) }
     }
 
     /// Nothing waits.
