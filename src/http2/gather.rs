@@ -115,9 +115,12 @@ impl<S: AsyncWrite + Unpin> Gathered<S> {
     ) -> Poll<io::Result<usize>> {
         let slices = &slices[..slices.len().min(SLICES_MAX)];
         let len: usize = slices.iter().map(|slice| slice.len()).sum();
+        if len == 0 {
+            return Poll::Ready(Ok(0));
+        }
         loop {
             let rest = &self.waiting[self.sent..];
-            if len == 0 || self.is_turn && rest.len() + len <= WAITING_BYTES_MAX {
+            if self.is_turn && rest.len() + len <= WAITING_BYTES_MAX {
                 self.wait(slices);
                 return Poll::Ready(Ok(len));
             }

@@ -323,7 +323,10 @@ impl Driver {
     /// Ready when the connection is over, is given up, or was idle for its time.
     fn poll(&mut self, cx: &mut Context<'_>, link: &Link, origin: &Target) -> Poll<()> {
         self.stream.begin_turn();
-        match Pin::new(&mut self.h2).poll(cx) {
+        let polled = Pin::new(&mut self.h2).poll(cx);
+        // However h2 ends: it needn't have shut the stream down.
+        let sent = self.stream.poll_end_turn(cx);
+        match polled {
             Poll::Ready(Ok(())) => return Poll::Ready(()),
             Poll::Ready(Err(error)) => {
                 tracing::debug!("an HTTP/2 connection to {origin} ended: {error}");
@@ -331,7 +334,7 @@ impl Driver {
             }
             Poll::Pending => {}
         }
-        if let Poll::Ready(Err(error)) = self.stream.poll_end_turn(cx) {
+        if let Poll::Ready(Err(error)) = sent {
             tracing::debug!("an HTTP/2 connection to {origin} ended: {error}");
             return Poll::Ready(());
         }

@@ -135,6 +135,8 @@ impl Driver {
         self.stream.begin_turn();
         loop {
             if self.accept(cx).is_ready() {
+                // h2 needn't have shut the stream down: what it wrote before goes out all the same.
+                let _ = self.stream.poll_end_turn(cx);
                 return Poll::Ready(());
             }
             let begun = !self.batch.is_empty();

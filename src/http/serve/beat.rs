@@ -79,6 +79,7 @@ impl Beat {
     /// The part that was next leaves now.
     pub(super) fn leave(&mut self) {
         self.left = Instant::now();
+        self.waited.set(false);
     }
 }
 

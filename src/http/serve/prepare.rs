@@ -76,7 +76,7 @@ pub(super) fn wire(response: &Response, endpoint: &Endpoint, content: &Content) 
     Some(Wire { status: response.head.status, bytes: out.into() })
 }
 
-/// The same where it is one at every endpoint that replaces nothing in heads.
+/// As `wire`, where that is one at every endpoint that replaces nothing in heads.
 pub fn frame(response: &Response) -> Option<Wire> {
     // Any with the widest rule: heads that it would change aren't framed.
     static ENDPOINT: LazyLock<Endpoint> = LazyLock::new(|| {
@@ -86,7 +86,7 @@ pub fn frame(response: &Response) -> Option<Wire> {
     wire(response, &ENDPOINT, &content)
 }
 
-/// The same for HTTP/2, where it has no trailers.
+/// As `wire`, for HTTP/2, where the answer has no trailers.
 pub(super) fn frames(
     response: &Response,
     endpoint: &Endpoint,

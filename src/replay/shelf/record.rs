@@ -171,7 +171,8 @@ fn take_response(take: &mut Take<'_>, record: &Bytes, wire: &Bytes) -> Result<Re
             let end = at.checked_add(len).filter(|end| *end <= wire.len()).ok_or(Malformed)?;
             Body::Whole(wire.slice(at..end))
         }
-        Some(&tag::WHOLE) if !wire.is_empty() => return Err(Malformed),
+        // Only these are framed ahead.
+        Some(&tag) if tag != tag::ABSENT && !wire.is_empty() => return Err(Malformed),
         _ => take_body(take, record)?,
     };
     let at = take.duration()?;
