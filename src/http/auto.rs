@@ -28,7 +28,7 @@ pub(super) async fn replay_or_forward(
     let mut body = serve::body_key(request, &mut arena.origin_read);
     let mut spool = Spool::default();
     client.invite(request.head).await?;
-    while let Some(bytes) = client.rx.body().await? {
+    while let Some(bytes) = serve::next_of_body(request, &mut client.rx).await? {
         body.push(bytes);
         spool.push(bytes).map_err(spool_problem)?;
     }

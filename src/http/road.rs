@@ -3,6 +3,7 @@
 //! The one `match mode` is here. What fails becomes an answer, in `answer_problem`; what can no
 //! longer be answered is cut by closing the connection.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -146,6 +147,7 @@ pub async fn travel(here: &Here, incoming: Incoming<'_, '_>) -> Travelled {
             started,
             session: "",
             pace: here.endpoint.pace.unwrap_or(here.shared().pace),
+            body_waited: Cell::new(false),
             seq: None,
         };
         let ended = request.serve(arena, &mut client).await;
@@ -191,6 +193,8 @@ pub struct Request<'a> {
     pub session: &'a str,
     /// How fast a replay of it is.
     pub pace: Pace,
+    /// Whether its client was waited for to send the body.
+    pub body_waited: Cell<bool>,
     /// Its place among all requests of a recording run.
     pub seq: Option<Seq>,
 }

@@ -54,15 +54,7 @@ impl Beat {
 
     /// Goes on with what may have to wait for the client.
     pub(super) async fn heeding<F: Future>(&self, step: F) -> F::Output {
-        let mut step = pin!(step);
-        poll_fn(|cx| {
-            let polled = step.as_mut().poll(cx);
-            if polled.is_pending() {
-                self.waits();
-            }
-            polled
-        })
-        .await
+        heeding(&self.waited, step).await
     }
 
     /// When the part is due that is next, all that the client had to do before it being done.
@@ -81,6 +73,19 @@ impl Beat {
         self.left = Instant::now();
         self.waited.set(false);
     }
+}
+
+/// Goes on with what may have to wait for the client, and notes it if it did.
+pub(in crate::http) async fn heeding<F: Future>(waited: &Cell<bool>, step: F) -> F::Output {
+    let mut step = pin!(step);
+    poll_fn(|cx| {
+        let polled = step.as_mut().poll(cx);
+        if polled.is_pending() {
+            waited.set(true);
+        }
+        polled
+    })
+    .await
 }
 
 /// For a gap that no clock reaches the end of.

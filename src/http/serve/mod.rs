@@ -14,7 +14,7 @@ mod stored;
 use std::sync::Arc;
 
 use super::answer::Asked;
-use super::client::{Client, Tx};
+use super::client::{Client, Rx, Tx};
 use super::fault::{Fault, Problem};
 use super::forward::Spool;
 use super::line::Source;
@@ -22,6 +22,7 @@ use super::road::{Outcome, Request, Stop, Then};
 use crate::causes;
 use crate::config::Pace;
 use crate::exchange::{Response, Version};
+use crate::http1::halves::Unread;
 use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
 use crate::net::arena::Arena;
 use crate::replay::answer::{Answer, Ready};
@@ -51,7 +52,7 @@ pub(super) async fn replay(
         return answer_hit(request, hit, client).await;
     }
     client.invite(request.head).await?;
-    while let Some(bytes) = client.rx.body().await? {
+    while let Some(bytes) = next_of_body(request, &mut client.rx).await? {
         body.push(bytes);
     }
     match choose(request, path, &session, &mut body, &mut arena.key) {
@@ -111,6 +112,16 @@ pub(super) async fn session(request: &Request<'_>) -> Result<Arc<Session>, Stop>
 pub(super) fn body_key(request: &Request<'_>, buffer: &mut Vec<u8>) -> BodyKey {
     let buffer = std::mem::take(buffer);
     BodyKey::new(&request.head.fields, Bounds::from(request.here.limits()), buffer)
+}
+
+/// The next bytes of the body; `None` at its end.
+///
+/// Cancel safety: no byte is lost.
+pub(super) async fn next_of_body<'r>(
+    request: &Request<'_>,
+    rx: &'r mut Rx<'_, '_>,
+) -> Result<Option<&'r [u8]>, Unread> {
+    beat::heeding(&request.body_waited, rx.body()).await
 }
 
 pub(super) fn give_back(body: BodyKey, buffer: &mut Vec<u8>) {

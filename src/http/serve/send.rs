@@ -31,8 +31,7 @@ pub(super) async fn send(
     let asked = asked.kept_if(framing != Framing::Close);
     // The request's own time is part of the recorded one.
     let mut beat = Beat::from(request.started, request.pace);
-    if !matches!(request.framing, Framing::None | Framing::Length(0)) {
-        // Its body may have been long in coming.
+    if request.body_waited.get() {
         beat.waits();
     }
     pause(&mut beat, Duration::ZERO, response.at, rx, tx).await?;

@@ -90,3 +90,80 @@ fn what_a_request_says_of_its_pace_is_neither_forwarded_nor_recorded() {
     assert!(!origin.request("/").headers.has("ouli-pace"));
     assert!(!recordings.cassette_text("default").contains("ouli-pace"));
 }
+
+/// More than the buffers between both take.
+const LARGE: usize = 12 << 20;
+
+/// Between pieces.
+const GAP: Duration = Duration::from_millis(600);
+
+/// How long the client takes before it goes on: as long as two gaps and more.
+const DAWDLE: Duration = Duration::from_millis(1500);
+
+/// The client's time is part of the gap in which it falls, and the next one follows it. A timer may be
+/// early by a little.
+const SHIFTED: Duration = Duration::from_millis(1500 + 600 - 100);
+
+#[test]
+fn a_client_that_is_slow_to_take_an_answer_shifts_what_follows() {
+    let origin = Origin::http1().script("/", |talk| {
+        talk.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n");
+        talk.send(format!("transfer-encoding: chunked\r\n\r\n{LARGE:x}\r\n"));
+        talk.send(vec![b'.'; LARGE]);
+        std::thread::sleep(GAP);
+        talk.send("\r\n3\r\nthe\r\n");
+        std::thread::sleep(GAP);
+        talk.send("3\r\nend\r\n0\r\n\r\n");
+    });
+    let recordings = record(&origin, |client| drop(client.get("/")));
+    for limits in ["", "index_over = 0"] {
+        let ouli = Ouli::replay(recordings.clone());
+        let ouli = ouli.options(["--pace", "recorded"]).limits(limits).start();
+        let begun = Instant::now();
+        let mut connection = ouli.client().connect();
+        connection.ask(&Ask::get("/"));
+        connection.receive_head();
+        std::thread::sleep(DAWDLE);
+        connection.read_exactly(LARGE);
+        while !connection.read_some().unwrap().ends_with(b"0\r\n\r\n") {}
+        assert!(begun.elapsed() > SHIFTED, "HTTP/1.1, {limits}: {:?}", begun.elapsed());
+
+        let begun = Instant::now();
+        let mut connection = ouli.client_over(Protocol::H2c).connect_h2();
+        // The window of a stream is small.
+        let mut stream = connection.ask(&Ask::get("/")).unwrap();
+        stream.head().unwrap();
+        std::thread::sleep(DAWDLE);
+        assert_eq!(stream.receive().unwrap().body.len(), LARGE + "theend".len());
+        assert!(begun.elapsed() > SHIFTED, "HTTP/2, {limits}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_client_that_is_slow_to_send_its_request_shifts_what_follows() {
+    let origin = Origin::http1().script("/", |talk| {
+        talk.read_body();
+        talk.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegin\r\n");
+        std::thread::sleep(GAP);
+        talk.send("3\r\nend\r\n0\r\n\r\n");
+    });
+    let recordings = record(&origin, |client| drop(client.post("/", "hello")));
+    let ouli = Ouli::replay(recordings).options(["--pace", "recorded"]).start();
+    ouli.client().post("/", "hello"); // Reads the cassette.
+    let begun = Instant::now();
+    let mut connection = ouli.client().connect();
+    connection.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n");
+    std::thread::sleep(DAWDLE);
+    connection.send("hello");
+    assert_eq!(connection.receive().text(), "beginend");
+    assert!(begun.elapsed() > SHIFTED, "HTTP/1.1: {:?}", begun.elapsed());
+
+    let begun = Instant::now();
+    let mut connection = ouli.client_over(Protocol::H2c).connect_h2();
+    let mut stream = connection.begin(&Ask::new("POST", "/"));
+    std::thread::sleep(DAWDLE);
+    stream.send("hello");
+    stream.finish();
+    assert_eq!(stream.receive().unwrap().text(), "beginend");
+    assert!(begun.elapsed() > SHIFTED, "HTTP/2: {:?}", begun.elapsed());
+}

@@ -311,6 +311,40 @@ fn at_the_recorded_pace_messages_keep_their_gaps() {
 }
 
 #[test]
+fn a_client_that_is_slow_to_take_a_message_shifts_what_follows() {
+    const GAP: Duration = Duration::from_millis(600);
+    const DAWDLE: Duration = Duration::from_millis(1500);
+    let large = vec![b'.'; 12 << 20];
+    let said = large.clone();
+    let origin = Origin::http1().ws("/", move |talk| {
+        let mut talker = talk.accept();
+        talker.say_bytes(said.clone());
+        for text in ["the", "end"] {
+            std::thread::sleep(GAP);
+            talker.say(text);
+        }
+        hold(&mut talker);
+    });
+    let recordings = record(&origin, |client| {
+        let mut talker = client.converse("/");
+        talker.expect(Said::Binary(large.clone()));
+        talker.expect_text("the");
+        talker.expect_text("end");
+    });
+    let replay = Ouli::replay(recordings).options(["--pace", "recorded"]).start();
+    for client in clients(&replay) {
+        let begun = Instant::now();
+        let mut talker = client.converse("/");
+        std::thread::sleep(DAWDLE);
+        talker.expect(Said::Binary(large.clone()));
+        talker.expect_text("the");
+        talker.expect_text("end");
+        let took = begun.elapsed();
+        assert!(took > DAWDLE + GAP - Duration::from_millis(100), "{took:?}");
+    }
+}
+
+#[test]
 fn a_ping_amid_a_large_message_is_answered_behind_it() {
     let large: Vec<u8> = (0..16_u32 << 20).map(|n| (n % 251) as u8).collect();
     let said = large.clone();
