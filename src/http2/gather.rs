@@ -99,11 +99,17 @@ impl<S: AsyncWrite + Unpin> Gathered<S> {
         Ok(count - rest)
     }
 
-    fn wait(&mut self, slices: &[IoSlice<'_>]) {
+    /// There must be room for `len` more bytes below the bound.
+    fn wait(&mut self, slices: &[IoSlice<'_>], len: usize) {
         if self.waiting.capacity() == 0 {
             self.waiting = SPARE.take();
         }
         self.waiting.drain(..std::mem::take(&mut self.sent));
+        let needed = self.waiting.len() + len;
+        if needed > self.waiting.capacity() {
+            let capacity = needed.max(2 * self.waiting.capacity()).min(WAITING_BYTES_MAX);
+            self.waiting.reserve_exact(capacity - self.waiting.len());
+        }
         slices.iter().for_each(|slice| self.waiting.extend_from_slice(slice));
     }
 
@@ -121,7 +127,7 @@ impl<S: AsyncWrite + Unpin> Gathered<S> {
         loop {
             let rest = &self.waiting[self.sent..];
             if self.is_turn && rest.len() + len <= WAITING_BYTES_MAX {
-                self.wait(slices);
+                self.wait(slices, len);
                 return Poll::Ready(Ok(len));
             }
             let stream = Pin::new(&mut self.stream);
@@ -283,7 +289,7 @@ mod tests {
         gathering.begin_turn();
         for _ in 0..64 {
             assert!(write(&mut gathering, &mut &[7; 9 + (16 << 10)][..]));
-            assert!(gathering.0.borrow().waiting.len() <= WAITING_BYTES_MAX);
+            assert!(gathering.0.borrow().waiting.capacity() <= WAITING_BYTES_MAX);
         }
         assert!(end_turn(&gathering).is_ready());
         let peer = &gathering.0.borrow().stream;
@@ -298,6 +304,32 @@ mod tests {
         let is_taken: Vec<_> = (0..5).map(|_| write(&mut gathering, &mut &all[..])).collect();
         assert_eq!(is_taken, [true, true, true, false, false]);
         assert!(end_turn(&gathering).is_pending());
+    }
+
+    #[test]
+    fn what_is_written_outside_of_turns_leaves_behind_what_waits() {
+        let mut gathering = gathering([Some(3), None, None, Some(5)]);
+        gathering.begin_turn();
+        assert!(write(&mut gathering, &mut &b"hello"[..]));
+        assert!(end_turn(&gathering).is_pending(), "the peer took three bytes");
+        let mut rest = &b" world"[..];
+        assert!(!write(&mut gathering, &mut rest), "it takes none now");
+        assert_eq!(rest, b" world");
+        assert!(write(&mut gathering, &mut rest));
+        let gathered = gathering.0.borrow();
+        assert_eq!(gathered.stream.got, b"hello world");
+        assert_eq!(gathered.waiting.capacity(), 0, "no buffer is held");
+    }
+
+    #[test]
+    fn a_shutdown_sends_what_waits() {
+        let mut gathering = gathering([None]);
+        gathering.begin_turn();
+        assert!(write(&mut gathering, &mut &b"goodbye"[..]));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut gathering).poll_shutdown(&mut cx).is_pending());
+        assert!(Pin::new(&mut gathering).poll_shutdown(&mut cx).is_ready());
+        assert_eq!(gathering.0.borrow().stream.got, b"goodbye");
     }
 
     #[test]
@@ -330,7 +362,8 @@ mod tests {
                 while !write(&mut gathering, &mut frame) {}
                 if ends_turn {
                     while end_turn(&gathering).is_pending() {
-                        prop_assert!(gathering.0.borrow().waiting.len() <= WAITING_BYTES_MAX);
+                        let capacity = gathering.0.borrow().waiting.capacity();
+                        prop_assert!(capacity <= WAITING_BYTES_MAX);
                     }
                     prop_assert_eq!(&gathering.0.borrow().stream.got, &given);
                 }

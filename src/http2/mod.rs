@@ -4,8 +4,8 @@
 //! user: its settings (`settings`), heads to and from the nouns of the domain (`heads`), the two
 //! directions of a client's stream as the road uses them (`halves`), who drives a client's
 //! connection (`server`), an exchange on an origin's (`client`), and who shares those (`links`).
-//! Beside the stream of bytes `frames` counts what a peer sends that carries nothing, and `gather` has what a turn
-//! writes leave together.
+//! Beside the stream of bytes `frames` counts what a peer sends that carries nothing, and `gather`
+//! has what a turn writes leave together.
 //!
 //! Invariants:
 //! - A stream's buffers don't grow with its body: h2 is given no more than its window and
