@@ -97,7 +97,7 @@ fn session(folder: &Path) -> Arc<Session> {
         bounds: Bounds::from(&Limits::default()),
         after_last: AfterLast::Repeat,
         index_over: u64::MAX,
-        frame: ouli::http::frame,
+        make_wire: ouli::http::wire_everywhere,
     };
     let library =
         Library::open(folder, Vec::new(), Catalog::new(), settings).expect("the folder is there");

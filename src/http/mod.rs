@@ -22,4 +22,4 @@ pub mod road;
 mod serve;
 pub mod target;
 
-pub use serve::frame;
+pub use serve::wire_everywhere;

@@ -27,9 +27,9 @@ pub struct Wire {
     pub bytes: Bytes,
 }
 
-/// Frames an answer ahead, where that is small and the same at every endpoint that replaces nothing in
+/// Makes an answer one run of bytes, where that is small and the same at every endpoint that replaces nothing in
 /// heads.
-pub type Frame = fn(&Response) -> Option<Wire>;
+pub type MakeWire = fn(&Response) -> Option<Wire>;
 
 /// An answer in HTTP/2's terms: what becomes a HEADERS and a DATA frame.
 #[derive(Debug)]

@@ -17,11 +17,17 @@ use crate::replay::choose::AfterLast;
 
 pub(super) fn settings(after_last: AfterLast) -> Settings {
     let bounds = Bounds { match_bytes_max: 4096, decoded_bytes_max: 1 << 20 };
-    Settings { redactor: Redactor::default(), bounds, after_last, index_over: u64::MAX, frame }
+    Settings {
+        redactor: Redactor::default(),
+        bounds,
+        after_last,
+        index_over: u64::MAX,
+        make_wire: wire,
+    }
 }
 
 /// Something around the body.
-pub(super) fn frame(response: &Response) -> Option<Wire> {
+pub(super) fn wire(response: &Response) -> Option<Wire> {
     let body: &[u8] = match &response.body {
         Body::Whole(bytes) => bytes,
         Body::Absent => b"",

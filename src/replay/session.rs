@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::answer::{Answer, Frame, Ready};
+use super::answer::{Answer, MakeWire, Ready};
 use super::bodies::{self, Bodies, BodyPath, Unreadable};
 use super::call::{Desk, Protocol, tree};
 use super::choose::{AfterLast, Ledger, Reserved};
@@ -26,7 +26,7 @@ pub struct Settings {
     /// Bytes of a cassette up to which it is read into memory whole.
     pub index_over: u64,
     /// For the answers of larger ones.
-    pub frame: Frame,
+    pub make_wire: MakeWire,
 }
 
 /// One recorded exchange.

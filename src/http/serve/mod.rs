@@ -26,10 +26,10 @@ use crate::http1::halves::Unread;
 use crate::matching::{self, BodyKey, BodyPrint, Bounds, key};
 use crate::net::arena::Arena;
 use crate::replay::answer::{Answer, Ready};
-use crate::replay::shelf::{Damaged, Shelf, Stored};
+use crate::replay::shelf::{Damaged, Shelf, StoredAnswer};
 use crate::replay::{Choice, Hit, Recorded, Session};
 pub(super) use call::{Replayed, Replaying};
-pub use prepare::frame;
+pub use prepare::wire_everywhere;
 
 /// Answers from the session's recordings, or with a miss.
 pub(super) async fn replay(
@@ -189,7 +189,7 @@ pub(super) async fn answer_hit(
 async fn give_stored(
     request: &Request<'_>,
     shelf: &Shelf,
-    stored: Stored,
+    stored: StoredAnswer,
     client: &mut Client<'_, '_>,
 ) -> Result<Outcome, Stop> {
     let response = shelf.response(&stored).map_err(damaged)?;

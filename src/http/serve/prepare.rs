@@ -77,7 +77,7 @@ pub(super) fn wire(response: &Response, endpoint: &Endpoint, content: &Content) 
 }
 
 /// As `wire`, where that is one at every endpoint that replaces nothing in heads.
-pub fn frame(response: &Response) -> Option<Wire> {
+pub fn wire_everywhere(response: &Response) -> Option<Wire> {
     // Any with the widest rule: heads that it would change aren't framed.
     static ENDPOINT: LazyLock<Endpoint> = LazyLock::new(|| {
         Endpoint::new(Target { scheme: Scheme::Http, host: String::new(), port: 80 })
@@ -152,9 +152,12 @@ pub(super) fn framing_of(response: &Response, content: &Content, asked: &Asked<'
 mod tests {
     use std::time::Duration;
 
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
     use crate::exchange::{Coding, Digest, Exchange, Piece};
     use crate::replay::fixture;
+    use crate::replay::shelf::VERSION;
 
     fn endpoint() -> Endpoint {
         Endpoint::new(Target { scheme: Scheme::Http, host: "origin.test".into(), port: 80 })
@@ -207,6 +210,55 @@ mod tests {
             exchange.response.body = Body::Absent;
         });
         assert_eq!(wire_of(&no_content).unwrap(), "HTTP/1.1 204 OK\r\n\r\n");
+    }
+
+    /// When this fails, answers are framed otherwise than those in people's indexes: raise `VERSION`, so
+    /// that these are made anew, and put in the new digest.
+    #[test]
+    fn answers_in_an_index_of_this_version_are_framed_like_this() {
+        let usual: &[_] = &[
+            ("Server", "origin"),
+            ("Date", "Sat, 28 Nov 2026 12:00:00 GMT"),
+            ("Content-Type", "text/plain"),
+            ("Content-Length", "5"),
+            ("Connection", "keep-alive, x-hop"),
+            ("X-Hop", "1"),
+            ("Set-Cookie", "a=1; Domain=origin.test"),
+            ("Alt-Svc", "h3=\":443\""),
+        ];
+        let chunked: &[_] = &[("transfer-encoding", "chunked"), ("trailer", "x-sum")];
+        let with_trailers = |exchange: &mut Exchange| {
+            exchange.response.trailers = [("x-sum", "9")].into_iter().collect();
+        };
+        let bodiless = |status| {
+            move |exchange: &mut Exchange| {
+                exchange.response.head.status = status;
+                exchange.response.body = Body::Absent;
+            }
+        };
+        let mut digest = Sha256::new();
+        let mut count = 0;
+        for exchange in [
+            exchange(usual, |_| {}),
+            exchange(usual, |exchange| exchange.response.head.version = Version::Http10),
+            exchange(usual, |exchange| exchange.response.head.version = Version::Http2),
+            exchange(&[], |exchange| exchange.response.head.reason = b"Fine".to_vec()),
+            exchange(chunked, with_trailers),
+            exchange(&[("content-length", "5")], |exchange| exchange.response.body = ones(5)),
+            exchange(&[], |exchange| exchange.response.body = ones(5)),
+            exchange(&[], bodiless(200)),
+            exchange(&[("content-length", "0")], bodiless(204)),
+            exchange(&[("content-length", "5"), ("etag", "\"a\"")], bodiless(304)),
+            exchange(&[], |exchange| exchange.response.head.status = 599),
+        ] {
+            let Some(wire) = wire_everywhere(&exchange.response) else { continue };
+            count += 1;
+            digest.update(wire.status.to_le_bytes());
+            digest.update(wire.bytes.len().to_le_bytes());
+            digest.update(&wire.bytes);
+        }
+        let digest = Digest(digest.finalize().into()).to_string();
+        assert_eq!((VERSION, count, &digest[..16]), (2, 11, "d6f92e895800d4f8"));
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl<'f> Shelved<'f> {
         session::ordinary_key(exchange, maker.bodies, &maker.settings.redactor, &mut self.key)
             .map_err(|_| MakeError::Unfit)?;
         self.record.clear();
-        let wire = (maker.settings.frame)(&exchange.response);
+        let wire = (maker.settings.make_wire)(&exchange.response);
         let answer_len =
             record::put(&mut self.record, exchange, wire.as_ref()).map_err(|_| MakeError::Unfit)?;
         self.lens.push(u32::try_from(self.record.len()).map_err(|_| MakeError::Unfit)?);

@@ -9,7 +9,8 @@
 //! are chosen by takes all of them. The file holds a small cassette of those.
 //!
 //! Invariants: a shelf answers as the cassette that it was made from, whatever happens to both
-//! files later; what isn't whole is a fault and never an answer.
+//! files later; what isn't whole is a fault and never an answer. The checksums are against accidents:
+//! whoever can write the folder decides what is answered, here as in a cassette.
 
 mod make;
 #[cfg(any(test, fuzzing))]
@@ -39,12 +40,13 @@ use crate::session;
 use crate::tape::names;
 use crate::tape::wire::Malformed;
 pub use make::{MakeError, Maker};
-pub use record::Stored;
+pub use record::StoredAnswer;
 use table::{HEAD_BYTES, Head, Stamp, TableReader};
 
 /// Counts up with every change of the file's form, of match keys, of how answers are framed, or of what
-/// a cassette's text means: a file of another number is made anew. (A test notices when keys change.)
-const VERSION: u32 = 2;
+/// a cassette's text means: a file of another number is made anew. (Tests notice when keys, records or
+/// framed answers change.)
+pub(crate) const VERSION: u32 = 2;
 
 /// The folder in `.ouli` that holds them.
 const FOLDER: &str = "index";
@@ -204,7 +206,7 @@ impl Shelf {
     ///
     /// Cancel safety: nothing is lost. Doesn't block: what isn't in the page cache is read on
     /// another thread.
-    pub async fn answer(self: &Arc<Shelf>, n: u32) -> Result<Stored, Damaged> {
+    pub async fn answer(self: &Arc<Shelf>, n: u32) -> Result<StoredAnswer, Damaged> {
         let extent = self.answer_extent(n).ok_or_else(|| self.damaged(invalid()))?;
         let answer = match self.read_at_hand(extent) {
             Some(answer) => answer,
@@ -214,11 +216,11 @@ impl Shelf {
                 read.map_err(io::Error::other).and_then(|read| read).map_err(|e| self.damaged(e))?
             }
         };
-        Stored::of(answer).map_err(|malformed| self.damaged(of(malformed)))
+        StoredAnswer::of(answer).map_err(|malformed| self.damaged(of(malformed)))
     }
 
     /// All that is known of an answer.
-    pub fn response(&self, answer: &Stored) -> Result<Response, Damaged> {
+    pub fn response(&self, answer: &StoredAnswer) -> Result<Response, Damaged> {
         answer.response().map_err(|malformed| self.damaged(of(malformed)))
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::record::{self, Stored};
+use super::record::{self, StoredAnswer};
 use super::table::{Sizes, TableReader};
 use crate::exchange::Response;
 use crate::matching::key::Parts;
@@ -37,8 +37,8 @@ pub fn reading(bytes: &[u8]) {
     }
 }
 
-fn answer(part: Bytes) -> Option<(Stored, Response)> {
-    let stored = Stored::of(part).ok()?;
+fn answer(part: Bytes) -> Option<(StoredAnswer, Response)> {
+    let stored = StoredAnswer::of(part).ok()?;
     let response = stored.response().ok()?;
     Some((stored, response))
 }

@@ -5,7 +5,7 @@
 //! Pure. Calls and conversations are no ordinary exchanges, and have no such form. Numbers are
 //! little-endian. One bit that flipped on the disk is a fault and never an answer.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use bytes::Bytes;
 
@@ -18,6 +18,9 @@ use crate::tape::wire::{
     Malformed, Take, put_bytes, put_duration, put_fields, put_len, put_request_head,
     put_response_head, put_u64,
 };
+
+/// What HTTP has (RFC 9110 section 15).
+const STATUSES: RangeInclusive<u16> = 100..=999;
 
 /// Before each part.
 const CRC_BYTES: usize = 4;
@@ -39,7 +42,7 @@ pub(super) fn put(
 
 /// An answer as it stands on a shelf, whole.
 #[derive(Debug)]
-pub struct Stored {
+pub struct StoredAnswer {
     part: Bytes,
     /// What is framed ahead, or nothing.
     wire: Range<usize>,
@@ -48,15 +51,18 @@ pub struct Stored {
     rest: usize,
 }
 
-impl Stored {
+impl StoredAnswer {
     /// Errors: it isn't what was written.
-    pub(super) fn of(part: Bytes) -> Result<Stored, Malformed> {
+    pub(super) fn of(part: Bytes) -> Result<StoredAnswer, Malformed> {
         let mut take = Take(checked(&part)?);
         let wire_len = take.bytes()?.len();
         let wire_end = part.len() - take.0.len();
         let status = if wire_len > 0 { take.u16()? } else { 0 };
+        if wire_len > 0 && !STATUSES.contains(&status) {
+            return Err(Malformed);
+        }
         let rest = part.len() - take.0.len();
-        Ok(Stored { wire: wire_end - wire_len..wire_end, status, rest, part })
+        Ok(StoredAnswer { wire: wire_end - wire_len..wire_end, status, rest, part })
     }
 
     /// Its status and all of it as one run of bytes, where that is the same for every ordinary request
@@ -294,10 +300,10 @@ mod tests {
         fn an_exchange_that_is_put_is_taken_again(given in any_exchange()) {
             let (first, _) = parts(&given);
             prop_assert_eq!(answer(&first).unwrap(), given.response.clone());
-            let framed = fixture::frame(&given.response);
+            let framed = fixture::wire(&given.response);
             let (first, second) = parts_of(&given, framed.as_ref());
             prop_assert_eq!(answer(&first).unwrap(), given.response);
-            let stored = Stored::of(first).unwrap();
+            let stored = StoredAnswer::of(first).unwrap();
             let wire = framed.as_ref().map(|wire| (wire.status, &wire.bytes[..]));
             prop_assert_eq!(stored.wire(), wire);
             prop_assert_eq!(request(&second).unwrap(), given.request);
@@ -310,10 +316,10 @@ mod tests {
             bit in 0..8u8,
         ) {
             let (first, second) = parts(&given);
-            let (framed, _) = parts_of(&given, fixture::frame(&given.response).as_ref());
+            let (framed, _) = parts_of(&given, fixture::wire(&given.response).as_ref());
             for (part, taken) in [
                 (first, (|part| answer(part).map(drop)) as fn(&Bytes) -> _),
-                (framed, |part| Stored::of(part.clone()).map(drop)),
+                (framed, |part| StoredAnswer::of(part.clone()).map(drop)),
                 (second, |part| request(part).map(drop)),
             ] {
                 let at = at.index(part.len());
@@ -337,7 +343,7 @@ mod tests {
             byte in any::<u8>(),
         ) {
             let (first, second) = parts(&given);
-            let (framed, _) = parts_of(&given, fixture::frame(&given.response).as_ref());
+            let (framed, _) = parts_of(&given, fixture::wire(&given.response).as_ref());
             for part in [first, framed, second] {
                 let mut content = part[CRC_BYTES..].to_vec();
                 let at = at.index(content.len());
@@ -360,7 +366,7 @@ mod tests {
     }
 
     fn answer(part: &Bytes) -> Result<Response, Malformed> {
-        Stored::of(part.clone())?.response()
+        StoredAnswer::of(part.clone())?.response()
     }
 
     #[test]
@@ -368,8 +374,47 @@ mod tests {
         for (body, is_kept) in [("answer", true), ("", true), ("another", false)] {
             let wire = Wire { status: 200, bytes: "head answer tail".into() };
             let (part, _) = parts_of(&fixture::get("/", body), Some(&wire));
-            assert_eq!(Stored::of(part.clone()).unwrap().wire().is_some(), is_kept, "{body}");
+            assert_eq!(StoredAnswer::of(part.clone()).unwrap().wire().is_some(), is_kept, "{body}");
             assert_eq!(answer(&part).unwrap().body, Body::Whole(body.into()));
+        }
+    }
+
+    /// An answer with this before it, whether that goes with it or not.
+    fn behind(
+        status: u16,
+        wire: &[u8],
+        body: Body,
+        framed: Option<Range<usize>>,
+    ) -> Result<Body, Malformed> {
+        let mut response = fixture::get("/", "").response;
+        response.body = body;
+        let mut part = Vec::new();
+        put_part(&mut part, |out| {
+            put_bytes(out, wire);
+            out.extend_from_slice(&status.to_le_bytes()[..if wire.is_empty() { 0 } else { 2 }]);
+            put_response(out, &response, framed)
+        })?;
+        answer(&part.into()).map(|response| response.body)
+    }
+
+    #[test]
+    fn behind_what_is_framed_stands_no_body_but_that_in_it() {
+        let whole = || Body::Whole("body".into());
+        assert_eq!(behind(200, b"a body", whole(), Some(2..6)), Ok(whole()));
+        assert_eq!(behind(200, b"no body", Body::Absent, None), Ok(Body::Absent));
+        for (status, wire, body, framed) in [
+            (200, &b"a body"[..], whole(), None),
+            (200, b"a body", whole(), Some(2..7)),
+            (200, b"a body", whole(), Some(usize::MAX - 1..usize::MAX)),
+            (200, b"", whole(), Some(0..1)),
+            (200, b"a body", Body::Pieces(Vec::new()), None),
+            (200, b"a body", Body::File { digest: Digest([0; 32]), len: 4 }, None),
+            (200, b"a body", Body::Omitted { digest: Digest([0; 32]), len: 4 }, None),
+            (99, b"a body", whole(), Some(2..6)),
+            (1000, b"a body", whole(), Some(2..6)),
+        ] {
+            let told = format!("{status} {} {body:?} {framed:?}", wire.escape_ascii());
+            assert_eq!(behind(status, wire, body, framed), Err(Malformed), "{told}");
         }
     }
 

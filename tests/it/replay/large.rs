@@ -91,6 +91,53 @@ fn an_index_answers_who_asks_otherwise_as_memory_does() {
     }
 }
 
+/// Answers whose framing is out of the ordinary.
+#[test]
+fn an_index_answers_with_every_framing_as_memory_does() {
+    let origin = Origin::http1()
+        .route("/204", |_| Reply::new(204).header("x-a", "1"))
+        .route("/304", |_| Reply::new(304).header("etag", "\"a\""))
+        .route("/empty", |_| Reply::ok(""))
+        .route("/trailers", |_| {
+            Reply::new(200).header("trailer", "x-sum").chunked(["hello"]).trailer("x-sum", "9")
+        })
+        .route("/interim", |_| Reply::ok("hello").after_interim(103, "link", "</a.css>"))
+        .route("/elsewhere", |_| Reply::ok("hello").header("alt-svc", "h3=\":443\""))
+        .route("/moved", |_| Reply::new(307).header("location", "http://origin.test/a"))
+        .route("/cut", |_| Reply::ok("hello").cut(0))
+        .route("/old", |_| Reply::ok("").until_close("hello"));
+    let targets =
+        ["/204", "/304", "/empty", "/trailers", "/interim", "/elsewhere", "/moved", "/cut", "/old"];
+    for rule in ["", "rewrite_location = false"] {
+        let recorder = Ouli::command("record").config(&one_endpoint(&origin, rule)).start();
+        for target in targets {
+            let _ = recorder.client().try_ask(&Ask::get(target));
+        }
+        recorder.terminate().expect_code(0);
+        let recordings = recorder.recordings();
+        let answers = |limits: &str, protocol| {
+            let config = one_endpoint(&origin, rule) + limits;
+            let ouli = Ouli::command("replay").config(&config).recordings(&recordings).start();
+            assert_eq!(index(&recordings).exists(), !limits.is_empty());
+            // Twice: what is made ready for the first is given to the second.
+            let asks = targets.iter().chain(&targets).flat_map(|target| {
+                let get = Ask::get(*target);
+                [get.clone(), get.header("ouli-pace", "100x"), Ask::new("HEAD", *target)]
+            });
+            let answers: Vec<_> =
+                asks.map(|ask| format!("{:?}", ouli.client_over(protocol).try_ask(&ask))).collect();
+            ouli.terminate();
+            answers
+        };
+        for protocol in [Protocol::Http1, Protocol::H2c] {
+            let expected = answers("", protocol);
+            let got = answers(&format!("\n[limits]\n{INDEXED}\n"), protocol);
+            assert_eq!(got, expected, "{rule}, {protocol:?}");
+            fs::remove_dir_all(recordings.path.join(".ouli/index")).unwrap();
+        }
+    }
+}
+
 #[test]
 fn an_index_is_made_before_ready_and_once_and_may_be_deleted() {
     let recordings = recorded();
