@@ -129,9 +129,12 @@ class Bench:
 
     # -- measuring
 
+    def meter(self, server):
+        return CpuMeter(server.process, self.setup.server_cpus | self.setup.load_cpus)
+
     def cpu_per_request(self, server, drive):
         """Drives a server and divides its CPU time by the answers it gave."""
-        meter = CpuMeter(server.process, self.setup.server_cpus | self.setup.load_cpus)
+        meter = self.meter(server)
         logged = server.log_bytes()
         meter.start()
         load = drive()

@@ -1,16 +1,12 @@
 """How Ouli is started: with nothing configured but what is named here."""
 
 import shutil
-import subprocess
-from pathlib import Path
 
 from .config import render
-from .process import BenchError, Process
+from .preload import UNTAPED, library, preloaded
+from .process import Process
 from .protocol import H2C, HTTP1
 from .servers import Server
-
-# Takes the writes to tapes out of a program that isn't changed otherwise.
-UNTAPED = Path(__file__).resolve().parent / "untaped.c"
 
 CERTIFICATE = 'source_cert = "cert.pem"\nsource_key = "key.pem"'
 
@@ -75,12 +71,6 @@ class OuliServers:
     def ouli_untaped(self, origin):
         """As `ouli_record`, but that no write to a tape reaches the kernel."""
         scratch = self.folder("ouli-untaped")
-        library = scratch / "untaped.so"
-        argv = ["cc", "-O2", "-shared", "-fPIC", "-o", library, UNTAPED]
-        done = subprocess.run(argv, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise BenchError(f"{UNTAPED} doesn't compile\n{done.stderr}")
-        ouli = self.ouli_argv("record", origin.port, scratch / "recordings")
-        preloaded = ["env", f"LD_PRELOAD={library}", *ouli]
-        process = Process(preloaded, self.server_cpus, scratch / "stderr")
-        return Server(process, process.wait_ready()[0], scratch).kill()
+        with preloaded(library(UNTAPED, scratch)):
+            recordings = scratch / "recordings"
+            return self.ouli_serve("record", origin.port, recordings, scratch=scratch).kill()

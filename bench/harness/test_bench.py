@@ -7,13 +7,14 @@ import importlib.util
 import io
 import json
 import re
+import struct
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 from xml.etree import ElementTree
 
-from . import allocator, bodies, config, load, page, results, tables
+from . import allocator, bodies, config, load, page, preload, results, tables
 from .cases import CASES, tables_of
 from .figures import Column, Result, Target, ratio_target
 from .plots import PLOTS
@@ -62,18 +63,23 @@ class Figures(unittest.TestCase):
 
 class Rounds(unittest.TestCase):
     def take(self, foreign):
-        """Measures with those shares of others' work, round after round."""
+        """Measures with those shares of others' work, one after the other."""
         shares, server = iter(foreign), mock.Mock()
         sample = lambda _: {"cpu_us": 1.0, "foreign": next(shares)}
         return alternate([Contender("one", lambda: server)], 3, sample, lambda _: None)
 
+    def test_what_is_measured_beside_others_work_is_measured_again_at_once(self):
+        samples, count = self.take([0.0, 0.5, 0.3, 0.01, 0.4, 0.02])
+        self.assertEqual(count, 3)
+        self.assertEqual([s["foreign"] for s in samples["one"]], [0.0, 0.01, 0.02])
+
     def test_a_round_beside_others_work_is_measured_again(self):
-        samples, count = self.take([0.0, 0.5, 0.01, 0.02])
+        samples, count = self.take([0.0, 0.5, 0.6, 0.7, 0.01, 0.02])
         self.assertEqual(count, 4)
         self.assertEqual([s["foreign"] for s in samples["one"]], [0.0, 0.01, 0.02])
 
     def test_not_for_ever_and_then_those_with_least_of_it_count(self):
-        samples, count = self.take([0.9, 0.5, 0.4, 0.6])
+        samples, count = self.take([0.9, 0.9, 0.95, 0.5, 0.8, 0.9, 0.7, 0.4, 0.9, 0.6, 0.8, 0.7])
         self.assertEqual(count, 4)
         self.assertEqual([s["foreign"] for s in samples["one"]], [0.5, 0.4, 0.6])
 
@@ -210,6 +216,26 @@ def program(name):
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     loader.exec_module(module)
     return module
+
+
+class AcceptedConnections(unittest.TestCase):
+    def test_times_are_those_since_the_count_before(self):
+        with tempfile.TemporaryDirectory() as folder:
+            times = preload.AcceptTimes(Path(folder) / "times")
+            times.clear()
+            self.assertEqual((times.count(), times.since(0)), (0, []))
+            notes = bytearray(times.path.read_bytes())
+            struct.pack_into("<4I", notes, 0, 3, 1500, 2500, 3500)
+            times.path.write_bytes(notes)
+            self.assertEqual((times.count(), times.since(1)), (3, [2.5, 3.5]))
+            struct.pack_into("<I", notes, 0, preload.TIMES + 1)
+            times.path.write_bytes(notes)
+            with self.assertRaisesRegex(BenchError, "room to note"):
+                times.since(0)
+
+    def test_its_sizes_are_those_of_the_library(self):
+        source = preload.ACCEPTED.read_text()
+        self.assertIn(f"#define TIMES {preload.TIMES}\n", source)
 
 
 class GuidedBuild(unittest.TestCase):

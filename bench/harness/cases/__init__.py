@@ -47,6 +47,7 @@ CASES = {
 
 # What each yields: the report must have a place for every one.
 TABLES = {
+    "connections": ["connections", "connections-first"],
     "sizes": ["sizes-replay", "sizes-record"],
     "sizes_tls": ["sizes_tls-replay", "sizes_tls-record"],
     "sizes_h2c": ["sizes_h2c-replay", "sizes_h2c-record"],
