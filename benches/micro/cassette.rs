@@ -97,7 +97,7 @@ fn session(folder: &Path) -> Arc<Session> {
         bounds: Bounds::from(&Limits::default()),
         after_last: AfterLast::Repeat,
         index_over: u64::MAX,
-        make_wire: ouli::http::wire_everywhere,
+        make_wire: ouli::http::wire_for_any_endpoint,
     };
     let library =
         Library::open(folder, Vec::new(), Catalog::new(), settings).expect("the folder is there");

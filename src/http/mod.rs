@@ -22,4 +22,4 @@ pub mod road;
 mod serve;
 pub mod target;
 
-pub use serve::wire_everywhere;
+pub use serve::wire_for_any_endpoint;

@@ -3,7 +3,6 @@
 //! The one `match mode` is here. What fails becomes an answer, in `answer_problem`; what can no
 //! longer be answered is cut by closing the connection.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,6 +14,7 @@ use super::conversation::Conversation;
 use super::fault::{Fault, Problem, Whose};
 use super::forward::{self, Upload};
 use super::line::{ExchangeLine, Source};
+use super::serve::Waiting;
 use super::{auto, own, serve, target};
 use crate::config::fault::quoted;
 use crate::config::{Endpoint, Mode, PACE_HINT, PACES, Pace};
@@ -147,7 +147,7 @@ pub async fn travel(here: &Here, incoming: Incoming<'_, '_>) -> Travelled {
             started,
             session: "",
             pace: here.endpoint.pace.unwrap_or(here.shared().pace),
-            body_waited: Cell::new(false),
+            waiting_for_body: Waiting::default(),
             seq: None,
         };
         let ended = request.serve(arena, &mut client).await;
@@ -193,8 +193,8 @@ pub struct Request<'a> {
     pub session: &'a str,
     /// How fast a replay of it is.
     pub pace: Pace,
-    /// Whether its client was waited for to send the body.
-    pub body_waited: Cell<bool>,
+    /// Since when its client has been waited for to send the body, if it was.
+    pub(super) waiting_for_body: Waiting,
     /// Its place among all requests of a recording run.
     pub seq: Option<Seq>,
 }

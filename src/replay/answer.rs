@@ -27,8 +27,8 @@ pub struct Wire {
     pub bytes: Bytes,
 }
 
-/// Makes an answer one run of bytes, where that is small and the same at every endpoint that replaces nothing in
-/// heads.
+/// Makes an answer one run of bytes, where that is small and the same at every endpoint that replaces
+/// nothing in heads.
 pub type MakeWire = fn(&Response) -> Option<Wire>;
 
 /// An answer in HTTP/2's terms: what becomes a HEADERS and a DATA frame.

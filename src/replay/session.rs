@@ -25,7 +25,7 @@ pub struct Settings {
     pub after_last: AfterLast,
     /// Bytes of a cassette up to which it is read into memory whole.
     pub index_over: u64,
-    /// For the answers of larger ones.
+    /// For an index: what it holds of answers so that they need not be made when they are asked for.
     pub make_wire: MakeWire,
 }
 

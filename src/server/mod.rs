@@ -203,7 +203,7 @@ fn settings(config: &Config, mode: Mode, strict: bool) -> Settings {
             AfterLast::Repeat
         },
         index_over: config.limits.index_over,
-        make_wire: crate::http::wire_everywhere,
+        make_wire: crate::http::wire_for_any_endpoint,
     }
 }
 

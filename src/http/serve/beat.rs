@@ -3,8 +3,8 @@
 //! Each keeps its gap after the one before. That a timer fired late, or that the machine was busy,
 //! must not add up over a stream of thousands of pieces: what follows still leaves when it was due.
 //! A client that was slow to take what was sent, or to say what was waited for, shifts what follows.
-//! Only where something did wait for the client is the time its: a thread that sends is often held up
-//! right then, for the client's own sake.
+//! Its time begins where something first waits for it: a thread that sends is often held up right then,
+//! for the client's own sake, and recordings are read from the disk.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -23,16 +23,43 @@ pub(super) struct Beat {
     pace: Pace,
     /// When the last part was due.
     last: Instant,
-    /// When it left.
-    left: Instant,
-    /// Whether anything has waited for the client since then.
-    waited: Cell<bool>,
+    /// Since when something has waited for the client, if anything has since then.
+    waiting: Waiting,
+}
+
+/// Since when something has waited for a client, if anything has.
+#[derive(Clone, Debug, Default)]
+pub(in crate::http) struct Waiting(Cell<Option<Instant>>);
+
+impl Waiting {
+    /// Something waits for the client.
+    fn begin(&self) {
+        self.0.set(Some(self.0.get().unwrap_or_else(Instant::now)));
+    }
+
+    /// Goes on with what may have to wait for the client.
+    pub(super) async fn heeding<F: Future>(&self, step: F) -> F::Output {
+        let mut step = pin!(step);
+        poll_fn(|cx| {
+            let polled = step.as_mut().poll(cx);
+            if polled.is_pending() {
+                self.begin();
+            }
+            polled
+        })
+        .await
+    }
 }
 
 impl Beat {
     /// The first gap begins here.
     pub(super) fn from(start: Instant, pace: Pace) -> Beat {
-        Beat { pace, last: start, left: start, waited: Cell::new(false) }
+        Beat { pace, last: start, waiting: Waiting::default() }
+    }
+
+    /// The same for a client that was waited for already.
+    pub(super) fn after(start: Instant, pace: Pace, waiting: &Waiting) -> Beat {
+        Beat { waiting: waiting.clone(), ..Beat::from(start, pace) }
     }
 
     /// Nothing waits.
@@ -49,43 +76,28 @@ impl Beat {
 
     /// Something waits for the client.
     pub(super) fn waits(&self) {
-        self.waited.set(true);
+        self.waiting.begin();
     }
 
     /// Goes on with what may have to wait for the client.
     pub(super) async fn heeding<F: Future>(&self, step: F) -> F::Output {
-        heeding(&self.waited, step).await
+        self.waiting.heeding(step).await
     }
 
     /// When the part is due that is next, all that the client had to do before it being done.
     pub(super) fn next(&mut self, before: Duration, at: Duration) -> Instant {
         let due = self.due(before, at);
-        let slow = match self.waited.take() {
-            true => Instant::now().saturating_duration_since(due.max(self.left)),
-            false => Duration::ZERO,
-        };
+        let slow = self.waiting.0.take().map_or(Duration::ZERO, |since| {
+            Instant::now().saturating_duration_since(due.max(since))
+        });
         self.last = if slow > SLOW_MIN { due + slow } else { due };
         self.last
     }
 
     /// The part that was next leaves now.
     pub(super) fn leave(&mut self) {
-        self.left = Instant::now();
-        self.waited.set(false);
+        self.waiting.0.set(None);
     }
-}
-
-/// Goes on with what may have to wait for the client, and notes it if it did.
-pub(in crate::http) async fn heeding<F: Future>(waited: &Cell<bool>, step: F) -> F::Output {
-    let mut step = pin!(step);
-    poll_fn(|cx| {
-        let polled = step.as_mut().poll(cx);
-        if polled.is_pending() {
-            waited.set(true);
-        }
-        polled
-    })
-    .await
 }
 
 /// For a gap that no clock reaches the end of.
@@ -93,7 +105,7 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::sleep_until;
+    use tokio::time::{sleep, sleep_until};
 
     use super::*;
 
@@ -128,7 +140,7 @@ mod tests {
             }
             let take = async {
                 if !taking.is_zero() {
-                    tokio::time::advance(taking).await;
+                    sleep(taking).await;
                 }
             };
             beat.heeding(take).await;
@@ -182,6 +194,19 @@ mod tests {
             assert!(*most >= long - Duration::from_millis(10), "{most:?}");
             assert!(late[108] <= Duration::from_millis(2), "{:?}", late[108]);
             assert!(late[9_999] <= Duration::from_millis(2), "{:?}", late[9_999]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_slow_before_the_client_is_waited_for_is_not_its_time() {
+        for (taking, at) in [(1, 100), (500, 600)] {
+            let start = Instant::now();
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let waiting = Waiting::default();
+            waiting.heeding(sleep(Duration::from_millis(taking))).await;
+            let mut beat = Beat::after(start, RECORDED, &waiting);
+            let due = beat.next(Duration::ZERO, Duration::from_millis(100));
+            assert_eq!(due - start, Duration::from_millis(at), "a body that took {taking} ms");
         }
     }
 

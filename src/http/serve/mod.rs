@@ -28,8 +28,9 @@ use crate::net::arena::Arena;
 use crate::replay::answer::{Answer, Ready};
 use crate::replay::shelf::{Damaged, Shelf, StoredAnswer};
 use crate::replay::{Choice, Hit, Recorded, Session};
+pub(super) use beat::Waiting;
 pub(super) use call::{Replayed, Replaying};
-pub use prepare::wire_everywhere;
+pub use prepare::wire_for_any_endpoint;
 
 /// Answers from the session's recordings, or with a miss.
 pub(super) async fn replay(
@@ -121,7 +122,7 @@ pub(super) async fn next_of_body<'r>(
     request: &Request<'_>,
     rx: &'r mut Rx<'_, '_>,
 ) -> Result<Option<&'r [u8]>, Unread> {
-    beat::heeding(&request.body_waited, rx.body()).await
+    request.waiting_for_body.heeding(rx.body()).await
 }
 
 pub(super) fn give_back(body: BodyKey, buffer: &mut Vec<u8>) {

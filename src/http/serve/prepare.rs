@@ -77,7 +77,7 @@ pub(super) fn wire(response: &Response, endpoint: &Endpoint, content: &Content) 
 }
 
 /// As `wire`, where that is one at every endpoint that replaces nothing in heads.
-pub fn wire_everywhere(response: &Response) -> Option<Wire> {
+pub fn wire_for_any_endpoint(response: &Response) -> Option<Wire> {
     // Any with the widest rule: heads that it would change aren't framed.
     static ENDPOINT: LazyLock<Endpoint> = LazyLock::new(|| {
         Endpoint::new(Target { scheme: Scheme::Http, host: String::new(), port: 80 })
@@ -251,7 +251,7 @@ mod tests {
             exchange(&[("content-length", "5"), ("etag", "\"a\"")], bodiless(304)),
             exchange(&[], |exchange| exchange.response.head.status = 599),
         ] {
-            let Some(wire) = wire_everywhere(&exchange.response) else { continue };
+            let Some(wire) = wire_for_any_endpoint(&exchange.response) else { continue };
             count += 1;
             digest.update(wire.status.to_le_bytes());
             digest.update(wire.bytes.len().to_le_bytes());

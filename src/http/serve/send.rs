@@ -30,10 +30,7 @@ pub(super) async fn send(
     let framing = framing_of(response, &answer.content, &asked);
     let asked = asked.kept_if(framing != Framing::Close);
     // The request's own time is part of the recorded one.
-    let mut beat = Beat::from(request.started, request.pace);
-    if request.body_waited.get() {
-        beat.waits();
-    }
+    let mut beat = Beat::after(request.started, request.pace, &request.waiting_for_body);
     pause(&mut beat, Duration::ZERO, response.at, rx, tx).await?;
     for interim in &response.interim {
         tx.interim(interim, &here.endpoint, &asked)?;
