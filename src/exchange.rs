@@ -4,6 +4,7 @@
 //! body: those are named by their digest. Field order, case and repetition are kept as they came.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +30,10 @@ impl Version {
         }
     }
 }
+
+/// All that can stand in a status line without being taken for something shorter: three digits (RFC
+/// 9112 section 4), of which servers should send no more than 599 (RFC 9110 section 15) and some do.
+pub const STATUSES: RangeInclusive<u16> = 100..=999;
 
 /// One header field as it stood on the wire.
 #[derive(Clone, Copy, PartialEq, Eq)]

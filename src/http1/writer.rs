@@ -7,7 +7,7 @@
 use memchr::memchr3;
 
 use super::chunk::is_forbidden_trailer;
-use crate::exchange::{Fields, Version};
+use crate::exchange::{Fields, STATUSES, Version};
 
 /// A request head: its line, the fields as given, the empty line. Always HTTP/1.1, which is the
 /// version of Ouli's own connection (RFC 9110 section 2.5).
@@ -25,7 +25,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// A status line. `status` has three digits. The space before an empty reason is written, as
 /// RFC 9112 section 4 demands.
 pub fn status_line(out: &mut Vec<u8>, version: Version, status: u16, reason: &[u8]) {
-    debug_assert!((100..=999).contains(&status), "a status has three digits");
+    debug_assert!(STATUSES.contains(&status), "a status has three digits");
     let version: &[u8] = match version {
         Version::Http10 => b"HTTP/1.0 ",
         Version::Http11 | Version::Http2 => b"HTTP/1.1 ",

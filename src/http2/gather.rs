@@ -99,7 +99,7 @@ impl<S: AsyncWrite + Unpin> Gathered<S> {
         Ok(count - rest)
     }
 
-    /// There must be room for `len` more bytes below the bound.
+    /// Has slices wait, of `len` bytes together, for which there is room below the bound.
     fn wait(&mut self, slices: &[IoSlice<'_>], len: usize) {
         if self.waiting.capacity() == 0 {
             self.waiting = SPARE.take();

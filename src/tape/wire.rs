@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::exchange::{Fields, RequestHead, ResponseHead, Version};
+use crate::exchange::{Fields, RequestHead, ResponseHead, STATUSES, Version};
 
 /// The payload isn't what its kind promises: a defect of the writer, or another format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -163,7 +163,7 @@ impl<'a> Take<'a> {
         Ok(ResponseHead {
             version: self.version()?,
             status: self.u16().and_then(|status| match status {
-                100..=999 => Ok(status),
+                status if STATUSES.contains(&status) => Ok(status),
                 _ => Err(Malformed),
             })?,
             reason: self.bytes()?.to_vec(),

@@ -18,7 +18,7 @@ use crate::cassette::{EndpointNote, origin, time};
 use crate::config::SourceType;
 use crate::exchange::{
     After, Digest, End, Exchange, Fields, Request, RequestHead, ResetCode, Response, ResponseHead,
-    Version,
+    STATUSES, Version,
 };
 use crate::grpc::{self, Catalog};
 use crate::ws::deflate::{Granted, Terms};
@@ -295,7 +295,7 @@ fn status_line(
 ) -> Option<ResponseHead> {
     let status = notes.required(object, "status", |notes, node| {
         let status = super::notes::whole_number(node).and_then(|number| {
-            u16::try_from(number).ok().filter(|status| (100..=999).contains(status))
+            u16::try_from(number).ok().filter(|status| STATUSES.contains(status))
         });
         let status = status.filter(|status| fits(*status));
         if status.is_none() {

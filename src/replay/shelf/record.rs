@@ -5,12 +5,12 @@
 //! Pure. Calls and conversations are no ordinary exchanges, and have no such form. Numbers are
 //! little-endian. One bit that flipped on the disk is a fault and never an answer.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use bytes::Bytes;
 
 use crate::exchange::{
-    After, Body, Coding, Digest, Exchange, Piece, Request, Response, ResponseHead,
+    After, Body, Coding, Digest, Exchange, Piece, Request, Response, ResponseHead, STATUSES,
 };
 use crate::replay::answer::Wire;
 use crate::tape::codes::{put_end, take_end};
@@ -18,9 +18,6 @@ use crate::tape::wire::{
     Malformed, Take, put_bytes, put_duration, put_fields, put_len, put_request_head,
     put_response_head, put_u64,
 };
-
-/// What HTTP has (RFC 9110 section 15).
-const STATUSES: RangeInclusive<u16> = 100..=999;
 
 /// Before each part.
 const CRC_BYTES: usize = 4;
@@ -379,8 +376,8 @@ mod tests {
         }
     }
 
-    /// An answer with this before it, whether that goes with it or not.
-    fn behind(
+    /// The body that is read of an answer with this body, behind this status and this wire.
+    fn body_behind(
         status: u16,
         wire: &[u8],
         body: Body,
@@ -398,10 +395,10 @@ mod tests {
     }
 
     #[test]
-    fn behind_what_is_framed_stands_no_body_but_that_in_it() {
+    fn behind_a_wire_stand_a_status_and_no_body_but_the_one_in_it() {
         let whole = || Body::Whole("body".into());
-        assert_eq!(behind(200, b"a body", whole(), Some(2..6)), Ok(whole()));
-        assert_eq!(behind(200, b"no body", Body::Absent, None), Ok(Body::Absent));
+        assert_eq!(body_behind(200, b"a body", whole(), Some(2..6)), Ok(whole()));
+        assert_eq!(body_behind(200, b"no body", Body::Absent, None), Ok(Body::Absent));
         for (status, wire, body, framed) in [
             (200, &b"a body"[..], whole(), None),
             (200, b"a body", whole(), Some(2..7)),
@@ -414,7 +411,7 @@ mod tests {
             (1000, b"a body", whole(), Some(2..6)),
         ] {
             let told = format!("{status} {} {body:?} {framed:?}", wire.escape_ascii());
-            assert_eq!(behind(status, wire, body, framed), Err(Malformed), "{told}");
+            assert_eq!(body_behind(status, wire, body, framed), Err(Malformed), "{told}");
         }
     }
 

@@ -110,8 +110,10 @@ fn an_index_answers_with_every_framing_as_memory_does() {
         ["/204", "/304", "/empty", "/trailers", "/interim", "/elsewhere", "/moved", "/cut", "/old"];
     for rule in ["", "rewrite_location = false"] {
         let recorder = Ouli::command("record").config(&one_endpoint(&origin, rule)).start();
-        for target in targets {
-            let _ = recorder.client().try_ask(&Ask::get(target));
+        for method in ["GET", "HEAD"] {
+            for target in targets {
+                let _ = recorder.client().try_ask(&Ask::new(method, target));
+            }
         }
         recorder.terminate().expect_code(0);
         let recordings = recorder.recordings();
@@ -126,7 +128,7 @@ fn an_index_answers_with_every_framing_as_memory_does() {
             });
             let answers: Vec<_> =
                 asks.map(|ask| format!("{:?}", ouli.client_over(protocol).try_ask(&ask))).collect();
-            ouli.terminate();
+            ouli.terminate().expect_code(0);
             answers
         };
         for protocol in [Protocol::Http1, Protocol::H2c] {
