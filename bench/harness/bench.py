@@ -6,7 +6,7 @@ from typing import Callable
 
 from .figures import Column, Result
 from .load import Load
-from .process import BenchError, CpuMeter
+from .process import BenchError, CpuMeter, Missing
 from .protocol import HTTP1
 from .rounds import alternate, together
 from .servers import Contender, find, find_wiremock
@@ -56,9 +56,11 @@ class Bench:
         if at_once:
             samples = together(present, self.rounds, measure, self.say)
         else:
-            samples, count = alternate(present, self.rounds, measure, self.say)
+            samples, count, again = alternate(present, self.rounds, measure, self.say)
             if count > self.rounds:
                 notes.append(f"{count} rounds, of which the {self.rounds} with least work of others count")
+            if again:
+                notes.append(f"measured again at once since others worked beside it: {again} times in all rounds")
         notes += logged(present)
         points = {c.name: (c.line, c.point) for c in present if c.line}
         load = getattr(measure, "load", "the bench's own generator")
@@ -112,6 +114,9 @@ class Bench:
     def ouli_missing(self):
         return "" if self.setup.ouli else "no binary (cargo build --release)"
 
+    def floor(self):
+        return Contender("a bare epoll loop", self.setup.floor)
+
     def fixed_and_replay(self, protocol=HTTP1):
         """Those that give one answer: nginx, Ouli with that answer recorded, hyper."""
         recordings, port = self.recorded()
@@ -124,7 +129,7 @@ class Bench:
     def origin(self, protocol=HTTP1, **options):
         """nginx with known answers on the load's CPU, for everything that forwards."""
         if not find("nginx"):
-            raise BenchError("no nginx, which is the origin of what is forwarded")
+            raise Missing("no nginx, which is the origin of what is forwarded and recorded")
         return self.setup.nginx_fixed(self.setup.load_cpus, protocol, **options)
 
     # -- measuring

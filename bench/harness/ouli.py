@@ -3,7 +3,7 @@
 import shutil
 
 from .config import render
-from .preload import UNTAPED, library, preloaded
+from .preload import UNTAPED, compiled, preloaded
 from .process import Process
 from .protocol import H2C, HTTP1
 from .servers import Server
@@ -71,6 +71,6 @@ class OuliServers:
     def ouli_untaped(self, origin):
         """As `ouli_record`, but that no write to a tape reaches the kernel."""
         scratch = self.folder("ouli-untaped")
-        with preloaded(library(UNTAPED, scratch)):
+        with preloaded(compiled(UNTAPED, scratch)):
             recordings = scratch / "recordings"
             return self.ouli_serve("record", origin.port, recordings, scratch=scratch).kill()

@@ -126,6 +126,9 @@ class Peers:
     def hyper_fixed(self, protocol=HTTP1):
         return self.hyper(protocol, "fixed", "--body", self.body_file())
 
+    def floor(self):
+        return self.program("floor", "serve", "--body", self.body_file())
+
     def hyper_forward(self, origin, protocol=None):
         version = "--origin-http", origin.protocol.version
         return self.hyper(protocol or origin.protocol, "forward", "--origin", origin.addr, *version)

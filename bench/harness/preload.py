@@ -6,7 +6,8 @@ import struct
 import subprocess
 from pathlib import Path
 
-from .process import BenchError
+from .process import BenchError, Missing
+from .servers import find
 
 HERE = Path(__file__).resolve().parent
 
@@ -20,9 +21,11 @@ ACCEPTED = HERE / "accepted.c"
 TIMES = 65536
 
 
-def library(source, folder):
+def compiled(source, folder):
     """Compiles one into the folder."""
     made = folder / source.with_suffix(".so").name
+    if not find("cc"):
+        raise Missing(f"no C compiler (cc) for {source.name}, which is preloaded")
     done = subprocess.run(
         ["cc", "-O2", "-shared", "-fPIC", "-o", made, source], capture_output=True, text=True
     )
@@ -32,10 +35,10 @@ def library(source, folder):
 
 
 @contextlib.contextmanager
-def preloaded(made, **variables):
+def preloaded(library, **variables):
     """What is started meanwhile has the library, and finds the variables."""
     before = dict(os.environ)
-    os.environ.update(variables, LD_PRELOAD=str(made))
+    os.environ.update(variables, LD_PRELOAD=str(library))
     try:
         yield
     finally:

@@ -24,6 +24,10 @@ class BenchError(Exception):
     """The bench can't go on: a server died, an answer was wrong, a figure can't be trusted."""
 
 
+class Missing(BenchError):
+    """What a case needs isn't installed here: it is left out, by name."""
+
+
 # Those not stopped yet: what a failed case leaves behind is killed before the next one.
 RUNNING = set()
 

@@ -21,7 +21,7 @@ def h2tls(bench):
 
 def tls(bench):
     """Replay over HTTP/1.1 with TLS, 64 keep-alive connections."""
-    yield replay_on(bench, "tls", HTTP1_TLS, 1.1)
+    yield replay_on(bench, "tls", HTTP1_TLS, 1.0)
 
 
 def replay_on(bench, key, protocol, target):

@@ -8,7 +8,7 @@ from ..bench import OULI_LOGS, missing
 from ..figures import Column, Target, ratio_target
 from ..process import Process
 from ..servers import Contender
-from .memory import SETTLE_SECONDS, held_kib, hold, release
+from .memory import ALLOCATOR_COLUMNS, SETTLE_SECONDS, held_kib, hold, is_ouli, release
 
 COLUMNS = [
     Column(CPU.key, "CPU µs per message", "{:.2f}", ratio=True),
@@ -44,7 +44,7 @@ def websocket(bench):
         yield bench.compare(
             "websocket-record", "Record of 256-byte WebSocket messages, 64 conversations",
             contenders, COLUMNS, NGINX, echoing(bench, 64),
-            [ratio_target(untaped.name, "cpu_us", 1.0)],
+            [ratio_target("Ouli record", "cpu_us", 1.2), ratio_target(untaped.name, "cpu_us", 1.0)],
             notes=[*MEANING, "without its writes, the tape's frames are still made and checksummed"],
         )
     finally:
@@ -95,7 +95,8 @@ def websocket_idle(bench):
 
     def measure(server):
         echo(bench, server, "--connections", 64, "--messages", 10)
-        return held_kib(server, count, lambda: hold(bench, server, count, "websocket-idle"))
+        hold_all = lambda: hold(bench, server, count, "websocket-idle")
+        return held_kib(server, count, hold_all, ask_allocator=is_ouli(bench, server))
 
     measure.load = ""
     try:
@@ -106,6 +107,7 @@ def websocket_idle(bench):
                 Column("one_kib", "KiB each, opened one by one", "{:.2f}", ratio=True),
                 Column("all_kib", "KiB each, after all spoke at once", "{:.2f}"),
                 Column("before_mib", "MiB before", "{:.1f}"),
+                *ALLOCATOR_COLUMNS,
             ],
             NGINX, measure, [Target("Ouli record", "one_kib", "at most", 12, "KiB, both sides together")],
             [
