@@ -35,6 +35,13 @@ use crate::net::stream::{LINGER_MAX, Stream};
 use crate::ws::handshake;
 use crate::ws::wire::Wire;
 
+type Batch = Vec<(Request<RecvStream>, SendResponse<Chunk>)>;
+
+thread_local! {
+    /// The batch that nobody uses. One is enough: turns of a thread follow each other.
+    static SPARE: Cell<Batch> = const { Cell::new(Vec::new()) };
+}
+
 /// Serves the connection until either side ends it. `ahead`: what has been read of it.
 pub async fn serve(conn: Conn, ahead: Vec<u8>, here: Rc<Here>) {
     let limits = here.limits();
@@ -61,8 +68,8 @@ struct Driver {
     streams: Rc<Streams>,
     vitals: Vitals,
     liveness: Liveness,
-    /// Requests that came together.
-    batch: Vec<(Request<RecvStream>, SendResponse<Chunk>)>,
+    /// Requests that came together; no memory between turns.
+    batch: Batch,
     /// Without streams for too long, which is shorter once it is leaving.
     deadline: Deadline,
     phase: Phase,
@@ -165,7 +172,12 @@ impl Driver {
     fn accept(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match self.h2.poll_accept(cx) {
-                Poll::Ready(Some(Ok(request))) => self.batch.push(request),
+                Poll::Ready(Some(Ok(request))) => {
+                    if self.batch.capacity() == 0 {
+                        self.batch = SPARE.take();
+                    }
+                    self.batch.push(request);
+                }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!("an HTTP/2 connection failed: {error}");
                     return Poll::Ready(());
@@ -190,7 +202,9 @@ impl Driver {
                 spawn_local(serving);
             }
         }
-        self.batch = batch;
+        if batch.capacity() > 0 {
+            SPARE.set(batch);
+        }
     }
 
     /// Tells the client that the connection ends, if there is a cause. h2 must be polled then.
