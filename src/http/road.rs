@@ -171,7 +171,12 @@ fn session_of<'a>(head: &'a RequestHead, shared: &'a Shared) -> Result<&'a str, 
 pub const PACE: &str = "ouli-pace";
 
 fn asked_pace(head: &RequestHead) -> Result<Option<Pace>, Problem> {
-    let Some(value) = head.fields.get(PACE) else { return Ok(None) };
+    let mut values = head.fields.get_all(PACE);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        let detail = format!("the field `{PACE}` stands there more than once");
+        return Err(Problem::new(Fault::BadRequest, detail).hint(PACE_HINT));
+    }
     let text = String::from_utf8_lossy(value);
     let refused = || {
         let found = quoted(&text);

@@ -68,6 +68,10 @@ fn a_request_says_how_fast_it_is_answered_whatever_the_command_line_says() {
     let refused = recorded.client().ask(&Ask::get("/").header("ouli-pace", "fast"));
     let expected = "the field `ouli-pace`: expected instant, recorded or a multiple, found ";
     assert!(refused.problem(400, "bad-request").contains(expected), "{refused:?}");
+    let twice = Ask::get("/").header("ouli-pace", "recorded").header("ouli-pace", "instant");
+    let refused = recorded.client().ask(&twice);
+    let expected = "the field `ouli-pace` stands there more than once";
+    assert!(refused.problem(400, "bad-request").contains(expected), "{refused:?}");
 }
 
 #[test]
