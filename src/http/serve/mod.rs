@@ -216,8 +216,9 @@ async fn give_wire(
 
 fn damaged(damaged: Damaged) -> Problem {
     let line = causes::line(&damaged);
-    tracing::error!("{line}; {}", Damaged::HINT);
-    Problem::new(Fault::BadCassette, line).hint(Damaged::HINT)
+    let hint = damaged.hint();
+    tracing::error!("{line}; {hint}");
+    Problem::new(Fault::BadCassette, line).hint(hint)
 }
 
 pub(super) async fn answer_with(

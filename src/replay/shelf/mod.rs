@@ -1,8 +1,8 @@
 //! A large session's ordinary recordings, in a file from which each is read when it is asked for.
 //!
 //! The file is derived from a cassette and lies in `.ouli/index`. It may be deleted at any time and
-//! is made anew where it is missing, damaged, or of another cassette, other rules or another Ouli. In
-//! memory are the keys and where each record lies; an answer is one read from the page cache.
+//! is made anew where it is missing, damaged, or of another cassette, other rules or another Ouli; but a
+//! damaged record is found when it is read, told, and made anew at the next start. In memory are the keys and where each record lies; an answer is one read from the page cache.
 //!
 //! `record` is an exchange's form, `table` what is read at the start, `make` how the file comes
 //! to be. Calls, conversations and requests that were recorded in part stand on no shelf: what they
@@ -78,11 +78,18 @@ pub struct Damaged {
     path: PathBuf,
     #[source]
     source: io::Error,
+    /// Whether the file is out of the way of a new one.
+    is_removed: bool,
 }
 
 impl Damaged {
     /// What to do about it.
-    pub const HINT: &'static str = "delete it and start again: it is made anew from its cassette";
+    pub fn hint(&self) -> &'static str {
+        match self.is_removed {
+            true => "it has been removed: start again, and it is made anew from its cassette",
+            false => "delete it and start again: it is made anew from its cassette",
+        }
+    }
 }
 
 /// Where the shelf of a session lies, if it has one.
@@ -109,7 +116,9 @@ pub(super) fn sweep(recording_dir: &Path, is_there: impl Fn(&str) -> bool) {
             let is_left = match name.and_then(|name| name.rsplit_once('.')) {
                 Some((session, "index")) => !is_there(session),
                 // Whoever makes one holds its lock.
-                Some((_, "making")) => File::open(&path).is_ok_and(|file| file.try_lock().is_ok()),
+                Some((_, "making")) => {
+                    cassette::open_file(&path).is_ok_and(|file| file.try_lock().is_ok())
+                }
                 _ => false,
             };
             if is_left {
@@ -233,8 +242,15 @@ impl Shelf {
         record::request(&request).map_err(|malformed| self.damaged(of(malformed)))
     }
 
+    /// Also removes the file, so that the next start makes another: it takes a read to find this out,
+    /// and nobody reads all records before.
     fn damaged(&self, source: io::Error) -> Damaged {
-        Damaged { path: self.path.clone(), source }
+        let is_ours = || {
+            let (there, ours) = (fs::metadata(&self.path).ok()?, self.file.metadata().ok()?);
+            Some((there.ino(), there.dev()) == (ours.ino(), ours.dev()))
+        };
+        let is_removed = is_ours() != Some(true) || fs::remove_file(&self.path).is_ok();
+        Damaged { path: self.path.clone(), source, is_removed }
     }
 
     fn answer_extent(&self, n: u32) -> Option<Extent> {
@@ -250,7 +266,10 @@ impl Shelf {
 
     fn read(&self, (begin, len): Extent) -> io::Result<Bytes> {
         let mut record = vec![0; len];
-        self.file.read_exact_at(&mut record, begin)?;
+        self.file.read_exact_at(&mut record, begin).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "it ends too early"),
+            _ => error,
+        })?;
         Ok(record.into())
     }
 
@@ -274,7 +293,7 @@ impl Shelf {
 
 /// The file and its head, if they are for such a cassette and these rules.
 fn open_file(path: &Path, cassette: &Stamp, rules: &Digest) -> io::Result<(File, Head)> {
-    let mut file = File::open(path)?;
+    let mut file = cassette::open_file(path)?;
     let mut bytes = [0; HEAD_BYTES];
     file.read_exact(&mut bytes)?;
     let head = Head::of_bytes(&bytes).map_err(of)?;

@@ -334,6 +334,19 @@ fn what_a_killed_maker_left_is_written_over() {
 }
 
 #[test]
+fn a_pipe_in_a_shelfs_place_or_beside_it_is_not_waited_for() {
+    let recorded = Recorded::new(&mixed());
+    recorded.shelved();
+    fs::remove_file(recorded.shelf()).unwrap();
+    let beside = recorded.shelf().with_file_name("gone.making");
+    for path in [recorded.shelf(), beside] {
+        let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).unwrap();
+    }
+    assert!(ask(&recorded.shelved(), "GET", "/m", "").contains("other"));
+}
+
+#[test]
 fn of_many_that_want_a_shelf_at_once_each_gets_it_whole() {
     let recorded = Recorded::new(&mixed());
     std::thread::scope(|scope| {

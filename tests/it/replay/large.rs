@@ -168,12 +168,16 @@ fn a_damaged_answer_is_never_sent() {
     let at = memchr::memmem::find(&bytes, b"onetwothree").unwrap();
     bytes[at] ^= 1;
     fs::write(index(&recordings), bytes).unwrap();
-    let ouli = Ouli::replay(recordings).limits(INDEXED).start();
+    let ouli = Ouli::replay(recordings.clone()).limits(INDEXED).start();
     let mut client = ouli.client();
     let answer = client.get("/chunked");
     assert_eq!((answer.status, answer.header("ouli-fault")), (500, Some("bad-cassette")));
     assert_eq!(client.get("/small").body, b"{\"a\": 1}");
-    ouli.terminate().expect_code(1).expect_said(&["delete it and start again"]);
+    let told = ["it is damaged; it has been removed: start again"];
+    ouli.terminate().expect_code(1).expect_said(&told);
+    let again = Ouli::replay(recordings).limits(INDEXED).start();
+    assert_eq!(again.client().get("/chunked").body, b"onetwothree");
+    again.terminate().expect_code(0);
 }
 
 #[test]
