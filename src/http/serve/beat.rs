@@ -8,7 +8,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -37,9 +37,9 @@ impl Waiting {
         self.0.set(Some(self.0.get().unwrap_or_else(Instant::now)));
     }
 
-    /// Goes on with what may have to wait for the client.
-    pub(super) async fn heeding<F: Future>(&self, step: F) -> F::Output {
-        let mut step = pin!(step);
+    /// Goes on with what may have to wait for the client. By reference, since a future that is handed to
+    /// another has room in both, and every connection's task has room for all of them.
+    pub(super) async fn heeding<F: Future>(&self, mut step: Pin<&mut F>) -> F::Output {
         poll_fn(|cx| {
             let polled = step.as_mut().poll(cx);
             if polled.is_pending() {
@@ -80,7 +80,7 @@ impl Beat {
     }
 
     /// Goes on with what may have to wait for the client.
-    pub(super) async fn heeding<F: Future>(&self, step: F) -> F::Output {
+    pub(super) async fn heeding<F: Future>(&self, step: Pin<&mut F>) -> F::Output {
         self.waiting.heeding(step).await
     }
 
@@ -105,6 +105,8 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use tokio::time::{sleep, sleep_until};
 
     use super::*;
@@ -143,7 +145,7 @@ mod tests {
                     sleep(taking).await;
                 }
             };
-            beat.heeding(take).await;
+            beat.heeding(pin!(take)).await;
         }
         late
     }
@@ -203,7 +205,7 @@ mod tests {
             let start = Instant::now();
             tokio::time::advance(Duration::from_secs(1)).await;
             let waiting = Waiting::default();
-            waiting.heeding(sleep(Duration::from_millis(taking))).await;
+            waiting.heeding(pin!(sleep(Duration::from_millis(taking)))).await;
             let mut beat = Beat::after(start, RECORDED, &waiting);
             let due = beat.next(Duration::ZERO, Duration::from_millis(100));
             assert_eq!(due - start, Duration::from_millis(at), "a body that took {taking} ms");

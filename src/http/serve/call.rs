@@ -3,6 +3,7 @@
 //!
 //! `replay::call` decides; here is the driver, which reads messages, waits and sends.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -232,7 +233,7 @@ impl<'a> Replaying<'a> {
         match part {
             Part::Head(response) => self.send_head(recorded, response, client)?,
             Part::Message(message) => {
-                self.beat.heeding(self.send_message(recorded, message, client)).await?;
+                self.beat.heeding(pin!(self.send_message(recorded, message, client))).await?;
             }
             Part::Body(response) => self.send_body(recorded, response, client).await?,
             Part::End(response) => return self.send_end(response, client).await.map(Some),

@@ -11,6 +11,7 @@ mod prepare;
 mod send;
 mod stored;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::answer::Asked;
@@ -122,7 +123,7 @@ pub(super) async fn next_of_body<'r>(
     request: &Request<'_>,
     rx: &'r mut Rx<'_, '_>,
 ) -> Result<Option<&'r [u8]>, Unread> {
-    request.waiting_for_body.heeding(rx.body()).await
+    request.waiting_for_body.heeding(pin!(rx.body())).await
 }
 
 pub(super) fn give_back(body: BodyKey, buffer: &mut Vec<u8>) {
@@ -240,7 +241,8 @@ async fn give(
     let asked = request.asked().kept_if(client.rx.is_ended());
     let then = match give_built(request, &asked, response, answer, ready, client).await? {
         Some(then) => then,
-        None => send::send(request, asked, response, answer, client).await?,
+        // In a box, as above.
+        None => Box::pin(send::send(request, asked, response, answer, client)).await?,
     };
     Ok(Outcome::new(Source::Hit, response.head.status, then))
 }

@@ -1,5 +1,6 @@
 //! Sends an answer that isn't one run of bytes: paced, from a file, cut, or asked for unusually.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -87,7 +88,7 @@ pub(super) async fn send_body(
                 before = before.max(piece.at);
                 // Those that are due together leave together; `pause` and `end` flush.
                 if !tx.stage(&piece.bytes) {
-                    beat.heeding(tx.shared(&piece.bytes)).await?;
+                    beat.heeding(pin!(tx.shared(&piece.bytes))).await?;
                 }
             }
             Ok(())
@@ -112,7 +113,7 @@ pub(super) async fn pause(
         return Ok(());
     }
     if beat.due(before, at) > Instant::now() {
-        beat.heeding(tx.flush()).await?;
+        beat.heeding(pin!(tx.flush())).await?;
     }
     let due = beat.next(before, at);
     if due > Instant::now() {
