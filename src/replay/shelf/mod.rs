@@ -2,7 +2,8 @@
 //!
 //! The file is derived from a cassette and lies in `.ouli/index`. It may be deleted at any time and
 //! is made anew where it is missing, damaged, or of another cassette, other rules or another Ouli; but a
-//! damaged record is found when it is read, told, and made anew at the next start. In memory are the keys and where each record lies; an answer is one read from the page cache.
+//! damaged record is found when it is read, told, and made anew at the next start. In memory are the
+//! keys and where each record lies; an answer is one read from the page cache.
 //!
 //! `record` is an exchange's form, `table` what is read at the start, `make` how the file comes
 //! to be. Calls, conversations and requests that were recorded in part stand on no shelf: what they
